@@ -1,0 +1,123 @@
+//! Every topic of the contract, in one place. MQTT joins the words by `/`, NATS by `.`.
+
+use crate::domain::{Name, ReplyTo, Target};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Topic {
+    Detections(Name),
+    Events(Name),
+    Keyframe(Name),
+    KeyframeMeta(Name),
+    Count(Name, String),
+    CameraStatus(Name),
+    CameraState(Name),
+    NodeStatus(Name),
+    NodeState(Name),
+    Replies(Name),
+    /// An address that a command named for its reply: used as it is, without the prefix.
+    Reply(String),
+}
+
+impl Topic {
+    /// Where a reply goes: to the address the command named, else to the node's replies.
+    #[must_use]
+    pub fn reply(reply_to: Option<&ReplyTo>, node: &Name) -> Self {
+        reply_to.map_or_else(|| Self::Replies(node.clone()), |to| Self::Reply(to.address.clone()))
+    }
+
+    #[must_use]
+    pub fn mqtt(&self, prefix: &str) -> String {
+        self.join(prefix, "/")
+    }
+
+    #[must_use]
+    pub fn nats(&self, prefix: &str) -> String {
+        self.join(prefix, ".")
+    }
+
+    fn join(&self, prefix: &str, separator: &str) -> String {
+        let words = match self {
+            Self::Detections(camera) => vec!["cameras", camera.as_str(), "detections"],
+            Self::Events(camera) => vec!["cameras", camera.as_str(), "events"],
+            Self::Keyframe(camera) => vec!["cameras", camera.as_str(), "keyframe"],
+            Self::KeyframeMeta(camera) => vec!["cameras", camera.as_str(), "keyframe", "meta"],
+            Self::Count(camera, label) => {
+                return [prefix, "cameras", camera.as_str(), "counts", &topic_word(label)].join(separator);
+            }
+            Self::CameraStatus(camera) => vec!["cameras", camera.as_str(), "status"],
+            Self::CameraState(camera) => vec!["cameras", camera.as_str(), "state"],
+            Self::NodeStatus(node) => vec!["nodes", node.as_str(), "status"],
+            Self::NodeState(node) => vec!["nodes", node.as_str(), "state"],
+            Self::Replies(node) => vec!["nodes", node.as_str(), "replies"],
+            Self::Reply(address) => return address.clone(),
+        };
+        std::iter::once(prefix).chain(words).collect::<Vec<_>>().join(separator)
+    }
+}
+
+/// A label as one topic word: `traffic light` becomes `traffic_light`; nothing that means something to a broker survives.
+#[must_use]
+pub fn topic_word(label: &str) -> String {
+    let word: String = label
+        .chars()
+        .map(|c| {
+            if c.is_whitespace() || c.is_control() || matches!(c, '/' | '.' | '+' | '#' | '*' | '>' | '$') {
+                '_'
+            } else {
+                c
+            }
+        })
+        .collect();
+    if word.is_empty() { "_".into() } else { word }
+}
+
+/// The control topics a node listens on, and whom each addresses.
+#[derive(Debug, Clone)]
+pub struct ControlTopics {
+    targets: Vec<Target>,
+}
+
+impl ControlTopics {
+    #[must_use]
+    pub fn new(node: &Name, cameras: impl IntoIterator<Item = Name>, groups: impl IntoIterator<Item = Name>) -> Self {
+        let mut targets = vec![Target::All, Target::Node(node.clone())];
+        targets.extend(groups.into_iter().map(Target::Group));
+        targets.extend(cameras.into_iter().map(Target::Camera));
+        Self { targets }
+    }
+
+    /// Address and target of each, the words joined by `separator`.
+    pub fn addresses(&self, prefix: &str, separator: &str) -> impl Iterator<Item = (String, Target)> {
+        self.targets.iter().map(move |target| {
+            let words = match target {
+                Target::Camera(name) => vec![prefix, "cameras", name.as_str(), "control"],
+                Target::Group(name) => vec![prefix, "groups", name.as_str(), "control"],
+                Target::Node(name) => vec![prefix, "nodes", name.as_str(), "control"],
+                Target::All => vec![prefix, "control"],
+            };
+            (words.join(separator), target.clone())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_are_the_contracts_words() {
+        let camera: Name = "front-door".parse().unwrap();
+        assert_eq!(Topic::Detections(camera.clone()).mqtt("sightwire"), "sightwire/cameras/front-door/detections");
+        assert_eq!(Topic::KeyframeMeta(camera.clone()).nats("sightwire"), "sightwire.cameras.front-door.keyframe.meta");
+        assert_eq!(
+            Topic::Count(camera, "traffic light".into()).mqtt("a/b"),
+            "a/b/cameras/front-door/counts/traffic_light"
+        );
+    }
+
+    #[test]
+    fn no_label_breaks_a_topic() {
+        assert_eq!(topic_word("a/b.c#+*> d"), "a_b_c______d");
+        assert_eq!(topic_word(""), "_");
+    }
+}

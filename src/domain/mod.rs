@@ -1,0 +1,21 @@
+//! The shared words: ids, time, frame, box, detection, command. No async, no I/O; every room may import this one.
+
+mod bbox;
+mod boot;
+mod command;
+mod detection;
+mod frame;
+mod name;
+mod redact;
+mod span;
+mod time;
+
+pub use bbox::BBox;
+pub use boot::BootId;
+pub use command::{RawCommand, ReplyTo, Target};
+pub use detection::{Detection, Label};
+pub use frame::{Frame, TimestampSource};
+pub use name::{InvalidName, Name};
+pub use redact::{redact, redact_text};
+pub use span::Span;
+pub use time::Timestamp;

@@ -1,0 +1,5 @@
+//! What the node says over HTTP.
+
+mod config;
+
+pub use config::HttpConfig;

@@ -1,0 +1,143 @@
+//! The `models:` part of the configuration.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One ONNX model, shared by the cameras that name it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// The ONNX file, relative to the configuration file; or `bundled:shapes`, the project's own small detector.
+    pub path: PathBuf,
+    /// How the outputs are decoded; `auto` reads it off the model.
+    #[serde(default)]
+    pub family: FamilyChoice,
+    /// A name (`coco`), a file (one label a line), or a list; default: the model's own metadata.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<LabelsConfig>,
+    /// Detections below this score are not made.
+    #[serde(default = "defaults::confidence")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub confidence: f32,
+    /// Of two boxes of one class that overlap more than this, the lower score goes (non-maximum suppression).
+    #[serde(default = "defaults::iou")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub iou: f32,
+    /// Suppress across classes too.
+    #[serde(default)]
+    pub class_agnostic_nms: bool,
+    /// The best so many candidates enter suppression.
+    #[serde(default = "defaults::max_candidates")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub max_candidates: usize,
+    /// The best so many detections a frame are kept.
+    #[serde(default = "defaults::max_detections")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub max_detections: usize,
+    /// Execution provider, or several: the first that loads is taken.
+    #[serde(default)]
+    pub device: Devices,
+    /// Sessions; the cameras of this model share them in turn.
+    #[serde(default = "defaults::one")]
+    #[schemars(range(min = 1, max = 64))]
+    pub workers: usize,
+    /// Threads of one session.
+    #[serde(default = "defaults::one")]
+    #[schemars(range(min = 1, max = 256))]
+    pub threads: usize,
+}
+
+impl ModelConfig {
+    /// A model with every default.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            family: FamilyChoice::Auto,
+            labels: None,
+            confidence: defaults::confidence(),
+            iou: defaults::iou(),
+            class_agnostic_nms: false,
+            max_candidates: defaults::max_candidates(),
+            max_detections: defaults::max_detections(),
+            device: Devices::default(),
+            workers: 1,
+            threads: 1,
+        }
+    }
+}
+
+/// A model family: how its input is prepared and its outputs are decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FamilyChoice {
+    #[default]
+    Auto,
+    /// YOLOv8, YOLO11 and kin: `[1, 4+classes, anchors]`, boxes in pixels, no objectness.
+    Yolo,
+    /// YOLOX: raw grid `[1, anchors, 5+classes]`.
+    Yolox,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(description = "`coco`, a file with one label a line, or a list of labels")]
+pub enum LabelsConfig {
+    /// `coco`, or the path of a file.
+    Named(String),
+    List(Vec<String>),
+}
+
+/// An ONNX Runtime execution provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Device {
+    Cpu,
+    Cuda,
+    Tensorrt,
+    Openvino,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(description = "cpu, cuda, tensorrt or openvino; or a list of them, the first that loads is taken")]
+pub enum Devices {
+    One(Device),
+    Several(Vec<Device>),
+}
+
+impl Default for Devices {
+    fn default() -> Self {
+        Self::One(Device::Cpu)
+    }
+}
+
+impl Devices {
+    #[must_use]
+    pub fn as_slice(&self) -> &[Device] {
+        match self {
+            Self::One(device) => std::slice::from_ref(device),
+            Self::Several(devices) => devices,
+        }
+    }
+}
+
+mod defaults {
+    pub(super) fn confidence() -> f32 {
+        0.4
+    }
+    pub(super) fn iou() -> f32 {
+        0.5
+    }
+    pub(super) fn max_candidates() -> usize {
+        3000
+    }
+    pub(super) fn max_detections() -> usize {
+        300
+    }
+    pub(super) fn one() -> usize {
+        1
+    }
+}

@@ -1,0 +1,10 @@
+//! Sightwire turns cameras into message streams.
+
+pub mod bus;
+pub mod config;
+pub mod domain;
+pub mod http;
+pub mod inference;
+pub mod pipeline;
+pub mod source;
+pub mod telemetry;

@@ -1,0 +1,156 @@
+//! The `cameras:` part of the configuration.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{Name, Span};
+use crate::source::{Pace, SourceSpec};
+
+/// One camera.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CameraConfig {
+    /// `rtsp://…`, a file, `webcam:0`, `images:DIR_OR_GLOB?every=5s`, `synthetic:shapes?width=640&height=480&fps=15`.
+    pub source: SourceSpec,
+    /// One of `models`.
+    pub model: Name,
+    /// Control topics this camera listens to besides its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<Name>,
+    /// Frames a second to infer at most; 0 = as many as the source gives.
+    #[serde(default = "defaults::max_fps")]
+    #[schemars(range(min = 0.0, max = 1000.0))]
+    pub max_fps: f64,
+    /// How fast a file plays.
+    #[serde(default)]
+    pub pace: Pace,
+    /// Begin again at the end of a file.
+    #[serde(default, rename = "loop")]
+    pub looping: bool,
+    #[serde(default)]
+    pub queue: QueueConfig,
+    /// Publish only these labels; absent = all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Vec<String>>,
+    #[serde(default)]
+    pub tracker: TrackerChoice,
+    #[serde(default)]
+    pub publish: PublishConfig,
+    /// JPEG pictures; absent = none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyframes: Option<KeyframeConfig>,
+}
+
+/// The queue between capture and inference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct QueueConfig {
+    /// Frames that may wait.
+    #[schemars(range(min = 1, max = 256))]
+    pub depth: usize,
+    pub when_full: WhenFull,
+}
+
+impl Default for QueueConfig {
+    fn default() -> Self {
+        Self { depth: 2, when_full: WhenFull::DropOldest }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenFull {
+    /// The newest frame wins; what is dropped is counted.
+    #[default]
+    DropOldest,
+    /// The source waits: every frame is processed.
+    Block,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TrackerChoice {
+    #[default]
+    Bytetrack,
+    None,
+}
+
+/// What is said of each frame, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PublishConfig {
+    pub payload: PayloadChoice,
+    pub encoding: Encoding,
+    pub when: PublishWhen,
+    /// MQTT quality of service of detections; events are always at least once.
+    #[schemars(range(min = 0, max = 1))]
+    pub qos: u8,
+    /// At least this long between two detections messages.
+    pub min_interval: Span,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PayloadChoice {
+    #[default]
+    Full,
+    /// Only `timestamp` and `detections` with `label`, `score`, `bbox`.
+    Minimal,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Encoding {
+    #[default]
+    Json,
+    Protobuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PublishWhen {
+    #[default]
+    EveryFrame,
+    /// Only frames in which something was found.
+    NonEmpty,
+    /// Only when the set of objects (track ids, or labels and their counts without a tracker) changed.
+    OnChange,
+}
+
+/// JPEG pictures of what was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeyframeConfig {
+    pub when: Vec<KeyframeWhen>,
+    /// Also one every so often; 0 = no.
+    pub every: Span,
+    /// Wider pictures are scaled down to this width, pixels.
+    #[schemars(range(min = 16, max = 16384))]
+    pub max_width: u32,
+    /// JPEG quality.
+    #[schemars(range(min = 1, max = 100))]
+    pub quality: u8,
+    /// Draw boxes and labels into the picture.
+    pub overlay: bool,
+}
+
+impl Default for KeyframeConfig {
+    fn default() -> Self {
+        Self { when: vec![KeyframeWhen::Event], every: Span::secs(30), max_width: 1280, quality: 80, overlay: true }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyframeWhen {
+    /// With every event.
+    Event,
+    /// With every detections message.
+    Detections,
+}
+
+mod defaults {
+    pub(super) fn max_fps() -> f64 {
+        5.0
+    }
+}

@@ -1,0 +1,60 @@
+//! Where pictures come from: one trait, one file a kind of source.
+//!
+//! A source is opened and read by one thread of its own; both calls block, within the time-outs given. It knows nothing
+//! of queues, models or reconnecting: the pipeline retries by [`Disposition`].
+
+mod cancel;
+mod config;
+mod error;
+mod spec;
+pub mod synthetic;
+
+use std::time::Duration;
+
+pub use cancel::Cancel;
+pub use config::Pace;
+pub use error::{Disposition, SourceError};
+pub use spec::{SourceKind, SourceSpec};
+
+use crate::domain::Frame;
+
+/// What a read brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Read {
+    /// The frame was filled.
+    Frame,
+    /// A finite source has ended; reading again gives `End` again.
+    End,
+}
+
+/// An open source of pictures.
+pub trait FrameSource: Send {
+    /// Fills `frame` (everything but its `id`) with the next picture, waiting for it if need be.
+    ///
+    /// # Errors
+    /// Says by its [`Disposition`] whether opening the source again may help.
+    fn read(&mut self, frame: &mut Frame) -> Result<Read, SourceError>;
+}
+
+/// How a source is to be opened.
+#[derive(Debug, Clone)]
+pub struct OpenOptions {
+    pub pace: Pace,
+    pub looping: bool,
+    pub open_timeout: Duration,
+    pub read_timeout: Duration,
+    /// Ends waits for pacing early: a read that is cancelled returns [`SourceError::Cancelled`].
+    pub cancel: Cancel,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            pace: Pace::Realtime,
+            looping: false,
+            open_timeout: Duration::from_secs(10),
+            read_timeout: Duration::from_secs(5),
+            cancel: Cancel::default(),
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! One bus's figures: the law of messages, the outbox's fill, latency up to the socket and up to the acknowledgement.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram};
+
+use super::{names, recorder};
+
+/// The kind of a message, as in the `kind` label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MessageKind {
+    /// Status, state, counts, keyframe metadata: the latest value wins.
+    State,
+    Event,
+    Keyframe,
+    Detections,
+    Reply,
+}
+
+impl MessageKind {
+    pub const ALL: [Self; 5] = [Self::State, Self::Event, Self::Keyframe, Self::Detections, Self::Reply];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Event => "event",
+            Self::Keyframe => "keyframe",
+            Self::Detections => "detections",
+            Self::Reply => "reply",
+        }
+    }
+}
+
+/// What became of a message. `offered = sent or acked + dropped + refused + waiting`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    Offered,
+    /// Handed to the socket; this kind knows no acknowledgement (QoS 0, core NATS).
+    Sent,
+    Acked,
+    /// Given up by us: no room, or the deadline of the shut-down.
+    Dropped,
+    /// Refused by the broker, or too large for it.
+    Refused,
+}
+
+impl Outcome {
+    pub const ALL: [Self; 5] = [Self::Offered, Self::Sent, Self::Acked, Self::Dropped, Self::Refused];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Offered => "offered",
+            Self::Sent => "sent",
+            Self::Acked => "acked",
+            Self::Dropped => "dropped",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+struct CameraLatency {
+    publish: Histogram,
+    ack: Histogram,
+    deliver: Histogram,
+}
+
+/// Handles of one bus.
+pub struct BusMetrics {
+    bus: &'static str,
+    messages: [[Counter; 5]; 5],
+    waiting: [Gauge; 5],
+    bytes: [Gauge; 5],
+    connected: Gauge,
+    reconnects: Counter,
+    cameras: Mutex<HashMap<String, CameraLatency>>,
+}
+
+impl std::fmt::Debug for BusMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BusMetrics").field("bus", &self.bus).finish_non_exhaustive()
+    }
+}
+
+impl BusMetrics {
+    /// `bus` is `mqtt` or `nats`.
+    #[must_use]
+    pub fn new(bus: &'static str) -> Self {
+        let counter = |kind: MessageKind, outcome: Outcome| {
+            recorder::counter(&names::MESSAGES, &[("bus", bus), ("kind", kind.as_str()), ("outcome", outcome.as_str())])
+        };
+        let gauge = |metric, kind: MessageKind| recorder::gauge(metric, &[("bus", bus), ("kind", kind.as_str())]);
+        let connected = recorder::gauge(&names::BUS_CONNECTED, &[("bus", bus)]);
+        connected.set(0.0);
+        Self {
+            bus,
+            messages: MessageKind::ALL.map(|kind| Outcome::ALL.map(|outcome| counter(kind, outcome))),
+            waiting: MessageKind::ALL.map(|kind| gauge(&names::OUTBOX_MESSAGES, kind)),
+            bytes: MessageKind::ALL.map(|kind| gauge(&names::OUTBOX_BYTES, kind)),
+            connected,
+            reconnects: recorder::counter(&names::BUS_RECONNECTS, &[("bus", bus)]),
+            cameras: Mutex::default(),
+        }
+    }
+
+    pub fn count(&self, kind: MessageKind, outcome: Outcome, by: u64) {
+        self.messages[kind as usize][outcome as usize].increment(by);
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+    pub fn waiting(&self, kind: MessageKind, messages: usize, bytes: usize) {
+        self.waiting[kind as usize].set(messages as f64);
+        self.bytes[kind as usize].set(bytes as f64);
+    }
+
+    pub fn connected(&self, yes: bool) {
+        self.connected.set(f64::from(u8::from(yes)));
+    }
+
+    pub fn reconnect(&self) {
+        self.reconnects.increment(1);
+    }
+
+    /// `capture`: from capture until handed to the socket; `deliver`: from offered until then.
+    pub fn published(&self, camera: &str, capture: Duration, deliver: Duration) {
+        self.with_camera(camera, |latency| {
+            latency.publish.record(capture.as_secs_f64());
+            latency.deliver.record(deliver.as_secs_f64());
+        });
+    }
+
+    pub fn acked(&self, camera: &str, capture: Duration) {
+        self.with_camera(camera, |latency| latency.ack.record(capture.as_secs_f64()));
+    }
+
+    fn with_camera(&self, camera: &str, record: impl FnOnce(&CameraLatency)) {
+        let mut cameras = self.cameras.lock().unwrap_or_else(PoisonError::into_inner);
+        if !cameras.contains_key(camera) {
+            let labels = [("camera", camera), ("bus", self.bus)];
+            let latency = CameraLatency {
+                publish: recorder::histogram(&names::CAPTURE_TO_PUBLISH, &labels),
+                ack: recorder::histogram(&names::CAPTURE_TO_ACK, &labels),
+                deliver: recorder::histogram(&names::STAGE_DURATION, &[("camera", camera), ("stage", "deliver")]),
+            };
+            cameras.insert(camera.to_owned(), latency);
+        }
+        if let Some(latency) = cameras.get(camera) {
+            record(latency);
+        }
+    }
+}

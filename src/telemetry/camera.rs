@@ -1,0 +1,198 @@
+//! One camera's figures: counters, stage histograms, state, and the totals of the end-of-run summary.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram};
+
+use super::{Quantiles, names, recorder};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    Decode,
+    Wait,
+    Preprocess,
+    Inference,
+    Postprocess,
+    Track,
+    Encode,
+    Deliver,
+}
+
+impl Stage {
+    pub const ALL: [Self; 8] = [
+        Self::Decode,
+        Self::Wait,
+        Self::Preprocess,
+        Self::Inference,
+        Self::Postprocess,
+        Self::Track,
+        Self::Encode,
+        Self::Deliver,
+    ];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Decode => "decode",
+            Self::Wait => "wait",
+            Self::Preprocess => "preprocess",
+            Self::Inference => "inference",
+            Self::Postprocess => "postprocess",
+            Self::Track => "track",
+            Self::Encode => "encode",
+            Self::Deliver => "deliver",
+        }
+    }
+}
+
+/// What became of a frame that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FrameOutcome {
+    Inferred,
+    /// A newer one took its place before a worker was free.
+    DroppedStale,
+    /// The camera was paused or stopped.
+    DroppedPaused,
+    /// `max_fps` asked for fewer.
+    SkippedRate,
+    Failed,
+}
+
+impl FrameOutcome {
+    pub const ALL: [Self; 5] =
+        [Self::Inferred, Self::DroppedStale, Self::DroppedPaused, Self::SkippedRate, Self::Failed];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Inferred => "inferred",
+            Self::DroppedStale => "dropped_stale",
+            Self::DroppedPaused => "dropped_paused",
+            Self::SkippedRate => "skipped_rate",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Plain totals beside the exported metrics, for the summary, the API and the state message.
+#[derive(Debug, Default)]
+pub struct CameraTotals {
+    read: AtomicU64,
+    outcomes: [AtomicU64; 5],
+    reconnects: AtomicU64,
+    /// Capture until handed to the first bus.
+    pub latency: Quantiles,
+}
+
+impl CameraTotals {
+    #[must_use]
+    pub fn read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+
+    #[must_use]
+    pub fn outcome(&self, outcome: FrameOutcome) -> u64 {
+        self.outcomes[outcome as usize].load(Ordering::Relaxed)
+    }
+
+    /// Frames that were read and not inferred, for whatever reason but `max_fps`.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        [FrameOutcome::DroppedStale, FrameOutcome::DroppedPaused, FrameOutcome::Failed]
+            .map(|o| self.outcome(o))
+            .iter()
+            .sum()
+    }
+
+    #[must_use]
+    pub fn reconnects(&self) -> u64 {
+        self.reconnects.load(Ordering::Relaxed)
+    }
+}
+
+/// Handles of one camera; cheap to record into from any thread.
+pub struct CameraMetrics {
+    camera: String,
+    stages: [Histogram; 8],
+    frames: [Counter; 5],
+    reconnects: Counter,
+    fps: Gauge,
+    states: Mutex<HashMap<&'static str, Gauge>>,
+    labels: Mutex<HashMap<String, Counter>>,
+    pub totals: CameraTotals,
+}
+
+impl std::fmt::Debug for CameraMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CameraMetrics").field("camera", &self.camera).finish_non_exhaustive()
+    }
+}
+
+impl CameraMetrics {
+    #[must_use]
+    pub fn new(camera: &str) -> Self {
+        let stage =
+            |s: Stage| recorder::histogram(&names::STAGE_DURATION, &[("camera", camera), ("stage", s.as_str())]);
+        let frames =
+            |o: FrameOutcome| recorder::counter(&names::FRAMES, &[("camera", camera), ("outcome", o.as_str())]);
+        Self {
+            camera: camera.to_owned(),
+            stages: Stage::ALL.map(stage),
+            frames: FrameOutcome::ALL.map(frames),
+            reconnects: recorder::counter(&names::SOURCE_RECONNECTS, &[("camera", camera)]),
+            fps: recorder::gauge(&names::CAMERA_FPS, &[("camera", camera)]),
+            states: Mutex::default(),
+            labels: Mutex::default(),
+            totals: CameraTotals::default(),
+        }
+    }
+
+    pub fn stage(&self, stage: Stage, took: Duration) {
+        self.stages[stage as usize].record(took.as_secs_f64());
+    }
+
+    pub fn frame_read(&self, decode: Duration) {
+        self.totals.read.fetch_add(1, Ordering::Relaxed);
+        self.stage(Stage::Decode, decode);
+    }
+
+    pub fn frame(&self, outcome: FrameOutcome) {
+        self.totals.outcomes[outcome as usize].fetch_add(1, Ordering::Relaxed);
+        self.frames[outcome as usize].increment(1);
+    }
+
+    pub fn reconnect(&self) {
+        self.totals.reconnects.fetch_add(1, Ordering::Relaxed);
+        self.reconnects.increment(1);
+    }
+
+    pub fn fps(&self, fps: f64) {
+        self.fps.set(fps);
+    }
+
+    /// Says which of `all` the camera is in now.
+    pub fn state(&self, now: &'static str, all: &[&'static str]) {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        for &state in all {
+            let gauge = states.entry(state).or_insert_with(|| {
+                recorder::gauge(&names::CAMERA_STATE, &[("camera", &self.camera), ("state", state)])
+            });
+            gauge.set(f64::from(u8::from(state == now)));
+        }
+    }
+
+    /// Counts one published object. Labels are the model's classes, so their number is bounded.
+    pub fn detection(&self, label: &str) {
+        let mut labels = self.labels.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counter) = labels.get(label) {
+            counter.increment(1);
+            return;
+        }
+        let counter = recorder::counter(&names::DETECTIONS, &[("camera", &self.camera), ("label", label)]);
+        counter.increment(1);
+        labels.insert(label.to_owned(), counter);
+    }
+}

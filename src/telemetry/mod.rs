@@ -1,0 +1,16 @@
+//! Figures and logs: every metric in one list, handles that cost nanoseconds, log set-up.
+//!
+//! Rooms never call the `metrics` macros (clippy forbids it): they hold a [`CameraMetrics`] or [`BusMetrics`].
+
+mod bus;
+mod camera;
+mod log;
+pub mod names;
+mod quantiles;
+mod recorder;
+
+pub use bus::{BusMetrics, MessageKind, Outcome};
+pub use camera::{CameraMetrics, CameraTotals, FrameOutcome, Stage};
+pub use log::{LogFormat, init_log};
+pub use quantiles::Quantiles;
+pub use recorder::{Telemetry, TelemetryError, count_command, set_build_info};

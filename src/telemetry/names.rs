@@ -1,0 +1,103 @@
+//! Every metric's name, kind, unit and help, in one list. Nothing else in the program spells a metric's name.
+
+use metrics::Unit;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Metric {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub unit: Unit,
+    pub help: &'static str,
+}
+
+const fn metric(name: &'static str, kind: Kind, unit: Unit, help: &'static str) -> Metric {
+    Metric { name, kind, unit, help }
+}
+
+use Kind::{Counter, Gauge, Histogram};
+
+pub const STAGE_DURATION: Metric = metric(
+    "sightwire_stage_duration_seconds",
+    Histogram,
+    Unit::Seconds,
+    "Time one frame or message spent in one stage (decode, wait, preprocess, inference, postprocess, track, encode, deliver).",
+);
+pub const CAPTURE_TO_PUBLISH: Metric = metric(
+    "sightwire_capture_to_publish_seconds",
+    Histogram,
+    Unit::Seconds,
+    "From the frame's capture until its detections message was handed to the bus's socket.",
+);
+pub const CAPTURE_TO_ACK: Metric = metric(
+    "sightwire_capture_to_ack_seconds",
+    Histogram,
+    Unit::Seconds,
+    "From the frame's capture until the broker acknowledged its message (QoS 1, JetStream).",
+);
+pub const FRAMES: Metric = metric(
+    "sightwire_frames_total",
+    Counter,
+    Unit::Count,
+    "Frames read, by what became of them (inferred, dropped_stale, dropped_paused, skipped_rate, failed).",
+);
+pub const DETECTIONS: Metric =
+    metric("sightwire_detections_total", Counter, Unit::Count, "Objects detected and published, by label.");
+pub const MESSAGES: Metric = metric(
+    "sightwire_messages_total",
+    Counter,
+    Unit::Count,
+    "Messages by outcome; at every moment offered = acked or sent + dropped + refused + waiting (sightwire_outbox_messages).",
+);
+pub const OUTBOX_MESSAGES: Metric =
+    metric("sightwire_outbox_messages", Gauge, Unit::Count, "Messages accepted and not yet sent or acknowledged.");
+pub const OUTBOX_BYTES: Metric =
+    metric("sightwire_outbox_bytes", Gauge, Unit::Bytes, "Payload bytes of the messages that wait in the outbox.");
+pub const BUS_CONNECTED: Metric =
+    metric("sightwire_bus_connected", Gauge, Unit::Count, "1 while the bus is connected, else 0.");
+pub const BUS_RECONNECTS: Metric =
+    metric("sightwire_bus_reconnects_total", Counter, Unit::Count, "Connections made to the bus after the first one.");
+pub const SOURCE_RECONNECTS: Metric = metric(
+    "sightwire_source_reconnects_total",
+    Counter,
+    Unit::Count,
+    "Attempts to open a camera's source again after it failed.",
+);
+pub const CAMERA_STATE: Metric =
+    metric("sightwire_camera_state", Gauge, Unit::Count, "1 for the state the camera is in, 0 for the others.");
+pub const CAMERA_FPS: Metric =
+    metric("sightwire_camera_fps", Gauge, Unit::Count, "Frames inferred a second, over the last five seconds.");
+pub const CONTROL_COMMANDS: Metric =
+    metric("sightwire_control_commands_total", Counter, Unit::Count, "Commands by name and result (ok or error code).");
+pub const BUILD_INFO: Metric =
+    metric("sightwire_build_info", Gauge, Unit::Count, "Always 1; the versions are in the labels.");
+
+pub const ALL: &[Metric] = &[
+    STAGE_DURATION,
+    CAPTURE_TO_PUBLISH,
+    CAPTURE_TO_ACK,
+    FRAMES,
+    DETECTIONS,
+    MESSAGES,
+    OUTBOX_MESSAGES,
+    OUTBOX_BYTES,
+    BUS_CONNECTED,
+    BUS_RECONNECTS,
+    SOURCE_RECONNECTS,
+    CAMERA_STATE,
+    CAMERA_FPS,
+    CONTROL_COMMANDS,
+    BUILD_INFO,
+];
+
+/// Histogram bounds, seconds: 0.1 ms to 10 s, three to a factor of ten where it matters.
+pub const BUCKETS: &[f64] = &[
+    0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3,
+    0.5, 0.75, 1.0, 2.0, 5.0, 10.0,
+];
