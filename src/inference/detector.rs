@@ -1,0 +1,124 @@
+//! A detector: one session with its family, labels and buffers. One a worker thread.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::family::{self, Family, InputSpec};
+use super::nms::{Candidate, NmsConfig, suppress};
+use super::preprocess::{Placement, Preprocessor};
+use super::session::{ModelBytes, OnnxSession};
+use super::{Device, InferenceError, ModelConfig, Runtime, bundled, labels};
+use crate::domain::{BBox, Detection, Frame, Label};
+
+/// What a frame cost, by stage.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DetectTiming {
+    pub preprocess: Duration,
+    pub inference: Duration,
+    pub postprocess: Duration,
+}
+
+/// Finds objects in frames. Implementations keep their buffers; calls come from one thread.
+pub trait Detector: Send {
+    /// Fills `found` (cleared first) with what is in the frame, best score first.
+    fn detect(&mut self, frame: &Frame, found: &mut Vec<Detection>) -> Result<DetectTiming, InferenceError>;
+}
+
+/// What is known of a model once it is loaded.
+#[derive(Debug, Clone)]
+pub struct ModelInfo {
+    pub family: &'static str,
+    pub width: u32,
+    pub height: u32,
+    pub labels: Arc<[Label]>,
+    pub device: Device,
+}
+
+/// A detector that runs an ONNX model.
+pub struct OnnxDetector {
+    session: OnnxSession,
+    family: Box<dyn Family>,
+    input: InputSpec,
+    labels: Arc<[Label]>,
+    confidence: f32,
+    nms: NmsConfig,
+    preprocessor: Preprocessor,
+    planes: Vec<f32>,
+    candidates: Vec<Candidate>,
+}
+
+impl OnnxDetector {
+    /// Loads the model, recognises its family by a trial run (which warms it up), and settles its labels.
+    ///
+    /// # Errors
+    /// When the file, its inputs, outputs or labels do not fit; the error says which and what to do.
+    pub fn load(runtime: &Runtime, config: &ModelConfig) -> Result<Self, InferenceError> {
+        let model = config.path.display().to_string();
+        let bytes = bundled::find(&model).map_or_else(|| ModelBytes::File(config.path.clone()), ModelBytes::Bundled);
+        let mut session = OnnxSession::load(runtime, &model, &bytes, config)?;
+        let shapes = session.trial()?;
+        let family = family::recognise(&model, config.family, &shapes, &session.described())?;
+        let names = session.metadata("names");
+        let labels = labels::resolve(&model, config.labels.as_ref(), names.as_deref(), family.classes())?;
+        Ok(Self {
+            input: family.input(),
+            session,
+            family,
+            labels,
+            confidence: config.confidence,
+            nms: NmsConfig {
+                iou: config.iou,
+                class_agnostic: config.class_agnostic_nms,
+                max_candidates: config.max_candidates.max(1),
+                max_detections: config.max_detections.max(1),
+            },
+            preprocessor: Preprocessor::default(),
+            planes: Vec::new(),
+            candidates: Vec::new(),
+        })
+    }
+
+    #[must_use]
+    pub fn info(&self) -> ModelInfo {
+        ModelInfo {
+            family: self.family.name(),
+            width: self.input.width,
+            height: self.input.height,
+            labels: self.labels.clone(),
+            device: self.session.device,
+        }
+    }
+}
+
+impl Detector for OnnxDetector {
+    fn detect(&mut self, frame: &Frame, found: &mut Vec<Detection>) -> Result<DetectTiming, InferenceError> {
+        found.clear();
+        let begin = Instant::now();
+        let placement = self.preprocessor.run(frame, &self.input, &mut self.planes);
+        let prepared = Instant::now();
+        self.candidates.clear();
+        let (family, candidates, confidence) = (&mut self.family, &mut self.candidates, self.confidence);
+        let ran = self.session.run(&self.planes, |outputs| {
+            let ran = Instant::now();
+            family.decode(outputs, confidence, candidates);
+            ran
+        })?;
+        suppress(&mut self.candidates, &self.nms);
+        let labels = &self.labels;
+        found.extend(self.candidates.iter().map(|c| to_detection(c, &placement, labels)));
+        Ok(DetectTiming { preprocess: prepared - begin, inference: ran - prepared, postprocess: ran.elapsed() })
+    }
+}
+
+fn to_detection(c: &Candidate, at: &Placement, labels: &[Label]) -> Detection {
+    let x = |v: f32| (v - at.left) / at.scale / at.frame_width;
+    let y = |v: f32| (v - at.top) / at.scale / at.frame_height;
+    Detection {
+        // The label count was held against the class count when the model was loaded.
+        label: labels.get(c.class as usize).cloned().unwrap_or_else(|| c.class.to_string().into()),
+        score: c.score.clamp(0.0, 1.0),
+        bbox: BBox::clamped(x(c.x0), y(c.y0), x(c.x1), y(c.y1)),
+        class_id: c.class,
+        track_id: None,
+    }
+}

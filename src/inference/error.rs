@@ -1,0 +1,52 @@
+//! What can go wrong between a model file and a box.
+
+/// Every text names the model and what to do.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum InferenceError {
+    #[error(
+        "ONNX Runtime's library was not found; looked at: {looked}. Run `make setup`, or set ORT_DYLIB_PATH to libonnxruntime.so"
+    )]
+    RuntimeMissing { looked: String },
+    #[error(
+        "{path}: ONNX Runtime's library cannot be used: {why}. Version 1.22 or newer is needed; run `make setup`, or set ORT_DYLIB_PATH"
+    )]
+    RuntimeUnusable { path: String, why: String },
+    #[error("{model}: cannot be read: {why}; check `path` (it is taken relative to the configuration file)")]
+    Unreadable { model: String, why: String },
+    #[error("{model}: is no ONNX model that ONNX Runtime can load (truncated, or not ONNX?): {why}")]
+    NotLoadable { model: String, why: String },
+    #[error("{model}: none of the devices asked for can be used: {why}")]
+    Device { model: String, why: String },
+    #[error("{model}: its input is not understood: {why}\n{shape}")]
+    UnknownInput { model: String, why: String, shape: String },
+    #[error(
+        "{model}: its outputs are of no family known here ({closest})\n{shape}\nKnown families: yolo, yolox; name one with `family:` if the model is one of them"
+    )]
+    UnknownOutputs { model: String, closest: String, shape: String },
+    #[error(
+        "{model}: {labels_from} gives {labels} labels, but the model has {classes} classes; make them the same number"
+    )]
+    LabelCount { model: String, labels_from: String, labels: usize, classes: usize },
+    #[error("{model}: has {classes} classes and no names in its metadata; set `labels:` (coco, a file, or a list)")]
+    NoLabels { model: String, classes: usize },
+    #[error("{model}: labels file {path}: {why}")]
+    LabelsFile { model: String, path: String, why: String },
+    #[error("{model}: inference failed: {why}")]
+    Run { model: String, why: String },
+}
+
+impl InferenceError {
+    /// The reason code of a camera's `state`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::RuntimeMissing { .. } | Self::RuntimeUnusable { .. } => "onnxruntime_unusable",
+            Self::Unreadable { .. } => "model_not_found",
+            Self::NotLoadable { .. } => "model_not_loadable",
+            Self::Device { .. } => "device_unusable",
+            Self::UnknownInput { .. } | Self::UnknownOutputs { .. } => "model_not_recognised",
+            Self::LabelCount { .. } | Self::NoLabels { .. } | Self::LabelsFile { .. } => "model_labels",
+            Self::Run { .. } => "inference_failed",
+        }
+    }
+}
