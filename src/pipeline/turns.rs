@@ -1,0 +1,317 @@
+//! The frames that wait for a model, one lane a camera, and whose turn it is.
+//!
+//! Workers pull: a frame is picked when a worker is free, so it is the freshest there is. Turns go round, so a fast camera
+//! never starves a slow one, and a camera is in one worker's hands at a time, so its frames stay in order. Loss place 1:
+//! what a lane has no room for is counted here.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::{QueueConfig, WhenFull};
+use crate::domain::Frame;
+use crate::telemetry::{CameraMetrics, FrameOutcome};
+
+/// Which lane; lanes are never removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaneId(usize);
+
+/// One opening of a lane: frames of an earlier one (a thread that was given up) are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Epoch(u64);
+
+/// A frame in a worker's hands; give it back by [`Turns::done`].
+#[derive(Debug)]
+pub struct Turn {
+    pub lane: LaneId,
+    pub epoch: Epoch,
+    pub frame: Frame,
+}
+
+/// The lanes of one model.
+#[derive(Debug, Default)]
+pub struct Turns {
+    state: Mutex<State>,
+    frame_waits: Condvar,
+    room: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    lanes: Vec<Lane>,
+    /// The lane to look at first.
+    next: usize,
+    shut: bool,
+}
+
+#[derive(Debug)]
+struct Lane {
+    queue: QueueConfig,
+    metrics: Arc<CameraMetrics>,
+    waiting: VecDeque<Frame>,
+    /// Buffers to fill again: no allocation a frame.
+    spare: Vec<Frame>,
+    epoch: u64,
+    open: bool,
+    paused: bool,
+    busy: bool,
+}
+
+impl Turns {
+    pub fn add(&self, queue: QueueConfig, metrics: Arc<CameraMetrics>) -> LaneId {
+        let mut state = self.lock();
+        state.lanes.push(Lane {
+            queue,
+            metrics,
+            waiting: VecDeque::with_capacity(queue.depth),
+            spare: Vec::new(),
+            epoch: 0,
+            open: false,
+            paused: false,
+            busy: false,
+        });
+        LaneId(state.lanes.len() - 1)
+    }
+
+    /// Opens the lane for one capture session.
+    pub fn open(&self, lane: LaneId) -> Epoch {
+        let mut state = self.lock();
+        let lane = &mut state.lanes[lane.0];
+        lane.epoch += 1;
+        lane.open = true;
+        Epoch(lane.epoch)
+    }
+
+    /// Refuses what the lane's session still brings and drops what waits, counted.
+    pub fn close(&self, lane: LaneId) {
+        let mut state = self.lock();
+        let lane = &mut state.lanes[lane.0];
+        lane.open = false;
+        lane.drop_waiting(FrameOutcome::DroppedPaused);
+        drop(state);
+        self.room.notify_all();
+    }
+
+    /// A paused lane takes frames, counts them and keeps none.
+    pub fn pause(&self, lane: LaneId, paused: bool) {
+        let mut state = self.lock();
+        let lane = &mut state.lanes[lane.0];
+        lane.paused = paused;
+        if paused {
+            lane.drop_waiting(FrameOutcome::DroppedPaused);
+        }
+        drop(state);
+        self.room.notify_all();
+    }
+
+    /// Puts a frame into the lane and returns a buffer for the next one; `None` when the epoch is over.
+    /// Waits for room where the queue says `block`.
+    pub fn offer(&self, id: LaneId, epoch: Epoch, frame: Frame) -> Option<Frame> {
+        let mut state = self.lock();
+        loop {
+            let shut = state.shut;
+            let lane = &mut state.lanes[id.0];
+            if shut || !lane.open || lane.epoch != epoch.0 {
+                lane.metrics.frame(FrameOutcome::DroppedPaused);
+                return None;
+            }
+            if lane.paused {
+                lane.metrics.frame(FrameOutcome::DroppedPaused);
+                return Some(frame);
+            }
+            if lane.waiting.len() < lane.queue.depth {
+                break;
+            }
+            match lane.queue.when_full {
+                WhenFull::DropOldest => {
+                    if let Some(stale) = lane.waiting.pop_front() {
+                        lane.metrics.frame(FrameOutcome::DroppedStale);
+                        lane.spare.push(stale);
+                    }
+                }
+                WhenFull::Block => state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+        let lane = &mut state.lanes[id.0];
+        lane.waiting.push_back(frame);
+        let spare = lane.spare.pop().unwrap_or_else(Frame::empty);
+        drop(state);
+        self.frame_waits.notify_one();
+        Some(spare)
+    }
+
+    /// The next camera's oldest waiting frame, waiting for one; `None` once shut.
+    pub fn take(&self) -> Option<Turn> {
+        let mut state = self.lock();
+        loop {
+            if state.shut {
+                return None;
+            }
+            if let Some(turn) = state.next_turn() {
+                drop(state);
+                self.room.notify_all();
+                return Some(turn);
+            }
+            state = self.frame_waits.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// The worker is through with the lane's frame; its buffer comes back to be filled again.
+    pub fn done(&self, lane: LaneId, buffer: Option<Frame>) {
+        let mut state = self.lock();
+        let lane = &mut state.lanes[lane.0];
+        lane.busy = false;
+        // Queue, hands of the worker, hands of the source: more buffers are never in use.
+        if let Some(buffer) = buffer.filter(|_| lane.spare.len() <= lane.queue.depth) {
+            lane.spare.push(buffer);
+        }
+        drop(state);
+        self.frame_waits.notify_one();
+        self.room.notify_all();
+    }
+
+    /// Whether a turn's session is still the lane's current one.
+    pub fn is_current(&self, lane: LaneId, epoch: Epoch) -> bool {
+        let state = self.lock();
+        let lane = &state.lanes[lane.0];
+        lane.open && !lane.paused && lane.epoch == epoch.0
+    }
+
+    /// Waits until every frame of the session is processed, or the session is over.
+    pub fn drain(&self, id: LaneId, epoch: Epoch) {
+        let mut state = self.lock();
+        loop {
+            let lane = &state.lanes[id.0];
+            let over = state.shut || !lane.open || lane.epoch != epoch.0;
+            if over || (lane.waiting.is_empty() && !lane.busy) {
+                return;
+            }
+            state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Ends all waits; workers and sources return.
+    pub fn shut(&self) {
+        self.lock().shut = true;
+        self.frame_waits.notify_all();
+        self.room.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code that can panic runs under the lock; a poisoned one is whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn next_turn(&mut self) -> Option<Turn> {
+        let count = self.lanes.len();
+        for step in 0..count {
+            let at = (self.next + step) % count;
+            let lane = &mut self.lanes[at];
+            if lane.busy {
+                continue;
+            }
+            if let Some(frame) = lane.waiting.pop_front() {
+                lane.busy = true;
+                let epoch = Epoch(lane.epoch);
+                self.next = (at + 1) % count;
+                return Some(Turn { lane: LaneId(at), epoch, frame });
+            }
+        }
+        None
+    }
+}
+
+impl Lane {
+    fn drop_waiting(&mut self, outcome: FrameOutcome) {
+        while let Some(frame) = self.waiting.pop_front() {
+            self.metrics.frame(outcome);
+            self.spare.push(frame);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lane(turns: &Turns, depth: usize, when_full: WhenFull) -> (LaneId, Epoch, Arc<CameraMetrics>) {
+        let metrics = Arc::new(CameraMetrics::new("test"));
+        let id = turns.add(QueueConfig { depth, when_full }, metrics.clone());
+        (id, turns.open(id), metrics)
+    }
+
+    fn frame(id: u64) -> Frame {
+        Frame { id, ..Frame::empty() }
+    }
+
+    #[test]
+    fn the_newest_frames_win_and_the_stale_are_counted() {
+        let turns = Turns::default();
+        let (id, epoch, metrics) = lane(&turns, 2, WhenFull::DropOldest);
+        (1..=5).for_each(|n| drop(turns.offer(id, epoch, frame(n))));
+        assert_eq!(metrics.totals.outcome(FrameOutcome::DroppedStale), 3);
+        assert_eq!(turns.take().unwrap().frame.id, 4);
+    }
+
+    #[test]
+    fn turns_go_round_and_a_camera_is_in_one_hand_at_a_time() {
+        let turns = Turns::default();
+        let (fast, fast_epoch, _) = lane(&turns, 10, WhenFull::DropOldest);
+        let (slow, slow_epoch, _) = lane(&turns, 10, WhenFull::DropOldest);
+        (1..=5).for_each(|n| drop(turns.offer(fast, fast_epoch, frame(n))));
+        turns.offer(slow, slow_epoch, frame(100));
+        let first = turns.take().unwrap();
+        let second = turns.take().unwrap();
+        assert_eq!((first.frame.id, second.frame.id), (1, 100));
+        turns.done(first.lane, None);
+        assert_eq!(turns.take().unwrap().frame.id, 2);
+    }
+
+    #[test]
+    fn a_blocking_queue_makes_the_source_wait_and_loses_nothing() {
+        let turns = Arc::new(Turns::default());
+        let (id, epoch, metrics) = lane(&turns, 1, WhenFull::Block);
+        let source = std::thread::spawn({
+            let turns = turns.clone();
+            move || (1..=50).for_each(|n| drop(turns.offer(id, epoch, frame(n)).unwrap()))
+        });
+        for n in 1..=50 {
+            let turn = turns.take().unwrap();
+            assert_eq!(turn.frame.id, n);
+            turns.done(turn.lane, Some(turn.frame));
+        }
+        source.join().unwrap();
+        assert_eq!(metrics.totals.dropped(), 0);
+    }
+
+    #[test]
+    fn closing_frees_a_source_that_waits_and_refuses_its_frames() {
+        let turns = Arc::new(Turns::default());
+        let (id, epoch, metrics) = lane(&turns, 1, WhenFull::Block);
+        turns.offer(id, epoch, frame(1)).unwrap();
+        let source = std::thread::spawn({
+            let turns = turns.clone();
+            move || turns.offer(id, epoch, frame(2)).is_none()
+        });
+        turns.close(id);
+        assert!(source.join().unwrap());
+        assert_eq!(metrics.totals.outcome(FrameOutcome::DroppedPaused), 2);
+        let again = turns.open(id);
+        assert!(turns.offer(id, epoch, frame(3)).is_none(), "a session that was given up is refused");
+        assert!(turns.offer(id, again, frame(4)).is_some());
+    }
+
+    #[test]
+    fn a_paused_lane_keeps_nothing() {
+        let turns = Turns::default();
+        let (id, epoch, metrics) = lane(&turns, 2, WhenFull::DropOldest);
+        turns.offer(id, epoch, frame(1));
+        turns.pause(id, true);
+        assert!(turns.offer(id, epoch, frame(2)).is_some());
+        assert_eq!(metrics.totals.outcome(FrameOutcome::DroppedPaused), 2);
+        turns.pause(id, false);
+        turns.offer(id, epoch, frame(3));
+        assert_eq!(turns.take().unwrap().frame.id, 3);
+    }
+}
