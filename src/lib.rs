@@ -1,8 +1,10 @@
 //! Sightwire turns cameras into message streams.
 
 pub mod bus;
+pub mod codec;
 pub mod config;
 pub mod domain;
+pub mod envelope;
 pub mod http;
 pub mod inference;
 pub mod pipeline;

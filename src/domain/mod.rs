@@ -6,6 +6,7 @@ mod command;
 mod detection;
 mod frame;
 mod name;
+pub mod number;
 mod redact;
 mod span;
 mod time;

@@ -1,0 +1,22 @@
+//! JSON: for people, browsers and most programs.
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::CodecError;
+
+/// The payload as JSON without spaces.
+#[must_use]
+pub fn encode<T: Serialize>(payload: &T) -> Bytes {
+    // Serialising fails only for maps whose keys are no strings and for types that refuse; the envelope has neither.
+    serde_json::to_vec(payload).unwrap_or_default().into()
+}
+
+/// The payload from JSON.
+///
+/// # Errors
+/// [`CodecError::Json`] when it is not this payload.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+    Ok(serde_json::from_slice(bytes)?)
+}

@@ -1,0 +1,115 @@
+//! Who speaks, and the numbers that make a loss visible.
+
+use crate::domain::{BBox, BootId, Detection, Frame, Label, Name, Timestamp};
+
+use super::{Detections, Event, EventKind, Timing};
+
+/// Whose messages these are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    pub camera: Name,
+    pub node: Name,
+    pub boot_id: BootId,
+}
+
+/// Makes one camera's payloads and numbers them, each kind by itself, from 1.
+#[derive(Debug, Clone)]
+pub struct EnvelopeBuilder {
+    origin: Origin,
+    detections: u64,
+    events: u64,
+}
+
+impl EnvelopeBuilder {
+    #[must_use]
+    pub fn new(origin: Origin) -> Self {
+        Self { origin, detections: 0, events: 0 }
+    }
+
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// `seq` of the last detections message; 0 before the first.
+    #[must_use]
+    pub fn last_detections_seq(&self) -> u64 {
+        self.detections
+    }
+
+    /// The next detections message. Call it only for one that will be offered: its number is taken.
+    #[must_use]
+    pub fn detections(&mut self, frame: &Frame, detections: Vec<Detection>, timing: Timing) -> Detections {
+        self.detections += 1;
+        Detections {
+            timestamp: frame.captured_at,
+            detections,
+            camera: self.origin.camera.clone(),
+            node: self.origin.node.clone(),
+            boot_id: self.origin.boot_id.clone(),
+            seq: self.detections,
+            frame: frame.into(),
+            timing,
+            replayed: false,
+        }
+    }
+
+    /// The next event. Call it only for one that will be offered: its number is taken.
+    #[must_use]
+    pub fn event(&mut self, kind: EventKind, timestamp: Timestamp, track: TrackSpan) -> Event {
+        self.events += 1;
+        Event {
+            timestamp,
+            event: kind,
+            camera: self.origin.camera.clone(),
+            node: self.origin.node.clone(),
+            boot_id: self.origin.boot_id.clone(),
+            seq: self.events,
+            track_id: track.id,
+            label: track.label,
+            score: track.score,
+            bbox: track.bbox,
+            first_seen: track.first_seen,
+            last_seen: track.last_seen,
+            replayed: false,
+        }
+    }
+}
+
+/// What an event says of its track.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrackSpan {
+    pub id: u64,
+    pub label: Label,
+    /// The best so far.
+    pub score: f32,
+    /// The last.
+    pub bbox: BBox,
+    pub first_seen: Timestamp,
+    pub last_seen: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_counts_by_itself_from_one() {
+        let name = |text: &str| text.parse::<Name>().unwrap();
+        let mut builder =
+            EnvelopeBuilder::new(Origin { camera: name("c"), node: name("n"), boot_id: BootId::default() });
+        let track = TrackSpan {
+            id: 4,
+            label: "car".into(),
+            score: 0.9,
+            bbox: BBox::default(),
+            first_seen: Timestamp::UNIX_EPOCH,
+            last_seen: Timestamp::UNIX_EPOCH,
+        };
+        let frame = Frame::empty();
+        let seqs = [(); 3].map(|()| builder.detections(&frame, vec![], Timing::default()).seq);
+        assert_eq!(seqs, [1, 2, 3]);
+        assert_eq!(builder.event(EventKind::Started, frame.captured_at, track).seq, 1);
+        assert_eq!(builder.last_detections_seq(), 3);
+    }
+}

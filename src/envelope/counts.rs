@@ -1,0 +1,88 @@
+//! How many of each label a camera sees: the retained `counts/<label>` topics.
+
+use std::collections::BTreeMap;
+
+use crate::domain::{Detection, Label};
+
+/// One camera's counts. A label once known stays known, at zero when nothing of it is seen.
+#[derive(Debug, Clone, Default)]
+pub struct Counts {
+    known: BTreeMap<Label, Count>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    said: Option<u32>,
+    now: u32,
+}
+
+impl Counts {
+    /// Knows `labels` from the start: they are said as zero by the first update, so that dashboards find their topics.
+    #[must_use]
+    pub fn new(labels: impl IntoIterator<Item = Label>) -> Self {
+        Self { known: labels.into_iter().map(|label| (label, Count::default())).collect() }
+    }
+
+    /// Counts one frame's detections and gives the labels whose count is not what was said last, zeros included.
+    /// An empty slice takes every label to zero (a camera that stops sees nothing).
+    pub fn update(&mut self, detections: &[Detection]) -> Vec<(Label, u32)> {
+        for count in self.known.values_mut() {
+            count.now = 0;
+        }
+        for detection in detections {
+            match self.known.get_mut(&detection.label) {
+                Some(count) => count.now += 1,
+                None => {
+                    self.known.insert(detection.label.clone(), Count { said: None, now: 1 });
+                }
+            }
+        }
+        let mut changed = Vec::new();
+        for (label, count) in &mut self.known {
+            if count.said != Some(count.now) {
+                count.said = Some(count.now);
+                changed.push((label.clone(), count.now));
+            }
+        }
+        changed
+    }
+
+    /// Every known label with its count: said again on each connect.
+    pub fn all(&self) -> impl Iterator<Item = (&Label, u32)> {
+        self.known.iter().map(|(label, count)| (label, count.now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::BBox;
+
+    fn seen(labels: &[&str]) -> Vec<Detection> {
+        let one = |label: &&str| Detection {
+            label: (*label).into(),
+            score: 0.9,
+            bbox: BBox::default(),
+            class_id: 0,
+            track_id: None,
+        };
+        labels.iter().map(one).collect()
+    }
+
+    #[test]
+    fn only_changes_are_said_and_zeros_are_said_too() {
+        let mut counts = Counts::default();
+        assert_eq!(counts.update(&seen(&["car", "car", "bus"])), [("bus".into(), 1), ("car".into(), 2)]);
+        assert_eq!(counts.update(&seen(&["bus", "car", "car"])), []);
+        assert_eq!(counts.update(&seen(&["car", "car"])), [("bus".into(), 0)]);
+        assert_eq!(counts.update(&[]), [("car".into(), 0)]);
+        assert_eq!(counts.all().map(|(label, n)| (&**label, n)).collect::<Vec<_>>(), [("bus", 0), ("car", 0)]);
+    }
+
+    #[test]
+    fn labels_known_from_the_start_are_said_as_zero_once() {
+        let mut counts = Counts::new(["person".into()]);
+        assert_eq!(counts.update(&[]), [("person".into(), 0)]);
+        assert_eq!(counts.update(&[]), []);
+    }
+}
