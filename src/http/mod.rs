@@ -1,5 +1,82 @@
-//! What the node says over HTTP.
+//! What the node says over HTTP: live page, API, metrics, health. It only looks on: a slow browser costs nothing.
 
+mod auth;
 mod config;
+mod routes;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 pub use config::HttpConfig;
+
+use crate::envelope::{CameraState, Detections};
+
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    #[error("http.listen: {addr} cannot be listened on: {why}; is another program (or another node) using the port?")]
+    Listen { addr: SocketAddr, why: String },
+    #[error("http.token_file: {path}: {why}")]
+    Token { path: String, why: String },
+}
+
+/// The node as the HTTP room sees it.
+pub trait Board: Send + Sync {
+    fn cameras(&self) -> Vec<CameraState>;
+    /// The camera's latest detections message.
+    fn latest(&self, camera: &str) -> Option<Arc<Detections>>;
+    /// The camera's last keyframe, JPEG.
+    fn keyframe(&self, camera: &str) -> Option<Bytes>;
+    fn readiness(&self) -> Readiness;
+    /// The metrics page, Prometheus text format 0.0.4.
+    fn metrics(&self) -> String;
+}
+
+/// Whether the node does its work, part by part.
+#[derive(Debug, Clone, Serialize)]
+pub struct Readiness {
+    pub ready: bool,
+    pub buses: Vec<Part>,
+    pub cameras: Vec<Part>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Part {
+    pub name: String,
+    pub ready: bool,
+    /// The state, and why it is not ready.
+    pub detail: String,
+}
+
+/// A listening server.
+pub struct Server {
+    pub addr: SocketAddr,
+    listener: TcpListener,
+    router: axum::Router,
+}
+
+impl Server {
+    /// Takes the port now, so that a port in use is known before anything else starts.
+    ///
+    /// # Errors
+    /// When the port is taken or the token cannot be read.
+    pub async fn bind(config: &HttpConfig, board: Arc<dyn Board>) -> Result<Self, HttpError> {
+        let token = auth::Token::load(config)?;
+        let fail = |e: std::io::Error| HttpError::Listen { addr: config.listen, why: e.to_string() };
+        let listener = TcpListener::bind(config.listen).await.map_err(fail)?;
+        let addr = listener.local_addr().map_err(fail)?;
+        Ok(Self { addr, listener, router: routes::router(board, token) })
+    }
+
+    /// Serves until `shutdown`.
+    pub async fn serve(self, shutdown: CancellationToken) {
+        let served = axum::serve(self.listener, self.router).with_graceful_shutdown(shutdown.cancelled_owned()).await;
+        if let Err(e) = served {
+            tracing::error!("the HTTP server ended: {e}");
+        }
+    }
+}

@@ -42,6 +42,26 @@ pub struct CameraConfig {
     pub keyframes: Option<KeyframeConfig>,
 }
 
+impl CameraConfig {
+    /// A camera with every default.
+    #[must_use]
+    pub fn new(source: SourceSpec, model: Name) -> Self {
+        Self {
+            source,
+            model,
+            groups: Vec::new(),
+            max_fps: defaults::max_fps(),
+            pace: Pace::default(),
+            looping: false,
+            queue: QueueConfig::default(),
+            labels: None,
+            tracker: TrackerChoice::default(),
+            publish: PublishConfig::default(),
+            keyframes: None,
+        }
+    }
+}
+
 /// The queue between capture and inference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

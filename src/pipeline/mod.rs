@@ -1,8 +1,25 @@
 //! One camera's life, from open source to published message.
+//!
+//! A capture thread puts frames into the camera's lane ([`Turns`]); the model's workers take them in fair turns and hand what
+//! they find to the camera's [`Processor`], which says it. [`Camera`] decides: it follows the desired state and retries.
 
+mod camera;
 mod config;
+mod keyframes;
+mod processor;
+mod session;
+mod states;
+mod turns;
+mod worker;
 
+pub use camera::{Applied, Camera, Desired};
 pub use config::{
     CameraConfig, Encoding, KeyframeConfig, KeyframeWhen, PayloadChoice, PublishConfig, PublishWhen, QueueConfig,
     TrackerChoice, WhenFull,
 };
+pub use keyframes::{KeyframeQueue, KeyframeSlot};
+pub use processor::{Processor, ProcessorParts};
+pub use session::SessionContext;
+pub use states::{Announcer, StateView};
+pub use turns::Turns;
+pub use worker::{Seat, Seats, work};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use metrics::{Counter, Gauge, Histogram};
 
@@ -77,12 +77,35 @@ impl FrameOutcome {
     }
 }
 
+/// What became of a keyframe that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyframeOutcome {
+    Encoded,
+    /// A newer one took its place before the encoder was free.
+    Superseded,
+    Failed,
+}
+
+impl KeyframeOutcome {
+    const ALL: [Self; 3] = [Self::Encoded, Self::Superseded, Self::Failed];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Encoded => "encoded",
+            Self::Superseded => "superseded",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// Plain totals beside the exported metrics, for the summary, the API and the state message.
 #[derive(Debug, Default)]
 pub struct CameraTotals {
     read: AtomicU64,
     outcomes: [AtomicU64; 5],
     reconnects: AtomicU64,
+    /// When the first and the last frame were inferred.
+    inferred: Mutex<Option<(Instant, Instant)>>,
     /// Capture until handed to the first bus.
     pub latency: Quantiles,
 }
@@ -107,6 +130,16 @@ impl CameraTotals {
             .sum()
     }
 
+    /// Frames inferred a second between the first and the last; 0 before the second one.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a rate")]
+    pub fn rate(&self) -> f64 {
+        let span = *self.inferred.lock().unwrap_or_else(PoisonError::into_inner);
+        let seconds = span.map_or(0.0, |(first, last)| (last - first).as_secs_f64());
+        let steps = self.outcome(FrameOutcome::Inferred).saturating_sub(1);
+        if seconds > 0.0 { steps as f64 / seconds } else { 0.0 }
+    }
+
     #[must_use]
     pub fn reconnects(&self) -> u64 {
         self.reconnects.load(Ordering::Relaxed)
@@ -118,6 +151,7 @@ pub struct CameraMetrics {
     camera: String,
     stages: [Histogram; 8],
     frames: [Counter; 5],
+    keyframes: [Counter; 3],
     reconnects: Counter,
     fps: Gauge,
     states: Mutex<HashMap<&'static str, Gauge>>,
@@ -142,6 +176,8 @@ impl CameraMetrics {
             camera: camera.to_owned(),
             stages: Stage::ALL.map(stage),
             frames: FrameOutcome::ALL.map(frames),
+            keyframes: KeyframeOutcome::ALL
+                .map(|o| recorder::counter(&names::KEYFRAMES, &[("camera", camera), ("outcome", o.as_str())])),
             reconnects: recorder::counter(&names::SOURCE_RECONNECTS, &[("camera", camera)]),
             fps: recorder::gauge(&names::CAMERA_FPS, &[("camera", camera)]),
             states: Mutex::default(),
@@ -162,6 +198,14 @@ impl CameraMetrics {
     pub fn frame(&self, outcome: FrameOutcome) {
         self.totals.outcomes[outcome as usize].fetch_add(1, Ordering::Relaxed);
         self.frames[outcome as usize].increment(1);
+        if outcome == FrameOutcome::Inferred {
+            let now = Instant::now();
+            self.totals.inferred.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert((now, now)).1 = now;
+        }
+    }
+
+    pub fn keyframe(&self, outcome: KeyframeOutcome) {
+        self.keyframes[outcome as usize].increment(1);
     }
 
     pub fn reconnect(&self) {

@@ -1,7 +1,9 @@
-//! Log set-up: stderr only, pretty or JSON, `RUST_LOG` respected.
+//! Log set-up: stderr only, pretty or JSON, `RUST_LOG` respected; and the status line that log records flow above.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
 
+use indicatif::{ProgressBar, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -16,10 +18,53 @@ pub enum LogFormat {
 /// Sets the process's log up; a second call does nothing. `default` is the filter when `RUST_LOG` is not set.
 pub fn init_log(format: LogFormat, default: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Above).with_target(false);
     // The second initialisation fails by design: tests start several nodes in one process.
     let _already = match format {
         LogFormat::Pretty => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
         LogFormat::Json => builder.json().try_init(),
     };
+}
+
+static LINE: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// The line at the bottom of a terminal.
+#[derive(Clone)]
+pub struct StatusLine(ProgressBar);
+
+impl StatusLine {
+    #[must_use]
+    pub fn show() -> Self {
+        let bar = ProgressBar::new_spinner().with_style(ProgressStyle::default_spinner());
+        *LINE.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
+        Self(bar)
+    }
+
+    pub fn set(&self, text: &str) {
+        self.0.set_message(text.to_owned());
+        self.0.tick();
+    }
+
+    pub fn clear(&self) {
+        self.0.finish_and_clear();
+        *LINE.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// Writes to stderr, above the status line where there is one.
+struct Above;
+
+impl Write for Above {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let line = LINE.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match line {
+            Some(bar) => bar.suspend(|| std::io::stderr().write_all(bytes))?,
+            None => std::io::stderr().write_all(bytes)?,
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
 }

@@ -47,6 +47,12 @@ pub const FRAMES: Metric = metric(
     Unit::Count,
     "Frames read, by what became of them (inferred, dropped_stale, dropped_paused, skipped_rate, failed).",
 );
+pub const KEYFRAMES: Metric = metric(
+    "sightwire_keyframes_total",
+    Counter,
+    Unit::Count,
+    "Keyframes asked for, by what became of them (encoded, superseded by a newer one, failed).",
+);
 pub const DETECTIONS: Metric =
     metric("sightwire_detections_total", Counter, Unit::Count, "Objects detected and published, by label.");
 pub const MESSAGES: Metric = metric(
@@ -83,6 +89,7 @@ pub const ALL: &[Metric] = &[
     CAPTURE_TO_PUBLISH,
     CAPTURE_TO_ACK,
     FRAMES,
+    KEYFRAMES,
     DETECTIONS,
     MESSAGES,
     OUTBOX_MESSAGES,

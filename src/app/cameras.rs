@@ -1,0 +1,143 @@
+//! Cameras: each with its lane, its processor, its task, and the handle by which the node speaks to it.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::models::Models;
+use crate::bus::Publisher;
+use crate::control::Switches;
+use crate::domain::{BootId, Name};
+use crate::envelope::{ActualState, CameraSettings, CameraState, DesiredState, Detections, Origin, Reason};
+use crate::pipeline::{
+    Announcer, Applied, Camera, CameraConfig, Desired, KeyframeQueue, KeyframeSlot, Processor, ProcessorParts, Seat,
+    SessionContext, StateView, TrackerChoice,
+};
+use crate::source::OpenOptions;
+use crate::telemetry::CameraMetrics;
+
+/// How the rest of the node speaks to a camera.
+pub struct CameraHandle {
+    pub desired: watch::Sender<Desired>,
+    pub applied: watch::Receiver<Applied>,
+    pub view: StateView,
+    pub latest: watch::Receiver<Option<Arc<Detections>>>,
+    pub keyframes: Arc<KeyframeSlot>,
+    pub groups: Vec<Name>,
+    /// It ends by itself (a file, a slideshow).
+    pub finite: bool,
+    /// Its model did not load: nothing brings it to life.
+    pub broken: bool,
+}
+
+impl CameraHandle {
+    #[must_use]
+    pub fn state(&self) -> CameraState {
+        self.view.describe(&self.applied.borrow())
+    }
+}
+
+/// What all cameras of a node share.
+pub struct CameraYard<'a> {
+    pub node: Name,
+    pub boot_id: BootId,
+    pub publisher: Arc<dyn Publisher>,
+    pub keyframes: Arc<KeyframeQueue>,
+    pub models: &'a Models,
+    pub switches: &'a Switches,
+    pub shutdown: CancellationToken,
+}
+
+impl CameraYard<'_> {
+    /// Starts one camera's task.
+    pub fn start(&self, name: &Name, config: &CameraConfig, metrics: Arc<CameraMetrics>) -> (CameraHandle, JoinHandle<()>) {
+        let origin = Origin { camera: name.clone(), node: self.node.clone(), boot_id: self.boot_id.clone() };
+        let model = self.models.loaded.get(&config.model);
+        let confidence = model.map_or(0.0, |m| m.confidence);
+        let view = StateView::new(origin.clone(), settings(config, confidence), metrics.clone());
+        let remembered = Desired { state: self.switches.get(name), generation: 0 };
+        if remembered.state != DesiredState::Running {
+            tracing::info!(camera = %name, state = ?remembered.state, "was switched before the restart, and stays so");
+        }
+        let (desired, wishes) = watch::channel(remembered);
+        let (applied_sender, applied) = watch::channel(Applied { desired: remembered, ..Applied::default() });
+        let (live, latest) = watch::channel(None);
+        let keyframes = self.keyframes.slot(config.keyframes.clone().unwrap_or_default(), metrics.clone());
+        let announcer = Announcer::new(view.clone(), applied_sender, self.publisher.clone());
+        let handle = CameraHandle {
+            desired,
+            applied,
+            view,
+            latest,
+            keyframes: keyframes.clone(),
+            groups: config.groups.clone(),
+            finite: config.source.is_finite(config.looping),
+            broken: model.is_none(),
+        };
+        let Some(model) = model else {
+            let why = self.models.failed.get(&config.model);
+            let reason = why.map(|e| Reason { code: e.code().into(), message: e.to_string() });
+            return (handle, tokio::spawn(broken(announcer, reason, wishes, self.shutdown.clone())));
+        };
+        let parts = ProcessorParts {
+            config: config.clone(),
+            origin,
+            confidence,
+            publisher: self.publisher.clone(),
+            metrics: metrics.clone(),
+            keyframes,
+            live,
+        };
+        let processor = Arc::new(Mutex::new(Processor::new(parts)));
+        let lane = model.turns.add(config.queue, metrics.clone());
+        let seat = Seat { camera: name.clone(), lane, processor: processor.clone(), metrics: metrics.clone() };
+        model.seats.write().unwrap_or_else(PoisonError::into_inner).push(seat);
+        let context = SessionContext {
+            camera: name.clone(),
+            spec: config.source.clone(),
+            options: OpenOptions { pace: config.pace, looping: config.looping, ..OpenOptions::default() },
+            max_fps: config.max_fps,
+            turns: model.turns.clone(),
+            lane,
+            metrics,
+            frame_ids: Arc::new(AtomicU64::new(0)),
+        };
+        let camera = Camera { context, processor, desired: wishes, announcer };
+        (handle, tokio::spawn(camera.run(self.shutdown.clone())))
+    }
+}
+
+fn settings(config: &CameraConfig, confidence: f32) -> CameraSettings {
+    CameraSettings {
+        source: config.source.shown(),
+        model: config.model.clone(),
+        groups: config.groups.clone(),
+        max_fps: config.max_fps,
+        confidence,
+        labels: config.labels.clone(),
+        tracked: config.tracker != TrackerChoice::None,
+        publish: config.publish,
+        keyframes: config.keyframes.clone(),
+    }
+}
+
+/// A camera without a model says why, and nothing else.
+async fn broken(mut announcer: Announcer, reason: Option<Reason>, mut wishes: watch::Receiver<Desired>, shutdown: CancellationToken) {
+    loop {
+        let desired = *wishes.borrow_and_update();
+        if desired.state == DesiredState::Stopped {
+            announcer.enter(ActualState::Stopped, None);
+        } else {
+            announcer.enter(ActualState::Failed, reason.clone());
+        }
+        announcer.applied(desired);
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            changed = wishes.changed() => if changed.is_err() { break },
+        }
+    }
+    announcer.leave();
+}

@@ -1,0 +1,139 @@
+//! The node as the control room and the HTTP room see it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use super::cameras::CameraHandle;
+use crate::bus::LinkState;
+use crate::control::{Fleet, Refusal, Switches};
+use crate::domain::{BootId, Name, Target, Timestamp};
+use crate::envelope::{
+    ActualState, BusState, CameraState, CameraSummary, DesiredState, Detections, ModelSummary, NodeState,
+};
+use crate::http::{Board, Part, Readiness};
+use crate::telemetry::Telemetry;
+
+/// A camera that has not acted upon a wish by then is answered for as late.
+const APPLY: Duration = Duration::from_secs(5);
+
+pub struct NodeFleet {
+    pub node: Name,
+    pub boot_id: BootId,
+    pub started_at: Timestamp,
+    pub onnxruntime: String,
+    pub cameras: BTreeMap<Name, CameraHandle>,
+    pub models: Vec<ModelSummary>,
+    pub buses: Vec<(&'static str, watch::Receiver<LinkState>)>,
+    pub switches: Switches,
+    pub telemetry: Telemetry,
+}
+
+impl NodeFleet {
+    fn handle(&self, camera: &str) -> Option<&CameraHandle> {
+        self.cameras.get(camera)
+    }
+}
+
+impl Fleet for NodeFleet {
+    fn node(&self) -> &Name {
+        &self.node
+    }
+
+    fn cameras(&self, target: &Target) -> Vec<Name> {
+        let addressed = |(name, handle): &(&Name, &CameraHandle)| match target {
+            Target::Camera(camera) => camera == *name,
+            Target::Group(group) => handle.groups.contains(group),
+            Target::Node(node) => *node == self.node,
+            Target::All => true,
+        };
+        self.cameras.iter().filter(addressed).map(|(name, _)| name.clone()).collect()
+    }
+
+    async fn switch(&self, camera: &Name, to: DesiredState) -> Result<CameraState, Refusal> {
+        let unknown = || Refusal::new("unknown_camera", "no such camera on this node");
+        let handle = self.handle(camera.as_str()).ok_or_else(unknown)?;
+        // Remembered first: a stop that was answered must hold even if the power fails now.
+        self.switches.set(camera, to).map_err(|e| Refusal::new("not_remembered", e.to_string()))?;
+        let mut wanted = 0;
+        handle.desired.send_modify(|desired| {
+            desired.state = to;
+            desired.generation += 1;
+            wanted = desired.generation;
+        });
+        let mut applied = handle.applied.clone();
+        let acted = tokio::time::timeout(APPLY, applied.wait_for(|a| a.desired.generation >= wanted)).await;
+        if !matches!(acted, Ok(Ok(_))) {
+            return Err(Refusal::new("timeout", format!("not applied within {APPLY:?}; it is still wanted")));
+        }
+        let state = handle.state();
+        match state.reason {
+            Some(reason) if handle.broken && to != DesiredState::Stopped => Err(Refusal::new("camera_failed", reason.message)),
+            _ => Ok(state),
+        }
+    }
+
+    fn camera_state(&self, camera: &Name) -> Option<CameraState> {
+        self.handle(camera.as_str()).map(CameraHandle::state)
+    }
+
+    fn node_state(&self) -> NodeState {
+        NodeState {
+            timestamp: Timestamp::now(),
+            node: self.node.clone(),
+            boot_id: self.boot_id.clone(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            onnxruntime: Some(self.onnxruntime.clone()),
+            started_at: self.started_at,
+            cameras: self
+                .cameras
+                .iter()
+                .map(|(name, handle)| CameraSummary { name: name.clone(), state: handle.applied.borrow().actual })
+                .collect(),
+            models: self.models.clone(),
+            buses: self
+                .buses
+                .iter()
+                .map(|(name, state)| BusState { name: (*name).into(), connected: state.borrow().connected })
+                .collect(),
+        }
+    }
+}
+
+impl Board for NodeFleet {
+    fn cameras(&self) -> Vec<CameraState> {
+        self.cameras.values().map(CameraHandle::state).collect()
+    }
+
+    fn latest(&self, camera: &str) -> Option<Arc<Detections>> {
+        self.handle(camera)?.latest.borrow().clone()
+    }
+
+    fn keyframe(&self, camera: &str) -> Option<Bytes> {
+        self.handle(camera)?.keyframes.last()
+    }
+
+    fn readiness(&self) -> Readiness {
+        let bus = |(name, state): &(&'static str, watch::Receiver<LinkState>)| {
+            let state = state.borrow();
+            Part { name: (*name).into(), ready: state.connected, detail: state.detail.clone() }
+        };
+        let camera = |(name, handle): (&Name, &CameraHandle)| {
+            let applied = handle.applied.borrow();
+            // Stopped, paused and ended are as somebody wanted them.
+            let ready = !matches!(applied.actual, ActualState::Connecting | ActualState::Failed);
+            let why = applied.reason.as_ref().map(|r| format!(": {}: {}", r.code, r.message)).unwrap_or_default();
+            Part { name: name.to_string(), ready, detail: format!("{}{why}", applied.actual.as_str()) }
+        };
+        let buses: Vec<Part> = self.buses.iter().map(bus).collect();
+        let cameras: Vec<Part> = self.cameras.iter().map(camera).collect();
+        Readiness { ready: buses.iter().chain(&cameras).all(|part| part.ready), buses, cameras }
+    }
+
+    fn metrics(&self) -> String {
+        self.telemetry.render()
+    }
+}

@@ -1,0 +1,37 @@
+//! The landlord: builds the rooms from the configuration, wires them, watches over them, and shuts them down in order.
+
+mod cameras;
+mod fleet;
+mod models;
+mod node;
+mod shutdown;
+mod summary;
+
+pub use fleet::NodeFleet;
+pub use node::Node;
+pub use summary::{CameraRow, Summary};
+
+use crate::bus::BusError;
+use crate::control::SwitchError;
+use crate::http::HttpError;
+use crate::inference::InferenceError;
+use crate::telemetry::TelemetryError;
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    #[error(transparent)]
+    Inference(#[from] InferenceError),
+    #[error(transparent)]
+    Switches(#[from] SwitchError),
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    #[error("--until-done waits for the end of files and slideshows, but no camera has one: {0}")]
+    NothingEnds(String),
+    #[error("cannot start a thread: {0}")]
+    Thread(#[from] std::io::Error),
+}

@@ -1,0 +1,77 @@
+//! Models: loaded side by side, each with its turns and its workers' threads.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crate::config::Config;
+use crate::domain::Name;
+use crate::inference::{Detector, InferenceError, ModelConfig, ModelInfo, OnnxDetector, Runtime};
+use crate::pipeline::{Seats, Turns, work};
+
+/// A model whose workers run.
+pub struct Model {
+    pub info: ModelInfo,
+    pub confidence: f32,
+    pub turns: Arc<Turns>,
+    pub seats: Seats,
+}
+
+/// The models that loaded, why the others did not, and the workers' threads.
+pub struct Models {
+    pub loaded: BTreeMap<Name, Model>,
+    pub failed: BTreeMap<Name, InferenceError>,
+    pub workers: Vec<(String, JoinHandle<()>)>,
+}
+
+impl Models {
+    /// Loads every model that a camera uses. One that fails keeps the others going.
+    ///
+    /// # Errors
+    /// When none loads, or a thread cannot be started.
+    pub fn load(runtime: &Runtime, config: &Config) -> Result<Self, super::AppError> {
+        let mut models = Self { loaded: BTreeMap::new(), failed: BTreeMap::new(), workers: Vec::new() };
+        let used = config.models.iter().filter(|(name, _)| config.cameras.values().any(|c| c.model == **name));
+        for (name, model) in used {
+            match detectors(runtime, model) {
+                Ok((info, detectors)) => models.hire(name, model, info, detectors)?,
+                Err(error) => {
+                    tracing::error!(model = %name, "{error}");
+                    models.failed.insert(name.clone(), error);
+                }
+            }
+        }
+        match models.failed.values().next() {
+            Some(error) if models.loaded.is_empty() => Err(error.clone().into()),
+            _ => Ok(models),
+        }
+    }
+
+    fn hire(&mut self, name: &Name, config: &ModelConfig, info: ModelInfo, detectors: Vec<OnnxDetector>) -> std::io::Result<()> {
+        tracing::info!(
+            model = %name, path = %config.path.display(), family = info.family, input = %format_args!("{}x{}", info.width, info.height),
+            classes = info.labels.len(), device = ?info.device, workers = detectors.len(), "model loaded"
+        );
+        let model = Model { info, confidence: config.confidence, turns: Arc::default(), seats: Seats::default() };
+        for (index, mut detector) in detectors.into_iter().enumerate() {
+            let (turns, seats) = (model.turns.clone(), model.seats.clone());
+            let title = format!("worker {name} {}", index + 1);
+            let thread = std::thread::Builder::new()
+                .name(title.clone())
+                .spawn(move || work(&turns, &seats, &mut detector as &mut dyn Detector))?;
+            self.workers.push((title, thread));
+        }
+        self.loaded.insert(name.clone(), model);
+        Ok(())
+    }
+}
+
+fn detectors(runtime: &Runtime, config: &ModelConfig) -> Result<(ModelInfo, Vec<OnnxDetector>), InferenceError> {
+    let first = OnnxDetector::load(runtime, config)?;
+    let info = first.info();
+    let mut all = vec![first];
+    for _ in 1..config.workers {
+        all.push(OnnxDetector::load(runtime, config)?);
+    }
+    Ok((info, all))
+}

@@ -1,0 +1,249 @@
+//! A running node.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::cameras::CameraYard;
+use super::models::Models;
+use super::{AppError, CameraRow, NodeFleet, Summary};
+use crate::bus::{self, BusContext, BusesConfig, ControlTopics, Embedded, Fanout, Link, Message, MqttConfig, Publisher, Topic};
+use crate::codec;
+use crate::config::Resolved;
+use crate::control::{Fleet, Switches, answer};
+use crate::domain::{BootId, Name, RawCommand, Timestamp};
+use crate::envelope::{ActualState, ModelSummary};
+use crate::http::Server;
+use crate::inference::Runtime;
+use crate::pipeline::KeyframeQueue;
+use crate::telemetry::{CameraMetrics, Telemetry, set_build_info};
+
+/// Commands that may wait to be judged; more are counted and dropped by the bus that brings them.
+const COMMANDS: usize = 256;
+/// How often the node's own state is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+pub struct Node {
+    pub fleet: Arc<NodeFleet>,
+    /// Where the live page is.
+    pub http: SocketAddr,
+    /// The embedded broker's address, when there is one.
+    pub embedded: Option<SocketAddr>,
+    pub(super) started: Instant,
+    pub(super) links: Vec<Link>,
+    pub(super) publisher: Arc<dyn Publisher>,
+    pub(super) broker: Option<Embedded>,
+    pub(super) models: Models,
+    pub(super) keyframes: Arc<KeyframeQueue>,
+    pub(super) keyframe_thread: std::thread::JoinHandle<()>,
+    pub(super) cameras: Vec<(Name, JoinHandle<()>)>,
+    pub(super) stop_cameras: CancellationToken,
+    pub(super) stop_services: CancellationToken,
+}
+
+impl Node {
+    /// Builds and starts everything. A bus that is down, a source that does not answer, a model that does not load do not
+    /// keep the rest from starting.
+    ///
+    /// # Errors
+    /// When nothing useful can run: no ONNX Runtime, no model that loads, the HTTP port in use, a bus that cannot even be tried.
+    pub async fn start(config: Resolved, telemetry: Telemetry) -> Result<Self, AppError> {
+        let runtime = Runtime::load()?;
+        set_build_info(env!("CARGO_PKG_VERSION"), runtime.version());
+        tokio::spawn(telemetry.clone().upkeep());
+        let boot_id = BootId::new();
+        let Resolved { node, state_dir, config, .. } = config;
+        let switches = Switches::open(&state_dir, &node)?;
+        let (runtime_for_models, config_for_models) = (runtime.clone(), config.clone());
+        let models = tokio::task::spawn_blocking(move || Models::load(&runtime_for_models, &config_for_models))
+            .await
+            .map_err(|e| std::io::Error::other(e.to_string()))??;
+
+        let metrics: HashMap<Name, Arc<CameraMetrics>> =
+            config.cameras.keys().map(|name| (name.clone(), Arc::new(CameraMetrics::new(name.as_str())))).collect();
+        let (commands, incoming) = mpsc::channel(COMMANDS);
+        let groups = config.cameras.values().flat_map(|c| c.groups.iter().cloned());
+        let groups: std::collections::BTreeSet<Name> = groups.collect();
+        let context = BusContext {
+            node: node.clone(),
+            boot_id: boot_id.clone(),
+            control: ControlTopics::new(&node, config.cameras.keys().cloned(), groups),
+            commands,
+            cameras: metrics.clone(),
+        };
+        let (broker, links) = connect(&config.buses, &context).await?;
+        let publisher: Arc<dyn Publisher> = Arc::new(Fanout::new(links.iter().map(|link| link.outbox.clone())));
+        publisher.offer(Message::state(Topic::NodeStatus(node.clone()), bytes::Bytes::from_static(b"online"), "text/plain", None));
+
+        let keyframes = Arc::new(KeyframeQueue::default());
+        let keyframe_thread = std::thread::Builder::new().name("keyframes".into()).spawn({
+            let (queue, publisher) = (keyframes.clone(), publisher.clone());
+            move || queue.run(publisher.as_ref())
+        })?;
+        let (stop_cameras, stop_services) = (CancellationToken::new(), CancellationToken::new());
+        let yard = CameraYard {
+            node: node.clone(),
+            boot_id: boot_id.clone(),
+            publisher: publisher.clone(),
+            keyframes: keyframes.clone(),
+            models: &models,
+            switches: &switches,
+            shutdown: stop_cameras.clone(),
+        };
+        let mut handles = BTreeMap::new();
+        let mut tasks = Vec::new();
+        for (name, camera) in &config.cameras {
+            let (handle, task) = yard.start(name, camera, metrics[name].clone());
+            handles.insert(name.clone(), handle);
+            tasks.push((name.clone(), task));
+        }
+        let fleet = Arc::new(NodeFleet {
+            node,
+            boot_id,
+            started_at: Timestamp::now(),
+            onnxruntime: runtime.version().to_owned(),
+            cameras: handles,
+            models: summaries(&models),
+            buses: links.iter().map(|link| (link.name, link.state())).collect(),
+            switches,
+            telemetry,
+        });
+        let server = Server::bind(&config.http, fleet.clone()).await?;
+        let http = server.addr;
+        tokio::spawn(server.serve(stop_services.clone()));
+        tokio::spawn(judge(fleet.clone(), incoming, links.iter().map(|l| (l.name, l.outbox.clone() as Arc<dyn Publisher>)).collect()));
+        tokio::spawn(announce(fleet.clone(), publisher.clone(), stop_services.clone()));
+        Ok(Self {
+            fleet,
+            http,
+            embedded: broker.as_ref().map(Embedded::addr),
+            started: Instant::now(),
+            links,
+            publisher,
+            broker,
+            models,
+            keyframes,
+            keyframe_thread,
+            cameras: tasks,
+            stop_cameras,
+            stop_services,
+        })
+    }
+
+    /// Whether every bus is connected now.
+    #[must_use]
+    pub fn connected(&self) -> bool {
+        self.links.iter().all(|link| link.state().borrow().connected)
+    }
+
+    /// Waits until every finite source has ended or failed, and everything accepted is sent or acknowledged.
+    ///
+    /// # Errors
+    /// When no camera ends by itself.
+    pub async fn until_done(&self) -> Result<(), AppError> {
+        let finite: Vec<_> = self.fleet.cameras.values().filter(|camera| camera.finite).collect();
+        if finite.is_empty() {
+            let sources: Vec<String> =
+                self.fleet.cameras.iter().map(|(name, c)| format!("{name}: {}", c.view.settings.source)).collect();
+            return Err(AppError::NothingEnds(sources.join(", ")));
+        }
+        for camera in finite {
+            let mut applied = camera.applied.clone();
+            let over = |a: &super::cameras::Applied| {
+                matches!(a.actual, ActualState::Ended | ActualState::Failed | ActualState::Stopped)
+            };
+            // The sender lives as long as the camera's task; without it there is nothing left to wait for.
+            let _gone = applied.wait_for(over).await;
+        }
+        let queue = self.keyframes.clone();
+        let _joined = tokio::task::spawn_blocking(move || queue.drain()).await;
+        for link in &self.links {
+            link.outbox.idle().await;
+        }
+        Ok(())
+    }
+
+    /// What every camera did, so far.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let row = |(name, handle): (&Name, &super::cameras::CameraHandle)| {
+            let messages = self.links.iter().map(|link| link.outbox.camera_totals(name)).collect::<Vec<_>>();
+            CameraRow::new(&handle.state(), &handle.view.metrics.totals, &messages)
+        };
+        Summary { seconds: self.started.elapsed().as_secs_f64(), cameras: self.fleet.cameras.iter().map(row).collect() }
+    }
+}
+
+async fn connect(config: &BusesConfig, context: &BusContext) -> Result<(Option<Embedded>, Vec<Link>), AppError> {
+    let mut links = Vec::new();
+    let mut broker = None;
+    let mut mqtt = config.mqtt.clone();
+    if config.mqtt.is_none() && config.nats.is_none() {
+        let started = embedded().await?;
+        tracing::info!(addr = %started.addr(), "no bus is configured: an embedded MQTT broker listens on loopback");
+        mqtt = Some(MqttConfig { url: format!("mqtt://{}", started.addr()), ..MqttConfig::default() });
+        broker = Some(started);
+    }
+    if let Some(mqtt) = &mqtt {
+        links.push(bus::start_mqtt(mqtt, context.clone())?);
+    }
+    if let Some(nats) = &config.nats {
+        links.push(bus::start_nats(nats, context.clone())?);
+    }
+    Ok((broker, links))
+}
+
+/// On MQTT's own port, where `mosquitto_sub` looks; when that is taken (a second node, a broker), on a free one.
+async fn embedded() -> Result<Embedded, AppError> {
+    let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    match Embedded::start(at(1883)).await {
+        Ok(broker) => Ok(broker),
+        Err(taken) => {
+            tracing::warn!("{taken}; a free port is taken instead");
+            Ok(Embedded::start(at(0)).await?)
+        }
+    }
+}
+
+fn summaries(models: &Models) -> Vec<ModelSummary> {
+    let loaded = models.loaded.iter().map(|(name, model)| ModelSummary {
+        name: name.clone(),
+        family: Some(model.info.family.into()),
+        device: Some(format!("{:?}", model.info.device).to_lowercase()),
+    });
+    let failed = models.failed.keys().map(|name| ModelSummary { name: name.clone(), family: None, device: None });
+    loaded.chain(failed).collect()
+}
+
+/// One command after the other, so that a stop and the start after it are carried out in that order.
+async fn judge(fleet: Arc<NodeFleet>, mut incoming: mpsc::Receiver<RawCommand>, buses: Vec<(&'static str, Arc<dyn Publisher>)>) {
+    while let Some(raw) = incoming.recv().await {
+        let replies = answer(fleet.as_ref(), &raw).await;
+        let Some((_, bus)) = buses.iter().find(|(name, _)| *name == raw.bus) else { continue };
+        for reply in replies {
+            let topic = Topic::reply(raw.reply_to.as_ref(), &fleet.node);
+            let correlation = raw.reply_to.as_ref().and_then(|to| to.correlation.clone());
+            bus.offer(Message::reply(topic, codec::encode_json(&reply), correlation));
+        }
+    }
+}
+
+/// Says the node's state whenever a part of it changes.
+async fn announce(fleet: Arc<NodeFleet>, publisher: Arc<dyn Publisher>, stop: CancellationToken) {
+    let mut said = None;
+    let mut tick = tokio::time::interval(LOOK);
+    while tokio::select! { () = stop.cancelled() => false, _ = tick.tick() => true } {
+        let state = fleet.node_state();
+        let essence = (state.cameras.clone(), state.buses.clone());
+        if said.as_ref() != Some(&essence) {
+            said = Some(essence);
+            let payload = codec::encode_json(&state);
+            publisher.offer(Message::state(Topic::NodeState(fleet.node.clone()), payload, codec::JSON, None));
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The commands. The only room that prints results, and (with `main`) the only one that ends the process.
+
+mod check;
+mod demo;
+mod explain;
+mod run;
+mod schema;
+mod signals;
+mod status;
+mod watch;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::telemetry::{LogFormat, init_log};
+
+/// Bad usage or bad configuration, found before anything was opened.
+const BAD_USAGE: u8 = 2;
+/// Failed at run time.
+const FAILED: u8 = 1;
+
+/// Turns cameras into message streams: captures, detects, tracks, and publishes to MQTT and NATS.
+#[derive(Debug, Parser)]
+#[command(name = "sightwire", version, max_term_width = 110, after_long_help = LEARN)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+    /// How log records are written to stderr; RUST_LOG sets what is logged.
+    #[arg(long, global = true, value_enum, default_value = "pretty")]
+    log_format: LogFormat,
+}
+
+const LEARN: &str = "\
+Try it, nothing needed:          sightwire demo
+Write a file, then look it over: sightwire check -c sightwire.yaml
+See what will be published:      sightwire check -c sightwire.yaml --offline --explain
+Run the node:                    sightwire run -c sightwire.yaml
+See what arrives:                sightwire watch --bus mqtt://localhost:1883
+
+The smallest useful file:
+
+  models:
+    street: { path: models/yolox_nano.onnx }
+  cameras:
+    front-door: { source: \"rtsp://user:${CAM_PASSWORD}@camera/stream1\", model: street }
+
+Stop a camera from anywhere:     mosquitto_pub -t sightwire/cameras/front-door/control -m stop
+
+Exit codes: 0 done, 1 failed at run time, 2 bad usage or configuration.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run every camera until SIGINT or SIGTERM.
+    Run(run::RunArgs),
+    /// Run synthetic cameras against an embedded broker: needs no camera, no model, no configuration.
+    Demo(demo::DemoArgs),
+    /// Look a configuration over: report all problems at once, then really open each source, model and bus.
+    Check(check::CheckArgs),
+    /// Subscribe to a bus and show what arrives: time, camera, labels, latency, gaps in `seq`.
+    Watch(watch::WatchArgs),
+    /// Print the JSON Schema of the configuration or of a payload.
+    Schema(schema::SchemaArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct ConfigArg {
+    /// The configuration file.
+    #[arg(short, long, value_name = "FILE", default_value = "sightwire.yaml", env = "SIGHTWIRE_CONFIG")]
+    config: PathBuf,
+}
+
+/// Parses the command line and carries it out.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    init_log(args.log_format, "info");
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => return fail(&anyhow::anyhow!("cannot start the runtime: {e}")),
+    };
+    let code = runtime.block_on(dispatch(args.command));
+    // A thread that is stuck in native code must not hold the exit up.
+    runtime.shutdown_background();
+    code
+}
+
+async fn dispatch(command: Command) -> ExitCode {
+    let outcome = match command {
+        Command::Run(args) => run::run(args).await,
+        Command::Demo(args) => demo::run(args).await,
+        Command::Check(args) => check::run(args).await,
+        Command::Watch(args) => watch::run(args).await,
+        Command::Schema(args) => schema::run(&args),
+    };
+    outcome.unwrap_or_else(|error| fail(&error))
+}
+
+/// Prints the whole chain of an error once.
+fn fail(error: &anyhow::Error) -> ExitCode {
+    tell(&format!("error: {error:#}"));
+    let usage = error.is::<crate::config::ConfigError>() || error.is::<BadUsage>();
+    ExitCode::from(if usage { BAD_USAGE } else { FAILED })
+}
+
+/// The user asked for something that makes no sense.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct BadUsage(String);
+
+/// A line of result. A closed pipe ends the program quietly, as it does for `head`.
+#[expect(clippy::print_stdout, reason = "results go to stdout, from here alone")]
+fn say(line: &str) {
+    use std::io::Write;
+    if writeln!(std::io::stdout().lock(), "{line}").is_err() {
+        std::process::exit(0);
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "errors and hints for people")]
+fn tell(line: &str) {
+    use std::io::Write;
+    let _closed = writeln!(std::io::stderr().lock(), "{line}");
+}

@@ -1,0 +1,79 @@
+//! `sightwire run`
+
+use std::process::ExitCode;
+
+use super::{ConfigArg, FAILED, say, signals, status};
+use crate::app::{AppError, Node, Summary};
+use crate::config::{self, Resolved};
+use crate::envelope::ActualState;
+use crate::telemetry::Telemetry;
+
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Exit when every file and slideshow has ended and all that was accepted is delivered; then print a summary.
+    #[arg(long)]
+    until_done: bool,
+    /// The summary's form.
+    #[arg(long, value_enum, default_value = "table", requires = "until_done")]
+    summary: SummaryFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum SummaryFormat {
+    /// One row per camera.
+    Table,
+    /// One JSON object.
+    Json,
+}
+
+pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
+    let loaded = config::load(Some(&args.config.config))?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    run_node(loaded.resolved, args.until_done.then_some(args.summary)).await
+}
+
+async fn run_node(config: Resolved, until_done: Option<SummaryFormat>) -> anyhow::Result<ExitCode> {
+    let stop = signals::stop_token()?;
+    let node = tokio::select! {
+        node = Node::start(config, Telemetry::install()?) => node?,
+        () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
+    };
+    tracing::info!(node = %node.fleet.node, boot_id = %node.fleet.boot_id, page = %format_args!("http://{}/", node.http), "running");
+    let line = status::follow(node.fleet.clone());
+    let Some(format) = until_done else {
+        stop.cancelled().await;
+        line.end();
+        node.shutdown().await;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let ended = tokio::select! {
+        ended = node.until_done() => Some(ended),
+        () = stop.cancelled() => None,
+    };
+    line.end();
+    let summary = node.summary();
+    node.shutdown().await;
+    match ended {
+        Some(Err(error @ AppError::NothingEnds(_))) => Err(super::BadUsage(error.to_string()).into()),
+        Some(Err(error)) => Err(error.into()),
+        Some(Ok(())) => Ok(report(&summary, format)?),
+        None => {
+            report(&summary, format)?;
+            tracing::warn!("interrupted before everything was done");
+            Ok(ExitCode::from(FAILED))
+        }
+    }
+}
+
+fn report(summary: &Summary, format: SummaryFormat) -> anyhow::Result<ExitCode> {
+    match format {
+        SummaryFormat::Table => say(summary.to_string().trim_end()),
+        SummaryFormat::Json => say(&serde_json::to_string(summary)?),
+    }
+    let failed = summary.cameras.iter().any(|camera| camera.state == ActualState::Failed);
+    Ok(if failed { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
+}

@@ -1,0 +1,12 @@
+//! The stop button: a command is read, judged, applied, and answered with what was applied.
+//!
+//! Reading is pure; what applying means is the node's ([`Fleet`]). A command that is retained, expired, malformed or unknown
+//! is refused, counted and answered, and stops nothing.
+
+mod dispatch;
+mod parse;
+mod switches;
+
+pub use dispatch::{Fleet, answer};
+pub use parse::{MAX_PAYLOAD, Refusal, parse};
+pub use switches::{SwitchError, Switches};

@@ -1,0 +1,112 @@
+//! What people switched off stays off over a restart: one small file a node.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use crate::domain::Name;
+use crate::envelope::DesiredState;
+
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: switches cannot be remembered: {why}; check `state_dir` and its permissions")]
+pub struct SwitchError {
+    path: String,
+    why: String,
+}
+
+/// The remembered desired states. Cameras that are to run are not listed.
+#[derive(Debug)]
+pub struct Switches {
+    path: PathBuf,
+    states: Mutex<BTreeMap<Name, DesiredState>>,
+}
+
+impl Switches {
+    /// Reads `<state_dir>/<node>/switches.json`; no file = everything runs. A file that cannot be read as JSON is put aside
+    /// (`.corrupt`) and said, for a node that does not start helps nobody.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or the file not read at all.
+    pub fn open(state_dir: &Path, node: &Name) -> Result<Self, SwitchError> {
+        let folder = state_dir.join(node.as_str());
+        let path = folder.join("switches.json");
+        let fail = |e: std::io::Error| SwitchError { path: path.display().to_string(), why: e.to_string() };
+        std::fs::create_dir_all(&folder).map_err(fail)?;
+        let states = match std::fs::read(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(e) => return Err(fail(e)),
+            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|e| {
+                let aside = path.with_extension("json.corrupt");
+                let kept = std::fs::rename(&path, &aside).is_ok();
+                tracing::error!(path = %path.display(), kept, "remembered switches are unreadable ({e}): cameras start as if never switched");
+                BTreeMap::new()
+            }),
+        };
+        Ok(Self { path, states: Mutex::new(states) })
+    }
+
+    #[must_use]
+    pub fn get(&self, camera: &Name) -> DesiredState {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner).get(camera).copied().unwrap_or_default()
+    }
+
+    /// Remembers the state before it is acted upon. Written whole beside the old file and put in its place, so that a crash
+    /// leaves the one or the other.
+    ///
+    /// # Errors
+    /// When the disk does not take it; the state in memory is then as before.
+    pub fn set(&self, camera: &Name, state: DesiredState) -> Result<(), SwitchError> {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        if states.get(camera).copied().unwrap_or_default() == state {
+            return Ok(());
+        }
+        let mut next = states.clone();
+        match state {
+            DesiredState::Running => next.remove(camera),
+            other => next.insert(camera.clone(), other),
+        };
+        self.write(&next).map_err(|e| SwitchError { path: self.path.display().to_string(), why: e.to_string() })?;
+        *states = next;
+        Ok(())
+    }
+
+    fn write(&self, states: &BTreeMap<Name, DesiredState>) -> std::io::Result<()> {
+        let beside = self.path.with_extension("json.new");
+        let mut file = std::fs::File::create(&beside)?;
+        file.write_all(&serde_json::to_vec_pretty(states)?)?;
+        file.sync_all()?;
+        std::fs::rename(&beside, &self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_stop_is_remembered_and_a_start_forgets_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Switches::open(folder.path(), &name("node")).unwrap();
+        let camera = name("door");
+        open().set(&camera, DesiredState::Stopped).unwrap();
+        assert_eq!(open().get(&camera), DesiredState::Stopped);
+        open().set(&camera, DesiredState::Running).unwrap();
+        assert_eq!(open().get(&camera), DesiredState::Running);
+    }
+
+    #[test]
+    fn a_corrupt_file_is_put_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("node/switches.json");
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, "{\"door\":").unwrap();
+        let switches = Switches::open(folder.path(), &name("node")).unwrap();
+        assert_eq!(switches.get(&name("door")), DesiredState::Running);
+        assert!(folder.path().join("node/switches.json.corrupt").is_file());
+    }
+}

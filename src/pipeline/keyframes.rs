@@ -1,0 +1,199 @@
+//! Keyframes are encoded beside the detection path: a JPEG costs as much as a small model's inference.
+//!
+//! One slot a camera: the newest wins, and what it replaced is counted. One thread serves all cameras in turn.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+
+use bytes::Bytes;
+
+use crate::bus::{Message, MessageKind, Publisher, Qos, Topic};
+use crate::codec::{self, JpegEncoder};
+use crate::domain::{Detection, Frame};
+use crate::envelope::{FrameInfo, KeyframeConfig, KeyframeMeta, KeyframeReason, Origin};
+use crate::telemetry::{CameraMetrics, KeyframeOutcome};
+
+/// A picture to be said, with the boxes that were computed on it.
+pub struct KeyframeJob {
+    pub frame: Frame,
+    pub detections: Vec<Detection>,
+    pub origin: Origin,
+    /// `seq` of the detections message of the same frame, when there was one.
+    pub seq: Option<u64>,
+    pub reason: KeyframeReason,
+}
+
+/// A camera's place in the queue.
+pub struct KeyframeSlot {
+    job: Mutex<Option<KeyframeJob>>,
+    config: KeyframeConfig,
+    metrics: Arc<CameraMetrics>,
+    queue: Arc<KeyframeQueue>,
+    /// The last JPEG, for HTTP.
+    last: Mutex<Option<Bytes>>,
+    me: Weak<Self>,
+}
+
+impl KeyframeSlot {
+    /// Hands the job over; one that still waits is replaced and counted.
+    pub fn put(&self, job: KeyframeJob) {
+        let replaced = lock(&self.job).replace(job);
+        if replaced.is_some() {
+            self.metrics.keyframe(KeyframeOutcome::Superseded);
+        } else if let Some(me) = self.me.upgrade() {
+            self.queue.push(me);
+        }
+    }
+
+    /// The last keyframe as JPEG.
+    #[must_use]
+    pub fn last(&self) -> Option<Bytes> {
+        lock(&self.last).clone()
+    }
+}
+
+/// The slots that hold a job, and the thread that empties them.
+#[derive(Default)]
+pub struct KeyframeQueue {
+    state: Mutex<QueueState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct QueueState {
+    ready: VecDeque<Arc<KeyframeSlot>>,
+    busy: bool,
+    shut: bool,
+}
+
+impl KeyframeQueue {
+    /// A place for one camera.
+    #[must_use]
+    pub fn slot(self: &Arc<Self>, config: KeyframeConfig, metrics: Arc<CameraMetrics>) -> Arc<KeyframeSlot> {
+        Arc::new_cyclic(|me| KeyframeSlot {
+            job: Mutex::default(),
+            config,
+            metrics,
+            queue: self.clone(),
+            last: Mutex::default(),
+            me: me.clone(),
+        })
+    }
+
+    fn push(&self, slot: Arc<KeyframeSlot>) {
+        lock(&self.state).ready.push_back(slot);
+        self.changed.notify_all();
+    }
+
+    /// Encodes until [`KeyframeQueue::shut`]; run it on a thread of its own.
+    pub fn run(&self, publisher: &dyn Publisher) {
+        let mut encoder = JpegEncoder::default();
+        let mut jpeg = Vec::new();
+        while let Some(slot) = self.next() {
+            let job = lock(&slot.job).take();
+            if let Some(job) = job {
+                slot.encode(&job, &mut encoder, &mut jpeg, publisher);
+            }
+        }
+    }
+
+    fn next(&self) -> Option<Arc<KeyframeSlot>> {
+        let mut state = lock(&self.state);
+        state.busy = false;
+        self.changed.notify_all();
+        loop {
+            if let Some(slot) = state.ready.pop_front() {
+                state.busy = true;
+                return Some(slot);
+            }
+            if state.shut {
+                return None;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Waits until every job handed over is encoded.
+    pub fn drain(&self) {
+        let mut state = lock(&self.state);
+        while (state.busy || !state.ready.is_empty()) && !state.shut {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// The thread ends once it is through with what waits.
+    pub fn shut(&self) {
+        lock(&self.state).shut = true;
+        self.changed.notify_all();
+    }
+}
+
+impl KeyframeSlot {
+    fn encode(&self, job: &KeyframeJob, encoder: &mut JpegEncoder, jpeg: &mut Vec<u8>, publisher: &dyn Publisher) {
+        let overlay = self.config.overlay.then_some(job.detections.as_slice());
+        let (width, height) = match encoder.encode(&job.frame, self.config.max_width, self.config.quality, overlay, jpeg) {
+            Ok(size) => size,
+            Err(error) => {
+                self.metrics.keyframe(KeyframeOutcome::Failed);
+                tracing::warn!(camera = %job.origin.camera, frame = job.frame.id, "keyframe not made: {error}");
+                return;
+            }
+        };
+        self.metrics.keyframe(KeyframeOutcome::Encoded);
+        let bytes = Bytes::copy_from_slice(jpeg);
+        *lock(&self.last) = Some(bytes.clone());
+        let meta = KeyframeMeta {
+            timestamp: job.frame.captured_at,
+            camera: job.origin.camera.clone(),
+            node: job.origin.node.clone(),
+            boot_id: job.origin.boot_id.clone(),
+            seq: job.seq,
+            frame: FrameInfo::from(&job.frame),
+            width,
+            height,
+            bytes: bytes.len() as u64,
+            content_type: codec::JPEG.into(),
+            reason: job.reason,
+        };
+        let camera = &job.origin.camera;
+        // The metadata first: who has the picture can look it up.
+        let text = codec::encode_json(&meta);
+        publisher.offer(Message::state(Topic::KeyframeMeta(camera.clone()), text, codec::JSON, Some(camera.clone())));
+        publisher.offer(Message {
+            kind: MessageKind::Keyframe,
+            topic: Topic::Keyframe(camera.clone()),
+            payload: bytes,
+            content_type: codec::JPEG,
+            qos: Qos::AtLeastOnce,
+            retain: true,
+            properties: properties(&meta),
+            correlation: None,
+            id: Some(format!("{camera}-{}-keyframe-{}", job.origin.boot_id, job.frame.id)),
+            camera: Some(camera.clone()),
+            captured_at: Some(job.frame.captured_instant),
+        });
+    }
+}
+
+/// The metadata as MQTT 5 user properties and NATS headers.
+fn properties(meta: &KeyframeMeta) -> Vec<(&'static str, String)> {
+    let mut properties = vec![
+        ("camera", meta.camera.to_string()),
+        ("node", meta.node.to_string()),
+        ("boot_id", meta.boot_id.to_string()),
+        ("timestamp", meta.timestamp.as_secs_f64().to_string()),
+        ("frame_id", meta.frame.id.to_string()),
+        ("frame_width", meta.frame.width.to_string()),
+        ("frame_height", meta.frame.height.to_string()),
+        ("width", meta.width.to_string()),
+        ("height", meta.height.to_string()),
+        ("reason", meta.reason.as_str().to_owned()),
+    ];
+    properties.extend(meta.seq.map(|seq| ("seq", seq.to_string())));
+    properties
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // No code that can panic runs under these locks but a clone.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

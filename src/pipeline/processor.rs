@@ -1,0 +1,240 @@
+//! What is made of a frame once its objects are found: tracks, payloads, counts, keyframes. One a camera.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::keyframes::{KeyframeJob, KeyframeSlot};
+use super::{CameraConfig, KeyframeWhen, TrackerChoice};
+use crate::bus::{Message, MessageKind, Publisher, Qos, Topic};
+use crate::codec;
+use crate::domain::{Detection, Frame, Label, Timestamp};
+use crate::envelope::{
+    Counts, Detections, EnvelopeBuilder, Event, EventKind, KeyframeReason, Origin, PublishPolicy, Timing, TrackSpan,
+};
+use crate::inference::DetectTiming;
+use crate::telemetry::{CameraMetrics, FrameOutcome, Stage};
+use crate::tracker::{TrackEvent, TrackEventKind, Tracker, TrackerConfig};
+
+/// The latest result of a camera, for whoever looks on.
+pub type Live = watch::Sender<Option<Arc<Detections>>>;
+
+pub struct Processor {
+    config: CameraConfig,
+    wanted: Option<HashSet<Label>>,
+    tracker: Option<Tracker>,
+    builder: EnvelopeBuilder,
+    policy: PublishPolicy,
+    counts: Counts,
+    publisher: Arc<dyn Publisher>,
+    metrics: Arc<CameraMetrics>,
+    keyframes: Arc<KeyframeSlot>,
+    last_keyframe: Option<Instant>,
+    /// A message cannot carry the time of its own encoding: it carries that of the one before.
+    last_encode: Duration,
+    events: Vec<TrackEvent>,
+    live: Live,
+}
+
+/// What a processor is built from.
+pub struct ProcessorParts {
+    pub config: CameraConfig,
+    pub origin: Origin,
+    /// The model's threshold: detections below it do not reach the tracker.
+    pub confidence: f32,
+    pub publisher: Arc<dyn Publisher>,
+    pub metrics: Arc<CameraMetrics>,
+    pub keyframes: Arc<KeyframeSlot>,
+    pub live: Live,
+}
+
+impl Processor {
+    #[must_use]
+    pub fn new(parts: ProcessorParts) -> Self {
+        let ProcessorParts { config, origin, confidence, publisher, metrics, keyframes, live } = parts;
+        let wanted: Option<HashSet<Label>> =
+            config.labels.as_ref().map(|labels| labels.iter().map(|l| l.as_str().into()).collect());
+        let tracker = match config.tracker {
+            TrackerChoice::Bytetrack => Some(Tracker::new(TrackerConfig::for_confidence(confidence))),
+            TrackerChoice::None => None,
+        };
+        let mut processor = Self {
+            policy: PublishPolicy::new(config.publish),
+            counts: Counts::new(wanted.iter().flatten().cloned()),
+            wanted,
+            tracker,
+            builder: EnvelopeBuilder::new(origin),
+            publisher,
+            metrics,
+            keyframes,
+            last_keyframe: None,
+            last_encode: Duration::ZERO,
+            events: Vec::new(),
+            live,
+            config,
+        };
+        // A node that comes back says its zeros, so that nobody sees the ghosts of the last boot.
+        processor.publish_counts(&[]);
+        processor
+    }
+
+    /// Says what was found in the frame. Gives the frame's buffer back unless a keyframe took it.
+    pub fn process(&mut self, frame: Frame, found: &mut Vec<Detection>, cost: DetectTiming, wait: Duration) -> Option<Frame> {
+        if let Some(wanted) = &self.wanted {
+            found.retain(|d| wanted.contains(&d.label));
+        }
+        let track_begin = Instant::now();
+        self.events.clear();
+        if let Some(tracker) = &mut self.tracker {
+            tracker.update(found, frame.captured_at, &mut self.events);
+        }
+        let track = track_begin.elapsed();
+        self.record(wait, cost, track);
+        let timing = Timing {
+            decode: Timing::millis(frame.decode),
+            wait: Timing::millis(wait),
+            preprocess: Timing::millis(cost.preprocess),
+            inference: Timing::millis(cost.inference),
+            postprocess: Timing::millis(cost.postprocess),
+            track: Timing::millis(track),
+            encode: Timing::millis(self.last_encode),
+        };
+        // Events first: they begin what the detections message shows.
+        let had_event = self.publish_events(Some(frame.captured_instant));
+        let said = self.policy.decide(frame.captured_instant, found);
+        if said {
+            self.publish_detections(&frame, found, timing);
+        }
+        self.publish_counts(found);
+        self.metrics.frame(FrameOutcome::Inferred);
+        self.keyframe(frame, found, said, had_event)
+    }
+
+    /// The camera stops or has ended: open tracks end, and it sees nothing.
+    pub fn finish(&mut self, at: Timestamp) {
+        self.events.clear();
+        if let Some(tracker) = &mut self.tracker {
+            tracker.finish(at, &mut self.events);
+        }
+        self.publish_events(None);
+        self.publish_counts(&[]);
+        self.live.send_replace(None);
+    }
+
+    fn record(&self, wait: Duration, cost: DetectTiming, track: Duration) {
+        for (stage, took) in [
+            (Stage::Wait, wait),
+            (Stage::Preprocess, cost.preprocess),
+            (Stage::Inference, cost.inference),
+            (Stage::Postprocess, cost.postprocess),
+            (Stage::Track, track),
+        ] {
+            self.metrics.stage(stage, took);
+        }
+    }
+
+    fn publish_detections(&mut self, frame: &Frame, found: &[Detection], timing: Timing) {
+        for detection in found {
+            self.metrics.detection(&detection.label);
+        }
+        let message = self.builder.detections(frame, found.to_vec(), timing);
+        let begin = Instant::now();
+        let publish = self.config.publish;
+        let (payload, content_type) = codec::encode_detections(&message, publish.payload, publish.encoding);
+        self.last_encode = begin.elapsed();
+        self.metrics.stage(Stage::Encode, self.last_encode);
+        let qos = if publish.qos == 0 { Qos::AtMostOnce } else { Qos::AtLeastOnce };
+        self.publisher.offer(Message {
+            kind: MessageKind::Detections,
+            topic: Topic::Detections(message.camera.clone()),
+            payload,
+            content_type,
+            qos,
+            retain: false,
+            properties: Vec::new(),
+            correlation: None,
+            id: Some(self.message_id("detections", message.seq)),
+            camera: Some(message.camera.clone()),
+            captured_at: Some(frame.captured_instant),
+        });
+        self.live.send_replace(Some(Arc::new(message)));
+    }
+
+    /// True when there were any.
+    fn publish_events(&mut self, captured: Option<Instant>) -> bool {
+        let events = std::mem::take(&mut self.events);
+        for event in &events {
+            let kind = match event.kind {
+                TrackEventKind::Started => EventKind::Started,
+                TrackEventKind::Ended => EventKind::Ended,
+            };
+            let track = TrackSpan {
+                id: event.track_id,
+                label: event.label.clone(),
+                score: event.score,
+                bbox: event.bbox,
+                first_seen: event.first_seen,
+                last_seen: event.last_seen,
+            };
+            let message = self.builder.event(kind, event.at, track);
+            self.publish_event(&message, captured);
+        }
+        let any = !events.is_empty();
+        // The buffer is kept: no allocation a frame.
+        self.events = events;
+        any
+    }
+
+    fn publish_event(&self, event: &Event, captured: Option<Instant>) {
+        let (payload, content_type) = codec::encode_event(event, self.config.publish.encoding);
+        self.publisher.offer(Message {
+            kind: MessageKind::Event,
+            topic: Topic::Events(event.camera.clone()),
+            payload,
+            content_type,
+            qos: Qos::AtLeastOnce,
+            retain: false,
+            properties: Vec::new(),
+            correlation: None,
+            id: Some(self.message_id("event", event.seq)),
+            camera: Some(event.camera.clone()),
+            captured_at: captured,
+        });
+    }
+
+    fn publish_counts(&mut self, found: &[Detection]) {
+        let camera = &self.builder.origin().camera;
+        for (label, count) in self.counts.update(found) {
+            let topic = Topic::Count(camera.clone(), label.to_string());
+            self.publisher.offer(Message::state(topic, count.to_string().into(), "text/plain", Some(camera.clone())));
+        }
+    }
+
+    fn keyframe(&mut self, frame: Frame, found: &[Detection], said: bool, had_event: bool) -> Option<Frame> {
+        let Some(reason) = self.keyframe_reason(frame.captured_instant, said, had_event) else { return Some(frame) };
+        self.last_keyframe = Some(frame.captured_instant);
+        let seq = said.then(|| self.builder.last_detections_seq());
+        self.keyframes.put(KeyframeJob { frame, detections: found.to_vec(), origin: self.builder.origin().clone(), seq, reason });
+        None
+    }
+
+    fn keyframe_reason(&self, now: Instant, said: bool, had_event: bool) -> Option<KeyframeReason> {
+        let config = self.config.keyframes.as_ref()?;
+        if had_event && config.when.contains(&KeyframeWhen::Event) {
+            return Some(KeyframeReason::Event);
+        }
+        if said && config.when.contains(&KeyframeWhen::Detections) {
+            return Some(KeyframeReason::Detections);
+        }
+        let due = self.last_keyframe.is_none_or(|last| now.saturating_duration_since(last) >= config.every.0);
+        (due && !config.every.0.is_zero()).then_some(KeyframeReason::Interval)
+    }
+
+    /// Unique for ever: a message that is sent again is stored once.
+    fn message_id(&self, kind: &str, seq: u64) -> String {
+        let origin = self.builder.origin();
+        format!("{}-{}-{kind}-{seq}", origin.camera, origin.boot_id)
+    }
+}

@@ -1,0 +1,227 @@
+//! One capture session: a thread that opens the source and reads it until it ends, fails or is cancelled.
+//!
+//! The straight story of one connection; retrying is the camera's business. A thread that is stuck in native code cannot be
+//! ended: its lane's epoch is over, so nothing it brings later is taken, and it is left to itself.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use super::turns::{Epoch, LaneId, Turns};
+use crate::domain::{Frame, Name, Timestamp};
+use crate::source::{self, Cancel, FrameSource, OpenOptions, Read, SourceError, SourceSpec};
+use crate::telemetry::{CameraMetrics, FrameOutcome};
+
+/// What a session tells its camera.
+#[derive(Debug)]
+pub enum SessionEvent {
+    /// The first frame is there: the source works.
+    Streaming,
+    /// A finite source has ended.
+    Ended,
+    Failed(SourceError),
+}
+
+/// What every session of a camera needs.
+#[derive(Clone)]
+pub struct SessionContext {
+    pub camera: Name,
+    pub spec: SourceSpec,
+    pub options: OpenOptions,
+    /// Frames a second to offer at most; 0 = all.
+    pub max_fps: f64,
+    pub turns: Arc<Turns>,
+    pub lane: LaneId,
+    pub metrics: Arc<CameraMetrics>,
+    /// Counts frames over all sessions.
+    pub frame_ids: Arc<AtomicU64>,
+}
+
+/// A running session. Dropping it cancels it.
+pub struct Session {
+    pub epoch: Epoch,
+    pub events: mpsc::Receiver<SessionEvent>,
+    cancel: Cancel,
+    pulse: Arc<Pulse>,
+}
+
+/// Since when the thread has been inside a call that may block in native code.
+#[derive(Debug, Default)]
+struct Pulse(Mutex<Option<(Instant, Duration)>>);
+
+impl Pulse {
+    fn enter(&self, limit: Duration) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), limit));
+    }
+
+    fn leave(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn overdue(&self) -> Option<Duration> {
+        let inside = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inside.map(|(since, limit)| (since.elapsed(), limit)).filter(|(spent, limit)| spent > limit).map(|(spent, _)| spent)
+    }
+}
+
+/// Past the source's own time-out by so much, a thread is held to be stuck.
+const GRACE: Duration = Duration::from_secs(5);
+
+impl Session {
+    /// Opens the lane and starts the thread.
+    ///
+    /// # Errors
+    /// When the machine has no thread left.
+    pub fn start(context: SessionContext) -> std::io::Result<Self> {
+        let epoch = context.turns.open(context.lane);
+        let (sender, events) = mpsc::channel(4);
+        let cancel = Cancel::default();
+        let pulse = Arc::new(Pulse::default());
+        let thread = Thread { context, epoch, cancel: cancel.clone(), pulse: pulse.clone(), sender };
+        std::thread::Builder::new().name(format!("capture {}", thread.context.camera)).spawn(move || thread.run())?;
+        Ok(Self { epoch, events, cancel, pulse })
+    }
+
+    /// How long the thread has been stuck in a call that should have timed out; `None` while all is well.
+    pub fn stuck(&self) -> Option<Duration> {
+        self.pulse.overdue()
+    }
+
+    pub fn cancel(&self) {
+        self.cancel.cancel();
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}
+
+struct Thread {
+    context: SessionContext,
+    epoch: Epoch,
+    cancel: Cancel,
+    pulse: Arc<Pulse>,
+    sender: mpsc::Sender<SessionEvent>,
+}
+
+impl Thread {
+    fn run(self) {
+        let event = match self.run_once() {
+            Ok(()) => SessionEvent::Ended,
+            Err(error) => SessionEvent::Failed(error),
+        };
+        // Nobody listens any more when the camera gave this session up.
+        let _given_up = self.sender.blocking_send(event);
+    }
+
+    fn run_once(&self) -> Result<(), SourceError> {
+        let SessionContext { spec, options, turns, lane, metrics, frame_ids, .. } = &self.context;
+        let options = OpenOptions { cancel: self.cancel.clone(), ..options.clone() };
+        self.pulse.enter(options.open_timeout + GRACE);
+        let mut source = source::open(spec, &options)?;
+        self.pulse.leave();
+        let mut frame = Frame::empty();
+        let mut rate = RateLimit::new(self.context.max_fps);
+        let mut streaming = false;
+        loop {
+            if self.read(source.as_mut(), &mut frame, options.read_timeout)? == Read::End {
+                return Ok(());
+            }
+            if self.cancel.is_cancelled() {
+                return Err(SourceError::Cancelled);
+            }
+            if !streaming {
+                streaming = true;
+                let _given_up = self.sender.blocking_send(SessionEvent::Streaming);
+            }
+            frame.id = frame_ids.fetch_add(1, Ordering::Relaxed) + 1;
+            metrics.frame_read(frame.decode);
+            if !rate.admits(frame.captured_at) {
+                metrics.frame(FrameOutcome::SkippedRate);
+                continue;
+            }
+            frame = turns.offer(*lane, self.epoch, frame).ok_or(SourceError::Cancelled)?;
+        }
+    }
+
+    fn read(&self, source: &mut dyn FrameSource, frame: &mut Frame, timeout: Duration) -> Result<Read, SourceError> {
+        // Only live sources have a time-out that bounds a read; others wait as long as their timeline says.
+        if self.context.spec.is_live() {
+            self.pulse.enter(timeout + GRACE);
+        }
+        let read = source.read(frame);
+        self.pulse.leave();
+        read
+    }
+}
+
+/// Lets frames through at a rate at most, by their capture times (so that files read as fast as possible are thinned alike).
+#[derive(Debug)]
+struct RateLimit {
+    /// Microseconds between two frames; 0 = no limit.
+    interval: i64,
+    due: Option<i64>,
+}
+
+impl RateLimit {
+    #[expect(clippy::cast_possible_truncation, reason = "a rate over 1e-6 per second")]
+    fn new(max_fps: f64) -> Self {
+        let interval = if max_fps > 0.0 { (1e6 / max_fps) as i64 } else { 0 };
+        Self { interval, due: None }
+    }
+
+    fn admits(&mut self, at: Timestamp) -> bool {
+        if self.interval == 0 {
+            return true;
+        }
+        let now = at.as_micros();
+        // A tenth of the interval is forgiven: a 15 fps camera asked for 15 must not lose frames to jitter.
+        let slack = self.interval / 10;
+        match self.due {
+            // A clock that jumped back by more than an interval starts anew.
+            Some(due) if now < due - slack && now > due - 2 * self.interval => false,
+            Some(due) if now < due + self.interval && now >= due - slack => {
+                self.due = Some(due + self.interval);
+                true
+            }
+            _ => {
+                self.due = Some(now + self.interval);
+                true
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admitted(source_fps: f64, max_fps: f64, jitter: i64) -> usize {
+        let mut rate = RateLimit::new(max_fps);
+        #[expect(clippy::cast_possible_truncation, reason = "small numbers")]
+        let at = |n: i32| Timestamp::from_micros((f64::from(n) * 1e6 / source_fps) as i64 + i64::from(n % 3) * jitter);
+        (0..300).filter(|&n| rate.admits(at(n))).count()
+    }
+
+    #[test]
+    fn a_rate_is_kept_on_average_whatever_the_sources_is() {
+        assert_eq!(admitted(30.0, 0.0, 0), 300);
+        assert!((48..=52).contains(&admitted(30.0, 5.0, 2000)), "{}", admitted(30.0, 5.0, 2000));
+        assert!((98..=102).contains(&admitted(30.0, 10.0, 2000)));
+        assert!((295..=300).contains(&admitted(15.0, 15.0, 2000)));
+        assert!((235..=245).contains(&admitted(25.0, 20.0, 0)), "{}", admitted(25.0, 20.0, 0));
+    }
+
+    #[test]
+    fn a_clock_that_jumps_back_does_not_silence_a_camera() {
+        let mut rate = RateLimit::new(1.0);
+        assert!(rate.admits(Timestamp::from_micros(100_000_000)));
+        assert!(rate.admits(Timestamp::from_micros(50_000_000)));
+        assert!(!rate.admits(Timestamp::from_micros(50_200_000)));
+        assert!(rate.admits(Timestamp::from_micros(51_000_000)));
+    }
+}

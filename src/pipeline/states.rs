@@ -1,0 +1,159 @@
+//! A camera's state as the world sees it: retained topics, metrics, the API.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::camera::{Applied, Desired};
+use crate::bus::{Message, Publisher, Topic};
+use crate::codec;
+use crate::domain::Timestamp;
+use crate::envelope::{ActualState, CameraSettings, CameraState, FrameCounts, Origin, Reason};
+use crate::telemetry::{CameraMetrics, FrameOutcome};
+
+const ALL: [&str; 6] = ["connecting", "running", "paused", "stopped", "failed", "ended"];
+/// The state topic is said again so often while a camera runs: its figures move.
+const REFRESH: Duration = Duration::from_secs(10);
+/// Frames a second are taken over so long.
+const FPS_WINDOW: Duration = Duration::from_secs(5);
+
+/// What is needed to put a camera's state into words, from any task.
+#[derive(Clone)]
+pub struct StateView {
+    pub origin: Origin,
+    pub settings: CameraSettings,
+    pub metrics: Arc<CameraMetrics>,
+    /// Frames inferred a second, as the bits of an `f32`.
+    fps: Arc<AtomicU32>,
+}
+
+impl StateView {
+    #[must_use]
+    pub fn new(origin: Origin, settings: CameraSettings, metrics: Arc<CameraMetrics>) -> Self {
+        Self { origin, settings, metrics, fps: Arc::default() }
+    }
+
+    #[must_use]
+    pub fn fps(&self) -> f32 {
+        f32::from_bits(self.fps.load(Ordering::Relaxed))
+    }
+
+    #[must_use]
+    pub fn describe(&self, applied: &Applied) -> CameraState {
+        let totals = &self.metrics.totals;
+        CameraState {
+            timestamp: Timestamp::now(),
+            camera: self.origin.camera.clone(),
+            node: self.origin.node.clone(),
+            boot_id: self.origin.boot_id.clone(),
+            desired: applied.desired.state,
+            actual: applied.actual,
+            reason: applied.reason.clone(),
+            settings: self.settings.clone(),
+            frames: FrameCounts {
+                read: totals.read(),
+                inferred: totals.outcome(FrameOutcome::Inferred),
+                dropped: totals.dropped(),
+            },
+            fps: self.fps(),
+        }
+    }
+}
+
+/// Says a camera's state whenever it changes.
+pub struct Announcer {
+    view: StateView,
+    applied: watch::Sender<Applied>,
+    publisher: Arc<dyn Publisher>,
+    said: Instant,
+    online: bool,
+    /// When, and how many frames were inferred until then.
+    samples: VecDeque<(Instant, u64)>,
+}
+
+impl Announcer {
+    #[must_use]
+    pub fn new(view: StateView, applied: watch::Sender<Applied>, publisher: Arc<dyn Publisher>) -> Self {
+        let mut announcer =
+            Self { view, applied, publisher, said: Instant::now(), online: false, samples: VecDeque::new() };
+        announcer.say_status();
+        announcer.say();
+        announcer
+    }
+
+    pub fn desired(&self) -> Desired {
+        self.applied.borrow().desired
+    }
+
+    pub fn actual(&self) -> ActualState {
+        self.applied.borrow().actual
+    }
+
+    /// The wish was acted upon.
+    pub fn applied(&mut self, desired: Desired) {
+        self.applied.send_modify(|applied| applied.desired = desired);
+        self.say();
+    }
+
+    pub fn enter(&mut self, actual: ActualState, reason: Option<Reason>) {
+        let before = self.applied.borrow().clone();
+        if (before.actual, &before.reason) == (actual, &reason) {
+            return;
+        }
+        let camera = &self.view.origin.camera;
+        if before.actual != actual {
+            tracing::info!(%camera, from = before.actual.as_str(), to = actual.as_str(), "camera state");
+        }
+        self.applied.send_modify(|applied| (applied.actual, applied.reason) = (actual, reason));
+        if self.online != actual.is_online() {
+            self.online = actual.is_online();
+            self.say_status();
+        }
+        self.say();
+    }
+
+    /// The node ends: the camera is not there any more, whatever is wanted of it.
+    pub fn leave(&mut self) {
+        self.enter(ActualState::Stopped, Some(Reason { code: "node_shutdown".into(), message: "the node has ended".into() }));
+    }
+
+    /// Call it about once a second.
+    #[expect(clippy::cast_precision_loss, reason = "frames within seconds are few")]
+    pub fn tick(&mut self) {
+        let now = Instant::now();
+        let inferred = self.view.metrics.totals.outcome(FrameOutcome::Inferred);
+        self.samples.push_back((now, inferred));
+        while self.samples.len() > 2 && self.samples.front().is_some_and(|(at, _)| now - *at > FPS_WINDOW) {
+            self.samples.pop_front();
+        }
+        let fps = self.samples.front().map_or(0.0, |(at, before)| {
+            let span = (now - *at).as_secs_f32();
+            if span > 0.0 { (inferred - before) as f32 / span } else { 0.0 }
+        });
+        self.view.fps.store(fps.to_bits(), Ordering::Relaxed);
+        self.view.metrics.fps(f64::from(fps));
+        if self.online && self.said.elapsed() >= REFRESH {
+            self.say();
+        }
+    }
+
+    fn say(&mut self) {
+        self.said = Instant::now();
+        let applied = self.applied.borrow().clone();
+        self.view.metrics.state(applied.actual.as_str(), &ALL);
+        let camera = &self.view.origin.camera;
+        let payload = codec::encode_json(&self.view.describe(&applied));
+        let topic = Topic::CameraState(camera.clone());
+        self.publisher.offer(Message::state(topic, payload, codec::JSON, Some(camera.clone())));
+    }
+
+    fn say_status(&self) {
+        let camera = &self.view.origin.camera;
+        let text: &'static [u8] = if self.online { b"online" } else { b"offline" };
+        let topic = Topic::CameraStatus(camera.clone());
+        self.publisher.offer(Message::state(topic, bytes::Bytes::from_static(text), "text/plain", Some(camera.clone())));
+    }
+}
