@@ -8,7 +8,7 @@ use super::CodecError;
 
 /// The payload as JSON without spaces.
 #[must_use]
-pub fn encode<T: Serialize>(payload: &T) -> Bytes {
+pub(super) fn encode<T: Serialize>(payload: &T) -> Bytes {
     // Serialising fails only for maps whose keys are no strings and for types that refuse; the envelope has neither.
     serde_json::to_vec(payload).unwrap_or_default().into()
 }
@@ -17,6 +17,6 @@ pub fn encode<T: Serialize>(payload: &T) -> Bytes {
 ///
 /// # Errors
 /// [`CodecError::Json`] when it is not this payload.
-pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     Ok(serde_json::from_slice(bytes)?)
 }

@@ -25,6 +25,13 @@ impl Default for BootId {
     }
 }
 
+impl From<String> for BootId {
+    /// For a boot that was read off a message.
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
 impl std::fmt::Display for BootId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
