@@ -228,7 +228,7 @@ async fn judge(fleet: Arc<NodeFleet>, mut incoming: mpsc::Receiver<RawCommand>, 
         for reply in replies {
             let topic = Topic::reply(raw.reply_to.as_ref(), &fleet.node);
             let correlation = raw.reply_to.as_ref().and_then(|to| to.correlation.clone());
-            bus.offer(Message::reply(topic, codec::encode_json(&reply), correlation));
+            bus.offer(Message::reply(topic, codec::encode_json(&reply).0, correlation));
         }
     }
 }
@@ -242,8 +242,8 @@ async fn announce(fleet: Arc<NodeFleet>, publisher: Arc<dyn Publisher>, stop: Ca
         let essence = (state.cameras.clone(), state.buses.clone());
         if said.as_ref() != Some(&essence) {
             said = Some(essence);
-            let payload = codec::encode_json(&state);
-            publisher.offer(Message::state(Topic::NodeState(fleet.node.clone()), payload, codec::JSON, None));
+            let (payload, content_type) = codec::encode_json(&state);
+            publisher.offer(Message::state(Topic::NodeState(fleet.node.clone()), payload, content_type, None));
         }
     }
 }

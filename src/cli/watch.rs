@@ -10,7 +10,7 @@ use super::{say, signals, tell};
 use crate::bus::{Tailed, tail};
 use crate::codec;
 use crate::domain::{Detection, Name, Timestamp, redact};
-use crate::envelope::{Detections, Event, EventKind, Minimal};
+use crate::envelope::{Detections, Encoding, Event, EventKind, Minimal};
 
 #[derive(Debug, clap::Args)]
 pub struct WatchArgs {
@@ -104,12 +104,17 @@ impl Seen {
 }
 
 fn read(message: &Tailed) -> Option<Read> {
-    let (payload, content) = (&message.payload[..], message.content_type.as_deref());
+    let payload = &message.payload[..];
+    // MQTT 3.1.1 carries no content type: JSON begins with a brace, and no protobuf of ours does.
+    let encoding = match message.content_type.as_deref() {
+        None if payload.first() != Some(&b'{') => Encoding::Protobuf,
+        content_type => codec::encoding_of(content_type),
+    };
     if message.address.ends_with("events") {
-        return codec::decode_event(payload, content).ok().map(Read::Event);
+        return codec::decode_event(payload, encoding).ok().map(Read::Event);
     }
-    let full = codec::decode_detections(payload, content).ok().map(Read::Detections);
-    full.or_else(|| codec::decode_minimal(payload, content).ok().map(Read::Minimal))
+    let full = codec::decode_detections(payload, encoding).ok().map(Read::Detections);
+    full.or_else(|| codec::decode_minimal(payload, encoding).ok().map(Read::Minimal))
 }
 
 fn as_json(message: &Tailed, read: &Read, latency: f64, missed: u64) -> String {

@@ -157,8 +157,8 @@ impl KeyframeSlot {
         };
         let camera = &job.origin.camera;
         // The metadata first: who has the picture can look it up.
-        let text = codec::encode_json(&meta);
-        publisher.offer(Message::state(Topic::KeyframeMeta(camera.clone()), text, codec::JSON, Some(camera.clone())));
+        let (text, content_type) = codec::encode_json(&meta);
+        publisher.offer(Message::state(Topic::KeyframeMeta(camera.clone()), text, content_type, Some(camera.clone())));
         publisher.offer(Message {
             kind: MessageKind::Keyframe,
             topic: Topic::Keyframe(camera.clone()),

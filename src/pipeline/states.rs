@@ -145,9 +145,9 @@ impl Announcer {
         let applied = self.applied.borrow().clone();
         self.view.metrics.state(applied.actual.as_str(), &ALL);
         let camera = &self.view.origin.camera;
-        let payload = codec::encode_json(&self.view.describe(&applied));
+        let (payload, content_type) = codec::encode_json(&self.view.describe(&applied));
         let topic = Topic::CameraState(camera.clone());
-        self.publisher.offer(Message::state(topic, payload, codec::JSON, Some(camera.clone())));
+        self.publisher.offer(Message::state(topic, payload, content_type, Some(camera.clone())));
     }
 
     fn say_status(&self) {

@@ -1,0 +1,29 @@
+# Two commands do everything on a fresh Debian machine with Rust: `make demo` and `make test`.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo build test lint fmt schemas clean
+
+help: ## Say what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+setup: ## Install what is missing (Debian packages, ONNX Runtime); does nothing when all is there
+	@.ci/setup
+
+demo: setup ## Build, and run synthetic cameras against an embedded broker (DEMO_SECONDS=20 ends it)
+	@.ci/demo
+
+build: setup ## Build the program: target/release/sightwire
+	cargo build --release --locked
+
+test: setup ## Run the whole suite, against real brokers and a real RTSP server
+	cargo test --locked
+
+lint: setup ## Formatting, clippy, shell scripts, licences and sources of the crates
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	shellcheck .ci/setup .ci/demo .ci/run
+
+fmt: ## Format the code
+	cargo fmt
+
+schemas: ## Renew what is generated from the types: schemas/, protobuf code
+	UPDATE_GENERATED=1 cargo test --locked --test schemas --test proto

@@ -1,0 +1,110 @@
+//! `sightwire check`
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use super::{ConfigArg, FAILED, explain, say};
+use crate::bus;
+use crate::config::{self, Config, Resolved};
+use crate::domain::Frame;
+use crate::inference::{ModelConfig, OnnxDetector, Runtime};
+use crate::pipeline::CameraConfig;
+use crate::source::{self, OpenOptions, Read};
+
+#[derive(Debug, clap::Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Only read the file: open no source, model or bus.
+    #[arg(long)]
+    offline: bool,
+    /// Print every topic with QoS, retain and a sample payload.
+    #[arg(long)]
+    explain: bool,
+}
+
+/// For a bus to answer.
+const BUS: Duration = Duration::from_secs(10);
+
+/// One line of the table.
+struct Finding {
+    what: String,
+    name: String,
+    outcome: Result<String, String>,
+}
+
+pub async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
+    let loaded = config::load(Some(&args.config.config))?;
+    let Resolved { config, node, state_dir } = loaded.resolved;
+    say(&format!("{}: valid; node {node}, {} models, {} cameras, state in {}", args.config.config.display(), config.models.len(), config.cameras.len(), state_dir.display()));
+    for warning in &loaded.warnings {
+        say(&format!("warning: {warning}"));
+    }
+    if args.explain {
+        explain::topics(&node, &config);
+    }
+    if args.offline {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let findings = open_all(&config).await;
+    print(&findings);
+    let bad = findings.iter().filter(|f| f.outcome.is_err()).count();
+    say(&if bad == 0 { "everything answers".to_owned() } else { format!("{bad} of {} do not work", findings.len()) });
+    Ok(if bad == 0 { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}
+
+/// Everything at once: a dead camera must not make the others wait.
+async fn open_all(config: &Config) -> Vec<Finding> {
+    let mut tasks = Vec::new();
+    if let Some(mqtt) = config.buses.mqtt.clone() {
+        tasks.push(tokio::spawn(async move { finding("bus", "mqtt", bus::probe_mqtt(&mqtt, BUS).await.map_err(|e| e.to_string())) }));
+    }
+    if let Some(nats) = config.buses.nats.clone() {
+        tasks.push(tokio::spawn(async move { finding("bus", "nats", bus::probe_nats(&nats, BUS).await.map_err(|e| e.to_string())) }));
+    }
+    for (name, model) in config.models.clone() {
+        tasks.push(tokio::task::spawn_blocking(move || finding("model", name.as_str(), open_model(&model))));
+    }
+    for (name, camera) in config.cameras.clone() {
+        tasks.push(tokio::task::spawn_blocking(move || finding("camera", name.as_str(), open_source(&camera))));
+    }
+    let mut findings = Vec::new();
+    for task in tasks {
+        findings.push(task.await.unwrap_or_else(|e| finding("check", "task", Err(e.to_string()))));
+    }
+    findings
+}
+
+fn finding(what: &str, name: &str, outcome: Result<String, String>) -> Finding {
+    Finding { what: what.into(), name: name.into(), outcome }
+}
+
+fn open_model(config: &ModelConfig) -> Result<String, String> {
+    let runtime = Runtime::load().map_err(|e| e.to_string())?;
+    let info = OnnxDetector::load(&runtime, config).map_err(|e| e.to_string())?.info();
+    Ok(format!("{}, {}x{}, {} classes, on {}", info.family, info.width, info.height, info.labels.len(), format!("{:?}", info.device).to_lowercase()))
+}
+
+fn open_source(config: &CameraConfig) -> Result<String, String> {
+    let begin = Instant::now();
+    let options = OpenOptions { pace: source::Pace::Asap, ..OpenOptions::default() };
+    let mut source = source::open(&config.source, &options).map_err(|e| e.to_string())?;
+    let mut frame = Frame::empty();
+    match source.read(&mut frame).map_err(|e| e.to_string())? {
+        Read::Frame => Ok(format!("{}x{}, first frame after {:.1} s", frame.width, frame.height, begin.elapsed().as_secs_f64())),
+        Read::End => Err(format!("{}: ended before the first frame", config.source.shown())),
+    }
+}
+
+fn print(findings: &[Finding]) {
+    let width = findings.iter().map(|f| f.name.chars().count()).max().unwrap_or(0);
+    for Finding { what, name, outcome } in findings {
+        let (mark, text) = match outcome {
+            Ok(text) => ("ok  ", text),
+            Err(text) => ("FAIL", text),
+        };
+        // What has several lines (a model's outputs) stays under its own row.
+        let text = text.replace('\n', &format!("\n{}", " ".repeat(width + 16)));
+        say(&format!("{mark}  {what:<7} {name:<width$}  {text}"));
+    }
+}
