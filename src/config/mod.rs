@@ -1,4 +1,23 @@
 //! The YAML file: load, environment, validation of *all* problems with their places.
+//!
+//! `yaml` reads a tree that knows its lines, `scalar` resolves variables, `schema` (made from each room's own types) says
+//! what fits, `explain` says it in plain words, `sections` makes the types, `check` knows what no schema can say.
+
+mod check;
+mod explain;
+mod load;
+mod problem;
+mod resolve;
+mod scalar;
+mod schema;
+mod sections;
+mod tree;
+mod yaml;
+
+pub use load::{Loaded, load, load_text, load_with};
+pub use problem::{ConfigError, Problem};
+pub use schema::schema;
+pub use tree::Place;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,6 +30,13 @@ use crate::domain::Name;
 use crate::http::HttpConfig;
 use crate::inference::ModelConfig;
 use crate::pipeline::CameraConfig;
+
+/// What is read when no file is named, in the current folder.
+pub const DEFAULT_FILE: &str = "sightwire.yaml";
+
+/// The remedy for a file without what it needs.
+const SMALLEST: &str = "the smallest useful file: 'models: { shapes: { path: bundled:shapes } }' and \
+                        'cameras: { demo: { source: synthetic:shapes, model: shapes } }'";
 
 /// A node's whole configuration. The smallest useful file is one model and one camera.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -19,6 +19,12 @@ pub struct Name(Arc<str>);
 pub struct InvalidName(String);
 
 impl Name {
+    /// `node`: for a host whose own name has nothing in it that a name may have.
+    #[must_use]
+    pub fn fallback() -> Self {
+        Self("node".into())
+    }
+
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -61,6 +61,15 @@ impl TryFrom<String> for SourceSpec {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        Err(format!("{text}: no source is known yet"))
+        let kind = if text.contains("://") {
+            SourceKind::Stream(text.clone())
+        } else if text == "synthetic:shapes" || text.starts_with("synthetic:shapes?") {
+            SourceKind::Synthetic(SceneParams::default())
+        } else if text.starts_with("synthetic:") {
+            return Err(format!("'{text}': there is one synthetic scene, 'synthetic:shapes'"));
+        } else {
+            SourceKind::File(PathBuf::from(&text))
+        };
+        Ok(Self { text, kind })
     }
 }

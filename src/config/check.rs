@@ -1,0 +1,275 @@
+//! What no schema can say: references, files, keys that exclude each other, addresses.
+
+use std::path::Path as FilePath;
+
+use url::Url;
+
+use super::Config;
+use super::explain::{nearest, shown};
+use super::problem::Problem;
+use super::resolve::{is_builtin, is_bundled};
+use super::tree::{Node, Path};
+use crate::bus::{MqttConfig, NatsConfig};
+use crate::inference::LabelsConfig;
+
+/// Problems and warnings of a configuration that was read; `config` may lack sections that have problems of their own.
+pub(super) struct Check<'a> {
+    pub root: &'a Node,
+    pub config: &'a Config,
+    pub problems: Vec<Problem>,
+    pub warnings: Vec<Problem>,
+}
+
+impl Check<'_> {
+    pub(super) fn run(&mut self) {
+        let config = self.config;
+        if let Some(mqtt) = &config.buses.mqtt {
+            self.mqtt(mqtt);
+        }
+        if let Some(nats) = &config.buses.nats {
+            self.nats(nats);
+        }
+        self.http();
+        self.models();
+        self.cameras();
+    }
+
+    fn problem(&mut self, path: &Path, what: impl Into<String>, fix: impl Into<String>) {
+        let problem = Problem::new(self.root.place_of(path), path, what).fix(fix);
+        self.problems.push(problem);
+    }
+
+    fn warning(&mut self, path: &Path, what: impl Into<String>, fix: impl Into<String>) {
+        let problem = Problem::new(self.root.key_place(path), path, what).fix(fix);
+        self.warnings.push(problem);
+    }
+
+    /// The keys written under `section`, a name each.
+    fn names(&self, section: &str) -> Vec<String> {
+        let node = self.root.at(&Path::of([section]));
+        node.map(|node| node.entries().iter().map(|entry| entry.key.clone()).collect()).unwrap_or_default()
+    }
+
+    fn cameras(&mut self) {
+        let path = Path::of(["cameras"]);
+        if self.root.at(&path).is_some_and(|node| node.entries().is_empty()) {
+            self.problem(&path, "there is no camera", super::SMALLEST);
+        }
+        let models = self.names("models");
+        let models: Vec<&str> = models.iter().map(String::as_str).collect();
+        for (name, camera) in &self.config.cameras {
+            let path = path.key(name.as_str());
+            if !models.contains(&camera.model.as_str()) {
+                let list = if models.is_empty() { "none".into() } else { models.join(", ") };
+                let fix = match nearest(camera.model.as_str(), &models) {
+                    Some(near) => format!("did you mean '{near}'? models in this file: {list}"),
+                    None => format!("models in this file: {list}"),
+                };
+                self.problem(&path.key("model"), format!("there is no model '{}'", camera.model), fix);
+            }
+            if camera.labels.as_ref().is_some_and(Vec::is_empty) {
+                self.warning(
+                    &path.key("labels"),
+                    "no label is published, since the list is empty",
+                    "remove the key to publish every label",
+                );
+            }
+        }
+    }
+
+    fn models(&mut self) {
+        let path = Path::of(["models"]);
+        if self.root.at(&path).is_some_and(|node| node.entries().is_empty()) {
+            self.problem(&path, "there is no model", super::SMALLEST);
+        }
+        for (name, model) in &self.config.models {
+            let path = path.key(name.as_str());
+            if !is_bundled(&model.path) {
+                self.file(&path.key("path"), Some(&model.path), "give the ONNX file, or 'bundled:shapes'");
+            }
+            if let Some(LabelsConfig::Named(labels)) = model.labels.as_ref()
+                && !is_builtin(labels)
+            {
+                let fix = "give 'coco', a file with one label a line, or a list: '[person, car]'";
+                self.file(&path.key("labels"), Some(FilePath::new(labels)), fix);
+            }
+            if !self.root_uses(name.as_str()) {
+                self.warning(&path, "no camera uses this model", "remove it, or name it in a camera's 'model'");
+            }
+        }
+    }
+
+    /// Whether any camera names the model, cameras with problems of their own included.
+    fn root_uses(&self, model: &str) -> bool {
+        self.names("cameras").iter().any(|camera| {
+            let named = self.root.at(&Path::of(["cameras", camera, "model"])).and_then(Node::scalar);
+            named.is_some_and(|named| named.text == model)
+        })
+    }
+
+    fn http(&mut self) {
+        let http = &self.config.http;
+        let path = Path::of(["http"]);
+        self.file(&path.key("token_file"), http.token_file.as_deref(), "write a token into it");
+        if !http.listen.ip().is_loopback() && http.token_file.is_none() {
+            let what = format!("{} can be reached from other machines, and there is no 'token_file'", http.listen);
+            let fix = "name a file that holds a token, or listen on loopback: 127.0.0.1:8720";
+            self.problem(&path.key("listen"), what, fix);
+        }
+    }
+
+    fn mqtt(&mut self, mqtt: &MqttConfig) {
+        let path = Path::of(["buses", "mqtt"]);
+        let form = "write mqtt://host:1883, mqtts://host:8883 (TLS), ws://host/path or wss://host/path";
+        let url = self.url(&path.key("url"), &mqtt.url, &["mqtt", "mqtts", "ws", "wss"], form);
+        self.exclusive(
+            &path,
+            &[("password", mqtt.password.is_some()), ("password_file", mqtt.password_file.is_some())],
+        );
+        match (&mqtt.cert_file, &mqtt.key_file) {
+            (Some(_), None) => self.problem(
+                &path.key("cert_file"),
+                "a certificate without its key",
+                "add 'key_file', or remove 'cert_file'",
+            ),
+            (None, Some(_)) => self.problem(
+                &path.key("key_file"),
+                "a key without its certificate",
+                "add 'cert_file', or remove 'key_file'",
+            ),
+            _ => {}
+        }
+        for (key, file) in [
+            ("password_file", &mqtt.password_file),
+            ("ca_file", &mqtt.ca_file),
+            ("cert_file", &mqtt.cert_file),
+            ("key_file", &mqtt.key_file),
+        ] {
+            self.file(&path.key(key), file.as_deref(), "create it, or correct the path");
+        }
+        if let Some(url) = url {
+            let tls = matches!(url.scheme(), "mqtts" | "wss");
+            for (key, set) in [("ca_file", mqtt.ca_file.is_some()), ("cert_file", mqtt.cert_file.is_some())] {
+                if set && !tls {
+                    let what = format!("has no effect: {}:// is not encrypted", url.scheme());
+                    self.problem(&path.key(key), what, "use mqtts:// (or wss://), or remove it");
+                }
+            }
+            if !url.username().is_empty() && mqtt.username.is_some() {
+                self.problem(&path.key("username"), "the url names a user too", "give the user in one place");
+            }
+        }
+        self.prefix(&path.key("topic_prefix"), &mqtt.topic_prefix, '/', "+#");
+    }
+
+    fn nats(&mut self, nats: &NatsConfig) {
+        let path = Path::of(["buses", "nats"]);
+        let form = "write nats://host:4222 or tls://host:4222; several separated by commas";
+        for url in nats.url.split(',') {
+            self.url(&path.key("url"), url.trim(), &["nats", "tls"], form);
+        }
+        self.exclusive(
+            &path,
+            &[("password", nats.password.is_some()), ("password_file", nats.password_file.is_some())],
+        );
+        self.exclusive(
+            &path,
+            &[
+                ("username", nats.username.is_some()),
+                ("creds_file", nats.creds_file.is_some()),
+                ("nkey_file", nats.nkey_file.is_some()),
+                ("token_file", nats.token_file.is_some()),
+            ],
+        );
+        let password = if nats.password.is_some() { "password" } else { "password_file" };
+        let has_password = nats.password.is_some() || nats.password_file.is_some();
+        if has_password && nats.username.is_none() {
+            self.problem(&path.key(password), "a password without a user", "add 'username'");
+        }
+        if !has_password && nats.username.is_some() {
+            self.problem(&path.key("username"), "a user without a password", "add 'password' or 'password_file'");
+        }
+        for (key, file) in [
+            ("password_file", &nats.password_file),
+            ("creds_file", &nats.creds_file),
+            ("nkey_file", &nats.nkey_file),
+            ("token_file", &nats.token_file),
+            ("ca_file", &nats.ca_file),
+        ] {
+            self.file(&path.key(key), file.as_deref(), "create it, or correct the path");
+        }
+        self.prefix(&path.key("subject_prefix"), &nats.subject_prefix, '.', "*>");
+    }
+
+    fn exclusive(&mut self, section: &Path, keys: &[(&str, bool)]) {
+        let set: Vec<&str> = keys.iter().filter(|(_, set)| *set).map(|(key, _)| *key).collect();
+        if let [first, .., last] = set.as_slice() {
+            let what = format!("{} exclude each other", set.join(" and "));
+            self.problem(&section.key(last), what, format!("keep one of them, '{first}' say"));
+        }
+    }
+
+    fn url(&mut self, path: &Path, text: &str, schemes: &[&str], form: &str) -> Option<Url> {
+        // Errors show the URL as it was written, so that nothing of the environment comes out.
+        let raw = self.root.at(path).and_then(Node::scalar).map_or(text, |scalar| scalar.raw.as_str());
+        let shown = shown(path, raw);
+        match Url::parse(text) {
+            Ok(url) if !schemes.contains(&url.scheme()) => {
+                let what = format!("{shown} does not begin with {}", in_words(schemes));
+                self.problem(path, what, form);
+                None
+            }
+            Ok(url) if url.host_str().is_none_or(str::is_empty) => {
+                self.problem(path, format!("{shown} names no host"), form);
+                None
+            }
+            Ok(url) => Some(url),
+            Err(error) => {
+                self.problem(path, format!("{shown} is not an address: {error}"), form);
+                None
+            }
+        }
+    }
+
+    fn prefix(&mut self, path: &Path, prefix: &str, separator: char, wildcards: &str) {
+        let fault = if prefix.is_empty() {
+            Some("is empty".to_owned())
+        } else if prefix.split(separator).any(str::is_empty) {
+            Some(format!("begins or ends with '{separator}', or has two in a row"))
+        } else if let Some(c) = prefix.chars().find(|&c| wildcards.contains(c)) {
+            Some(format!("holds the wildcard '{c}'"))
+        } else if prefix.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            Some("holds a space".to_owned())
+        } else if prefix.starts_with('$') {
+            Some("begins with '$', which brokers keep for themselves".to_owned())
+        } else {
+            None
+        };
+        if let Some(fault) = fault {
+            let fix =
+                format!("use plain words joined by '{separator}', such as 'sightwire' or 'site{separator}sightwire'");
+            self.problem(path, fault, fix);
+        }
+    }
+
+    fn file(&mut self, path: &Path, file: Option<&FilePath>, fix: &str) {
+        let Some(file) = file else { return };
+        let what = match std::fs::metadata(file) {
+            Ok(meta) if meta.is_dir() => format!("{} is a folder, not a file", file.display()),
+            Ok(_) => return,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                format!("there is no file {}", file.display())
+            }
+            Err(error) => format!("{} cannot be read: {error}", file.display()),
+        };
+        self.problem(path, what, fix);
+    }
+}
+
+fn in_words(schemes: &[&str]) -> String {
+    let schemes: Vec<String> = schemes.iter().map(|scheme| format!("{scheme}://")).collect();
+    match schemes.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => schemes.concat(),
+    }
+}
