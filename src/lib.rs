@@ -8,3 +8,4 @@ pub mod inference;
 pub mod pipeline;
 pub mod source;
 pub mod telemetry;
+pub mod tracker;
