@@ -10,3 +10,4 @@ pub mod inference;
 pub mod pipeline;
 pub mod source;
 pub mod telemetry;
+pub mod tracker;

@@ -1,0 +1,73 @@
+//! Who is who: the matching of tracks and detections that gains most over all, by the Hungarian algorithm.
+
+use pathfinding::kuhn_munkres::kuhn_munkres;
+use pathfinding::matrix::Matrix;
+
+/// The algorithm counts in whole numbers.
+const SCALE: f32 = 1e6;
+
+/// Pairs (row, column), each row and each column at most once, with the highest sum of `gain(row, column)`. A pair
+/// without gain (`None`, or not above 0) is never made.
+pub(super) fn assign(rows: usize, columns: usize, gain: impl Fn(usize, usize) -> Option<f32>) -> Vec<(usize, usize)> {
+    #[expect(clippy::cast_possible_truncation, reason = "gains are 0 to 1")]
+    let gains: Vec<(usize, usize, i64)> = (0..rows)
+        .flat_map(|row| (0..columns).map(move |column| (row, column)))
+        .filter_map(|(row, column)| Some((row, column, (gain(row, column)? * SCALE) as i64)))
+        .filter(|pair| pair.2 > 0)
+        .collect();
+    // The time grows with the cube: whoever has no partner at all stays out.
+    let used = |ids: &mut dyn Iterator<Item = usize>| {
+        let mut ids: Vec<usize> = ids.collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    };
+    let rows = used(&mut gains.iter().map(|pair| pair.0));
+    let columns = used(&mut gains.iter().map(|pair| pair.1));
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    // It wants at least as many columns as rows, and gives every row a column: pairs without gain are undone after.
+    let wide = rows.len() <= columns.len();
+    let (short, long) = if wide { (&rows, &columns) } else { (&columns, &rows) };
+    let mut matrix = Matrix::new(short.len(), long.len(), 0i64);
+    for &(row, column, gain) in &gains {
+        let (a, b) = if wide { (row, column) } else { (column, row) };
+        if let (Ok(i), Ok(j)) = (short.binary_search(&a), long.binary_search(&b)) {
+            matrix[(i, j)] = gain;
+        }
+    }
+    let (_, chosen) = kuhn_munkres(&matrix);
+    chosen
+        .into_iter()
+        .enumerate()
+        .filter(|&(i, j)| matrix[(i, j)] > 0)
+        .map(|(i, j)| if wide { (short[i], long[j]) } else { (long[j], short[i]) })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sorted(rows: usize, columns: usize, gain: impl Fn(usize, usize) -> Option<f32>) -> Vec<(usize, usize)> {
+        let mut pairs = assign(rows, columns, gain);
+        pairs.sort_unstable();
+        pairs
+    }
+
+    #[test]
+    fn the_sum_decides_and_not_the_first_come() {
+        let gains = [[0.9, 0.8], [0.85, 0.1]];
+        assert_eq!(sorted(2, 2, |i, j| Some(gains[i][j])), [(0, 1), (1, 0)]);
+    }
+
+    #[test]
+    fn a_forbidden_pair_is_never_made() {
+        assert_eq!(sorted(2, 1, |i, _| (i == 1).then_some(0.5)), [(1, 0)]);
+        assert_eq!(sorted(3, 2, |i, j| (i == j).then_some(0.5)), [(0, 0), (1, 1)]);
+        assert!(sorted(2, 3, |_, _| None).is_empty());
+        assert!(sorted(0, 3, |_, _| Some(1.0)).is_empty());
+        assert!(sorted(1, 1, |_, _| Some(f32::NAN)).is_empty());
+    }
+}
