@@ -1,8 +1,11 @@
 //! Sightwire turns cameras into message streams.
 
+pub mod app;
 pub mod bus;
+pub mod cli;
 pub mod codec;
 pub mod config;
+pub mod control;
 pub mod domain;
 pub mod envelope;
 pub mod http;

@@ -12,15 +12,18 @@ use tokio_util::sync::CancellationToken;
 use super::cameras::CameraYard;
 use super::models::Models;
 use super::{AppError, CameraRow, NodeFleet, Summary};
-use crate::bus::{self, BusContext, BusesConfig, ControlTopics, Embedded, Fanout, Link, Message, MqttConfig, Publisher, Topic};
+use crate::bus::{
+    self, BusContext, BusesConfig, ControlTopics, Fanout, Link, Message, MqttConfig, OutboxLimits, Publisher, Topic,
+    embedded::{self, Embedded},
+};
 use crate::codec;
-use crate::config::Resolved;
+use crate::config::Loaded;
 use crate::control::{Fleet, Switches, answer};
 use crate::domain::{BootId, Name, RawCommand, Timestamp};
 use crate::envelope::{ActualState, ModelSummary};
 use crate::http::Server;
 use crate::inference::Runtime;
-use crate::pipeline::KeyframeQueue;
+use crate::pipeline::{Applied, KeyframeQueue};
 use crate::telemetry::{CameraMetrics, Telemetry, set_build_info};
 
 /// Commands that may wait to be judged; more are counted and dropped by the bus that brings them.
@@ -36,7 +39,7 @@ pub struct Node {
     pub embedded: Option<SocketAddr>,
     pub(super) started: Instant,
     pub(super) links: Vec<Link>,
-    pub(super) publisher: Arc<dyn Publisher>,
+    pub(super) fanout: Arc<Fanout>,
     pub(super) broker: Option<Embedded>,
     pub(super) models: Models,
     pub(super) keyframes: Arc<KeyframeQueue>,
@@ -52,12 +55,12 @@ impl Node {
     ///
     /// # Errors
     /// When nothing useful can run: no ONNX Runtime, no model that loads, the HTTP port in use, a bus that cannot even be tried.
-    pub async fn start(config: Resolved, telemetry: Telemetry) -> Result<Self, AppError> {
+    pub async fn start(config: Loaded, telemetry: Telemetry) -> Result<Self, AppError> {
         let runtime = Runtime::load()?;
         set_build_info(env!("CARGO_PKG_VERSION"), runtime.version());
         tokio::spawn(telemetry.clone().upkeep());
         let boot_id = BootId::new();
-        let Resolved { node, state_dir, config, .. } = config;
+        let Loaded { node, state_dir, config, .. } = config;
         let switches = Switches::open(&state_dir, &node)?;
         let (runtime_for_models, config_for_models) = (runtime.clone(), config.clone());
         let models = tokio::task::spawn_blocking(move || Models::load(&runtime_for_models, &config_for_models))
@@ -75,9 +78,11 @@ impl Node {
             control: ControlTopics::new(&node, config.cameras.keys().cloned(), groups),
             commands,
             cameras: metrics.clone(),
+            limits: OutboxLimits::default(),
         };
         let (broker, links) = connect(&config.buses, &context).await?;
-        let publisher: Arc<dyn Publisher> = Arc::new(Fanout::new(links.iter().map(|link| link.outbox.clone())));
+        let fanout = Arc::new(Fanout::new(&links));
+        let publisher: Arc<dyn Publisher> = fanout.clone();
         publisher.offer(Message::state(Topic::NodeStatus(node.clone()), bytes::Bytes::from_static(b"online"), "text/plain", None));
 
         let keyframes = Arc::new(KeyframeQueue::default());
@@ -109,14 +114,14 @@ impl Node {
             onnxruntime: runtime.version().to_owned(),
             cameras: handles,
             models: summaries(&models),
-            buses: links.iter().map(|link| (link.name, link.state())).collect(),
+            buses: links.iter().map(|link| (link.name(), link.state())).collect(),
             switches,
             telemetry,
         });
         let server = Server::bind(&config.http, fleet.clone()).await?;
         let http = server.addr;
         tokio::spawn(server.serve(stop_services.clone()));
-        tokio::spawn(judge(fleet.clone(), incoming, links.iter().map(|l| (l.name, l.outbox.clone() as Arc<dyn Publisher>)).collect()));
+        tokio::spawn(judge(fleet.clone(), incoming, fanout.clone()));
         tokio::spawn(announce(fleet.clone(), publisher.clone(), stop_services.clone()));
         Ok(Self {
             fleet,
@@ -124,7 +129,7 @@ impl Node {
             embedded: broker.as_ref().map(Embedded::addr),
             started: Instant::now(),
             links,
-            publisher,
+            fanout,
             broker,
             models,
             keyframes,
@@ -154,7 +159,7 @@ impl Node {
         }
         for camera in finite {
             let mut applied = camera.applied.clone();
-            let over = |a: &super::cameras::Applied| {
+            let over = |a: &Applied| {
                 matches!(a.actual, ActualState::Ended | ActualState::Failed | ActualState::Stopped)
             };
             // The sender lives as long as the camera's task; without it there is nothing left to wait for.
@@ -162,9 +167,7 @@ impl Node {
         }
         let queue = self.keyframes.clone();
         let _joined = tokio::task::spawn_blocking(move || queue.drain()).await;
-        for link in &self.links {
-            link.outbox.idle().await;
-        }
+        self.fanout.drained().await;
         Ok(())
     }
 
@@ -172,8 +175,7 @@ impl Node {
     #[must_use]
     pub fn summary(&self) -> Summary {
         let row = |(name, handle): (&Name, &super::cameras::CameraHandle)| {
-            let messages = self.links.iter().map(|link| link.outbox.camera_totals(name)).collect::<Vec<_>>();
-            CameraRow::new(&handle.state(), &handle.view.metrics.totals, &messages)
+            CameraRow::new(&handle.state(), &handle.view.metrics.totals, &self.fanout.camera_tally(name))
         };
         Summary { seconds: self.started.elapsed().as_secs_f64(), cameras: self.fleet.cameras.iter().map(row).collect() }
     }
@@ -184,7 +186,7 @@ async fn connect(config: &BusesConfig, context: &BusContext) -> Result<(Option<E
     let mut broker = None;
     let mut mqtt = config.mqtt.clone();
     if config.mqtt.is_none() && config.nats.is_none() {
-        let started = embedded().await?;
+        let started = own_broker().await?;
         tracing::info!(addr = %started.addr(), "no bus is configured: an embedded MQTT broker listens on loopback");
         mqtt = Some(MqttConfig { url: format!("mqtt://{}", started.addr()), ..MqttConfig::default() });
         broker = Some(started);
@@ -193,19 +195,21 @@ async fn connect(config: &BusesConfig, context: &BusContext) -> Result<(Option<E
         links.push(bus::start_mqtt(mqtt, context.clone())?);
     }
     if let Some(nats) = &config.nats {
-        links.push(bus::start_nats(nats, context.clone())?);
+        // A frame's way to the socket is counted once: by the first bus.
+        let cameras = if links.is_empty() { context.cameras.clone() } else { HashMap::new() };
+        links.push(bus::start_nats(nats, BusContext { cameras, ..context.clone() })?);
     }
     Ok((broker, links))
 }
 
 /// On MQTT's own port, where `mosquitto_sub` looks; when that is taken (a second node, a broker), on a free one.
-async fn embedded() -> Result<Embedded, AppError> {
+async fn own_broker() -> Result<Embedded, AppError> {
     let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
-    match Embedded::start(at(1883)).await {
+    match embedded::start(at(1883)).await {
         Ok(broker) => Ok(broker),
         Err(taken) => {
             tracing::warn!("{taken}; a free port is taken instead");
-            Ok(Embedded::start(at(0)).await?)
+            Ok(embedded::start(at(0)).await?)
         }
     }
 }
@@ -221,14 +225,13 @@ fn summaries(models: &Models) -> Vec<ModelSummary> {
 }
 
 /// One command after the other, so that a stop and the start after it are carried out in that order.
-async fn judge(fleet: Arc<NodeFleet>, mut incoming: mpsc::Receiver<RawCommand>, buses: Vec<(&'static str, Arc<dyn Publisher>)>) {
+async fn judge(fleet: Arc<NodeFleet>, mut incoming: mpsc::Receiver<RawCommand>, buses: Arc<Fanout>) {
     while let Some(raw) = incoming.recv().await {
         let replies = answer(fleet.as_ref(), &raw).await;
-        let Some((_, bus)) = buses.iter().find(|(name, _)| *name == raw.bus) else { continue };
         for reply in replies {
             let topic = Topic::reply(raw.reply_to.as_ref(), &fleet.node);
             let correlation = raw.reply_to.as_ref().and_then(|to| to.correlation.clone());
-            bus.offer(Message::reply(topic, codec::encode_json(&reply).0, correlation));
+            buses.offer_to(raw.bus, Message::reply(topic, codec::encode_json(&reply).0, correlation));
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Node;
-use crate::bus::{Message, Topic};
+use crate::bus::{Message, Publisher, Topic};
 
 /// For the cameras to stop and their frames to be processed.
 const CAMERAS: Duration = Duration::from_secs(6);
@@ -29,15 +29,9 @@ impl Node {
             join(&title, thread, None).await;
         }
         let topic = Topic::NodeStatus(self.fleet.node.clone());
-        self.publisher.offer(Message::state(topic, bytes::Bytes::from_static(b"offline"), "text/plain", None));
-        let flushed = self.links.into_iter().map(|link| async move {
-            let name = link.name;
-            let left = link.shutdown(FLUSH).await;
-            if left.messages > 0 {
-                tracing::warn!(bus = name, messages = left.messages, "late: not delivered within {FLUSH:?} and counted as dropped");
-            }
-        });
-        futures_util::future::join_all(flushed).await;
+        self.fanout.offer(Message::state(topic, bytes::Bytes::from_static(b"offline"), "text/plain", None));
+        // Each names what it could not deliver.
+        futures_util::future::join_all(self.links.into_iter().map(|link| link.shutdown(FLUSH))).await;
         self.stop_services.cancel();
         if let Some(broker) = self.broker {
             broker.stop().await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::bus::CameraMessages;
+use crate::bus::Tally;
 use crate::envelope::{ActualState, CameraState, Reason};
 use crate::telemetry::CameraTotals;
 
@@ -39,8 +39,7 @@ pub struct CameraRow {
 
 impl CameraRow {
     #[must_use]
-    pub fn new(state: &CameraState, totals: &CameraTotals, messages: &[CameraMessages]) -> Self {
-        let sum = |of: fn(&CameraMessages) -> u64| messages.iter().map(of).sum();
+    pub fn new(state: &CameraState, totals: &CameraTotals, messages: &Tally) -> Self {
         let latency = |q| totals.latency.quantile(q).map(|d: Duration| (d.as_secs_f64() * 1e5).round() / 1e2);
         Self {
             camera: state.camera.to_string(),
@@ -49,10 +48,10 @@ impl CameraRow {
             frames_read: state.frames.read,
             frames_dropped: state.frames.dropped,
             frames_inferred: state.frames.inferred,
-            messages_offered: sum(|m| m.offered),
-            messages_sent: sum(|m| m.sent),
-            messages_acknowledged: sum(|m| m.acked),
-            messages_lost: sum(|m| m.dropped + m.refused),
+            messages_offered: messages.offered,
+            messages_sent: messages.sent,
+            messages_acknowledged: messages.acked,
+            messages_lost: messages.dropped + messages.refused,
             fps: (totals.rate() * 10.0).round() / 10.0,
             latency_p50_ms: latency(0.5),
             latency_p95_ms: latency(0.95),

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use super::{ConfigArg, FAILED, explain, say};
-use crate::bus;
-use crate::config::{self, Config, Resolved};
+use crate::bus::{self, BusConfig};
+use crate::config::{self, Config, Loaded};
 use crate::domain::Frame;
 use crate::inference::{ModelConfig, OnnxDetector, Runtime};
 use crate::pipeline::CameraConfig;
@@ -34,10 +34,9 @@ struct Finding {
 }
 
 pub async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
-    let loaded = config::load(Some(&args.config.config))?;
-    let Resolved { config, node, state_dir } = loaded.resolved;
+    let Loaded { config, node, state_dir, warnings, .. } = config::load(Some(&args.config.config))?;
     say(&format!("{}: valid; node {node}, {} models, {} cameras, state in {}", args.config.config.display(), config.models.len(), config.cameras.len(), state_dir.display()));
-    for warning in &loaded.warnings {
+    for warning in &warnings {
         say(&format!("warning: {warning}"));
     }
     if args.explain {
@@ -57,10 +56,10 @@ pub async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
 async fn open_all(config: &Config) -> Vec<Finding> {
     let mut tasks = Vec::new();
     if let Some(mqtt) = config.buses.mqtt.clone() {
-        tasks.push(tokio::spawn(async move { finding("bus", "mqtt", bus::probe_mqtt(&mqtt, BUS).await.map_err(|e| e.to_string())) }));
+        tasks.push(tokio::spawn(async move { finding("bus", "mqtt", bus::probe(&BusConfig::Mqtt(mqtt), BUS).await.map_err(|e| e.to_string())) }));
     }
     if let Some(nats) = config.buses.nats.clone() {
-        tasks.push(tokio::spawn(async move { finding("bus", "nats", bus::probe_nats(&nats, BUS).await.map_err(|e| e.to_string())) }));
+        tasks.push(tokio::spawn(async move { finding("bus", "nats", bus::probe(&BusConfig::Nats(nats), BUS).await.map_err(|e| e.to_string())) }));
     }
     for (name, model) in config.models.clone() {
         tasks.push(tokio::task::spawn_blocking(move || finding("model", name.as_str(), open_model(&model))));

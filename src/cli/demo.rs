@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::{say, signals, status, watch};
 use crate::app::Node;
-use crate::bus::{BusesConfig, tail};
-use crate::config::{Config, Resolved};
+use crate::bus::{BusConfig, BusesConfig, tail};
+use crate::config::{Config, Loaded};
 use crate::domain::Name;
 use crate::http::HttpConfig;
 use crate::inference::ModelConfig;
@@ -29,7 +29,13 @@ pub struct DemoArgs {
 pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let stop = signals::stop_token()?;
     let state = std::env::temp_dir().join(format!("sightwire-demo-{}", std::process::id()));
-    let config = Resolved { node: "demo".parse()?, state_dir: state.clone(), config: configuration(args.cameras)? };
+    let config = Loaded {
+        file: "demo".into(),
+        node: "demo".parse()?,
+        state_dir: state.clone(),
+        config: configuration(args.cameras)?,
+        warnings: Vec::new(),
+    };
     let node = Node::start(config, Telemetry::install()?).await?;
     let broker = node.embedded.map_or_else(String::new, |addr| addr.port().to_string());
     say(&format!("live page:  http://{}/", node.http));
@@ -38,16 +44,15 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     say("what a subscriber receives, one message a camera and second:");
     let line = status::follow(node.fleet.clone());
     let (sender, received) = tokio::sync::mpsc::channel(64);
-    let url = format!("mqtt://127.0.0.1:{broker}");
-    let tailing = tokio::spawn(async move { tail(&url, "sightwire", None, sender).await });
+    let config = BusConfig::from_url(&format!("mqtt://127.0.0.1:{broker}"), "sightwire")?;
     let printing = tokio::spawn(watch::print_sparsely(received, Duration::from_secs(1)));
     let seconds = if args.seconds == 0 { u64::MAX / 1000 } else { args.seconds };
     tokio::select! {
         () = stop.cancelled() => {}
         () = tokio::time::sleep(Duration::from_secs(seconds)) => {}
+        ended = tail(&config, None, sender) => ended?,
     }
     printing.abort();
-    tailing.abort();
     line.end();
     let summary = node.summary();
     node.shutdown().await;

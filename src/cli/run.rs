@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::{ConfigArg, FAILED, say, signals, status};
 use crate::app::{AppError, Node, Summary};
-use crate::config::{self, Resolved};
+use crate::config::{self, Loaded};
 use crate::envelope::ActualState;
 use crate::telemetry::Telemetry;
 
@@ -33,10 +33,10 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    run_node(loaded.resolved, args.until_done.then_some(args.summary)).await
+    run_node(loaded, args.until_done.then_some(args.summary)).await
 }
 
-async fn run_node(config: Resolved, until_done: Option<SummaryFormat>) -> anyhow::Result<ExitCode> {
+async fn run_node(config: Loaded, until_done: Option<SummaryFormat>) -> anyhow::Result<ExitCode> {
     let stop = signals::stop_token()?;
     let node = tokio::select! {
         node = Node::start(config, Telemetry::install()?) => node?,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::{say, signals, tell};
-use crate::bus::{Tailed, tail};
+use crate::bus::{BusConfig, Tailed, tail};
 use crate::codec;
 use crate::domain::{Detection, Name, Timestamp, redact};
 use crate::envelope::{Detections, Encoding, Event, EventKind, Minimal};
@@ -31,18 +31,17 @@ pub struct WatchArgs {
 pub async fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
     let stop = signals::stop_token()?;
     let (sender, mut received) = mpsc::channel(1024);
-    let (bus, prefix, camera) = (args.bus.clone(), args.prefix.clone(), args.camera.clone());
-    let mut tailing = tokio::spawn(async move { tail(&bus, &prefix, camera, sender).await });
+    let config = BusConfig::from_url(&args.bus, &args.prefix)?;
+    let camera = args.camera.clone();
+    let tailing = tail(&config, camera.as_ref(), sender);
+    tokio::pin!(tailing);
     tell(&format!("watching {} (Ctrl-C ends)", redact(&args.bus)));
     let mut seen = Seen::default();
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
-            // Everything that arrived is shown before the end is told.
-            message = received.recv() => match message {
-                Some(message) => say(&seen.line(&message, args.json)),
-                None => return Ok((&mut tailing).await?.map(|()| ExitCode::SUCCESS)?),
-            },
+            Some(message) = received.recv() => say(&seen.line(&message, args.json)),
+            ended = &mut tailing => return Ok(ended.map(|()| ExitCode::SUCCESS)?),
         }
     }
 }

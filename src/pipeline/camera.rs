@@ -4,7 +4,7 @@
 //! (a watch), not an event: however many commands come, the last one holds.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -81,14 +81,16 @@ impl Camera {
                 Err(e) => {
                     let reason = Reason { code: "no_thread".into(), message: format!("cannot start a thread: {e}") };
                     self.announcer.enter(ActualState::Failed, Some(reason));
-                    if self.pause_for(backoff.next(), shutdown).await {
+                    if self.pause_for(backoff.next_delay(), shutdown).await {
                         return;
                     }
                     continue;
                 }
             };
-            let left = self.follow(&mut session, &mut backoff, shutdown).await;
+            let begun = Instant::now();
+            let left = self.follow(&mut session, shutdown).await;
             session.cancel();
+            backoff.connected_for(begun.elapsed());
             match left {
                 Left::Wish => return self.close(),
                 Left::Shutdown => {
@@ -108,7 +110,7 @@ impl Camera {
                     if error.disposition() == Disposition::Fatal {
                         return self.rest(shutdown).await;
                     }
-                    if self.pause_for(backoff.next(), shutdown).await {
+                    if self.pause_for(backoff.next_delay(), shutdown).await {
                         return;
                     }
                     self.context.metrics.reconnect();
@@ -118,7 +120,7 @@ impl Camera {
     }
 
     /// Watches one session until it ends or something else is wanted; pausing does not end it.
-    async fn follow(&mut self, session: &mut Session, backoff: &mut Backoff, shutdown: &CancellationToken) -> Left {
+    async fn follow(&mut self, session: &mut Session, shutdown: &CancellationToken) -> Left {
         let mut tick = tokio::time::interval(TICK);
         let mut streaming = false;
         loop {
@@ -140,7 +142,6 @@ impl Camera {
                 event = session.events.recv() => match event {
                     Some(SessionEvent::Streaming) => {
                         streaming = true;
-                        backoff.connected();
                         self.announcer.enter(self.flowing(), None);
                     }
                     Some(SessionEvent::Ended) => return Left::Ended,

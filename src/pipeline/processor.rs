@@ -102,7 +102,7 @@ impl Processor {
             encode: Timing::millis(self.last_encode),
         };
         // Events first: they begin what the detections message shows.
-        let had_event = self.publish_events(Some(frame.captured_instant));
+        let had_event = self.publish_events(frame.captured_at, Some(frame.captured_instant));
         let said = self.policy.decide(frame.captured_instant, found);
         if said {
             self.publish_detections(&frame, found, timing);
@@ -118,7 +118,7 @@ impl Processor {
         if let Some(tracker) = &mut self.tracker {
             tracker.finish(at, &mut self.events);
         }
-        self.publish_events(None);
+        self.publish_events(at, None);
         self.publish_counts(&[]);
         self.live.send_replace(None);
     }
@@ -163,7 +163,7 @@ impl Processor {
     }
 
     /// True when there were any.
-    fn publish_events(&mut self, captured: Option<Instant>) -> bool {
+    fn publish_events(&mut self, at: Timestamp, captured: Option<Instant>) -> bool {
         let events = std::mem::take(&mut self.events);
         for event in &events {
             let kind = match event.kind {
@@ -178,7 +178,7 @@ impl Processor {
                 first_seen: event.first_seen,
                 last_seen: event.last_seen,
             };
-            let message = self.builder.event(kind, event.at, track);
+            let message = self.builder.event(kind, at, track);
             self.publish_event(&message, captured);
         }
         let any = !events.is_empty();

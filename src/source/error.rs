@@ -30,6 +30,8 @@ pub enum SourceError {
     Undecodable { source_name: String, why: String },
     #[error("{source_name}: broken after frame {after}: {why}")]
     Truncated { source_name: String, after: u64, why: String },
+    #[error("{source_name}: the capture thread hung in native code for {spent:?} and was abandoned")]
+    Stuck { source_name: String, spent: Duration },
     #[error("cancelled")]
     Cancelled,
 }
@@ -47,6 +49,7 @@ impl SourceError {
             Self::Disconnected { .. } => "source_disconnected",
             Self::Undecodable { .. } => "source_undecodable",
             Self::Truncated { .. } => "source_truncated",
+            Self::Stuck { .. } => "source_stuck",
             Self::Cancelled => "cancelled",
         }
     }
@@ -60,7 +63,8 @@ impl SourceError {
             | Self::Unauthorized { .. }
             | Self::OpenTimeout { .. }
             | Self::ReadTimeout { .. }
-            | Self::Disconnected { .. } => Disposition::Retry,
+            | Self::Disconnected { .. }
+            | Self::Stuck { .. } => Disposition::Retry,
             Self::Undecodable { .. } | Self::Truncated { .. } | Self::Cancelled => Disposition::Fatal,
         }
     }
