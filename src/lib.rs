@@ -1,6 +1,7 @@
 //! Sightwire turns cameras into message streams.
 
 pub mod bus;
+pub mod codec;
 pub mod config;
 pub mod domain;
 pub mod http;
