@@ -34,10 +34,10 @@ struct Finding {
 }
 
 pub async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
-    let Loaded { config, node, state_dir, warnings, .. } = config::load(Some(&args.config.config))?;
+    let Loaded { file, config, node, state_dir, warnings } = config::load(Some(&args.config.config))?;
     say(&format!("{}: valid; node {node}, {} models, {} cameras, state in {}", args.config.config.display(), config.models.len(), config.cameras.len(), state_dir.display()));
     for warning in &warnings {
-        say(&format!("warning: {warning}"));
+        say(&format!("warning: {}", warning.in_file(&file)));
     }
     if args.explain {
         explain::topics(&node, &config);

@@ -31,7 +31,7 @@ enum SummaryFormat {
 pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let loaded = config::load(Some(&args.config.config))?;
     for warning in &loaded.warnings {
-        tracing::warn!("{warning}");
+        tracing::warn!("{}", warning.in_file(&loaded.file));
     }
     run_node(loaded, args.until_done.then_some(args.summary)).await
 }
