@@ -53,7 +53,12 @@ pub struct CameraYard<'a> {
 
 impl CameraYard<'_> {
     /// Starts one camera's task.
-    pub fn start(&self, name: &Name, config: &CameraConfig, metrics: Arc<CameraMetrics>) -> (CameraHandle, JoinHandle<()>) {
+    pub fn start(
+        &self,
+        name: &Name,
+        config: &CameraConfig,
+        metrics: Arc<CameraMetrics>,
+    ) -> (CameraHandle, JoinHandle<()>) {
         let origin = Origin { camera: name.clone(), node: self.node.clone(), boot_id: self.boot_id.clone() };
         let model = self.models.loaded.get(&config.model);
         let confidence = model.map_or(0.0, |m| m.confidence);
@@ -125,7 +130,12 @@ fn settings(config: &CameraConfig, confidence: f32) -> CameraSettings {
 }
 
 /// A camera without a model says why, and nothing else.
-async fn broken(mut announcer: Announcer, reason: Option<Reason>, mut wishes: watch::Receiver<Desired>, shutdown: CancellationToken) {
+async fn broken(
+    mut announcer: Announcer,
+    reason: Option<Reason>,
+    mut wishes: watch::Receiver<Desired>,
+    shutdown: CancellationToken,
+) {
     loop {
         let desired = *wishes.borrow_and_update();
         if desired.state == DesiredState::Stopped {

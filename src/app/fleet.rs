@@ -71,7 +71,9 @@ impl Fleet for NodeFleet {
         }
         let state = handle.state();
         match state.reason {
-            Some(reason) if handle.broken && to != DesiredState::Stopped => Err(Refusal::new("camera_failed", reason.message)),
+            Some(reason) if handle.broken && to != DesiredState::Stopped => {
+                Err(Refusal::new("camera_failed", reason.message))
+            }
             _ => Ok(state),
         }
     }

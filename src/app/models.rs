@@ -47,7 +47,13 @@ impl Models {
         }
     }
 
-    fn hire(&mut self, name: &Name, config: &ModelConfig, info: ModelInfo, detectors: Vec<OnnxDetector>) -> std::io::Result<()> {
+    fn hire(
+        &mut self,
+        name: &Name,
+        config: &ModelConfig,
+        info: ModelInfo,
+        detectors: Vec<OnnxDetector>,
+    ) -> std::io::Result<()> {
         tracing::info!(
             model = %name, path = %config.path.display(), family = info.family, input = %format_args!("{}x{}", info.width, info.height),
             classes = info.labels.len(), device = ?info.device, workers = detectors.len(), "model loaded"

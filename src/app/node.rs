@@ -83,7 +83,12 @@ impl Node {
         let (broker, links) = connect(&config.buses, &context).await?;
         let fanout = Arc::new(Fanout::new(&links));
         let publisher: Arc<dyn Publisher> = fanout.clone();
-        publisher.offer(Message::state(Topic::NodeStatus(node.clone()), bytes::Bytes::from_static(b"online"), "text/plain", None));
+        publisher.offer(Message::state(
+            Topic::NodeStatus(node.clone()),
+            bytes::Bytes::from_static(b"online"),
+            "text/plain",
+            None,
+        ));
 
         let keyframes = Arc::new(KeyframeQueue::default());
         let keyframe_thread = std::thread::Builder::new().name("keyframes".into()).spawn({
@@ -159,9 +164,8 @@ impl Node {
         }
         for camera in finite {
             let mut applied = camera.applied.clone();
-            let over = |a: &Applied| {
-                matches!(a.actual, ActualState::Ended | ActualState::Failed | ActualState::Stopped)
-            };
+            let over =
+                |a: &Applied| matches!(a.actual, ActualState::Ended | ActualState::Failed | ActualState::Stopped);
             // The sender lives as long as the camera's task; without it there is nothing left to wait for.
             let _gone = applied.wait_for(over).await;
         }

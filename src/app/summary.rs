@@ -62,13 +62,18 @@ impl CameraRow {
 
 impl std::fmt::Display for Summary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let head = ["camera", "state", "read", "dropped", "inferred", "sent", "acked", "lost", "fps", "p50 ms", "p95 ms", "p99 ms"];
+        let head = [
+            "camera", "state", "read", "dropped", "inferred", "sent", "acked", "lost", "fps", "p50 ms", "p95 ms",
+            "p99 ms",
+        ];
         let ms = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.1}"));
         let mut rows: Vec<[String; 12]> = vec![head.map(str::to_owned)];
         rows.extend(self.cameras.iter().map(|c| {
             [
                 c.camera.clone(),
-                c.reason.as_ref().map_or_else(|| c.state.as_str().to_owned(), |r| format!("{} ({})", c.state.as_str(), r.code)),
+                c.reason
+                    .as_ref()
+                    .map_or_else(|| c.state.as_str().to_owned(), |r| format!("{} ({})", c.state.as_str(), r.code)),
                 c.frames_read.to_string(),
                 c.frames_dropped.to_string(),
                 c.frames_inferred.to_string(),
@@ -81,7 +86,8 @@ impl std::fmt::Display for Summary {
                 ms(c.latency_p99_ms),
             ]
         }));
-        let widths: Vec<usize> = (0..head.len()).map(|at| rows.iter().map(|r| r[at].chars().count()).max().unwrap_or(0)).collect();
+        let widths: Vec<usize> =
+            (0..head.len()).map(|at| rows.iter().map(|r| r[at].chars().count()).max().unwrap_or(0)).collect();
         for row in &rows {
             let mut line = String::new();
             for (at, (cell, width)) in row.iter().zip(&widths).enumerate() {

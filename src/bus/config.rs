@@ -5,8 +5,6 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::redact;
-
 /// Where messages go. One bus or both; none = an embedded MQTT broker on loopback.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -68,7 +66,7 @@ impl From<MqttVersion> for VersionInput {
 pub struct Secret(String);
 
 /// An MQTT broker.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MqttConfig {
     /// `mqtt://host:1883`, `mqtts://host:8883` (TLS), `ws://host/path`, `wss://host/path` (websockets).
@@ -113,7 +111,7 @@ impl Default for MqttConfig {
 }
 
 /// A NATS server or cluster.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NatsConfig {
     /// `nats://host:4222` or `tls://host:4222`; several separated by commas.
@@ -176,27 +174,5 @@ impl Secret {
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("***")
-    }
-}
-
-// URLs may carry credentials, so these two are not derived: address and prefix say which bus it is.
-impl std::fmt::Debug for MqttConfig {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MqttConfig")
-            .field("url", &redact(&self.url))
-            .field("version", &self.version)
-            .field("topic_prefix", &self.topic_prefix)
-            .finish_non_exhaustive()
-    }
-}
-
-impl std::fmt::Debug for NatsConfig {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let urls: Vec<String> = self.url.split(',').map(redact).collect();
-        f.debug_struct("NatsConfig")
-            .field("url", &urls.join(","))
-            .field("jetstream", &self.jetstream)
-            .field("subject_prefix", &self.subject_prefix)
-            .finish_non_exhaustive()
     }
 }

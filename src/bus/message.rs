@@ -36,3 +36,34 @@ pub struct Message {
     /// When its frame was captured; latencies are measured from here.
     pub captured_at: Option<Instant>,
 }
+
+impl Message {
+    /// A retained value: the latest wins, and it is said again on every connect.
+    #[must_use]
+    pub fn state(topic: Topic, payload: Bytes, content_type: &'static str, camera: Option<Name>) -> Self {
+        Self {
+            kind: MessageKind::State,
+            topic,
+            payload,
+            content_type,
+            qos: Qos::AtLeastOnce,
+            retain: true,
+            properties: Vec::new(),
+            correlation: None,
+            id: None,
+            camera,
+            captured_at: None,
+        }
+    }
+
+    /// An answer to a command, JSON.
+    #[must_use]
+    pub fn reply(topic: Topic, payload: Bytes, correlation: Option<Bytes>) -> Self {
+        Self {
+            kind: MessageKind::Reply,
+            retain: false,
+            correlation,
+            ..Self::state(topic, payload, "application/json", None)
+        }
+    }
+}

@@ -35,7 +35,13 @@ struct Finding {
 
 pub async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     let Loaded { file, config, node, state_dir, warnings } = config::load(Some(&args.config.config))?;
-    say(&format!("{}: valid; node {node}, {} models, {} cameras, state in {}", args.config.config.display(), config.models.len(), config.cameras.len(), state_dir.display()));
+    say(&format!(
+        "{}: valid; node {node}, {} models, {} cameras, state in {}",
+        args.config.config.display(),
+        config.models.len(),
+        config.cameras.len(),
+        state_dir.display()
+    ));
     for warning in &warnings {
         say(&format!("warning: {}", warning.in_file(&file)));
     }
@@ -56,10 +62,14 @@ pub async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
 async fn open_all(config: &Config) -> Vec<Finding> {
     let mut tasks = Vec::new();
     if let Some(mqtt) = config.buses.mqtt.clone() {
-        tasks.push(tokio::spawn(async move { finding("bus", "mqtt", bus::probe(&BusConfig::Mqtt(mqtt), BUS).await.map_err(|e| e.to_string())) }));
+        tasks.push(tokio::spawn(async move {
+            finding("bus", "mqtt", bus::probe(&BusConfig::Mqtt(mqtt), BUS).await.map_err(|e| e.to_string()))
+        }));
     }
     if let Some(nats) = config.buses.nats.clone() {
-        tasks.push(tokio::spawn(async move { finding("bus", "nats", bus::probe(&BusConfig::Nats(nats), BUS).await.map_err(|e| e.to_string())) }));
+        tasks.push(tokio::spawn(async move {
+            finding("bus", "nats", bus::probe(&BusConfig::Nats(nats), BUS).await.map_err(|e| e.to_string()))
+        }));
     }
     for (name, model) in config.models.clone() {
         tasks.push(tokio::task::spawn_blocking(move || finding("model", name.as_str(), open_model(&model))));
@@ -81,7 +91,14 @@ fn finding(what: &str, name: &str, outcome: Result<String, String>) -> Finding {
 fn open_model(config: &ModelConfig) -> Result<String, String> {
     let runtime = Runtime::load().map_err(|e| e.to_string())?;
     let info = OnnxDetector::load(&runtime, config).map_err(|e| e.to_string())?.info();
-    Ok(format!("{}, {}x{}, {} classes, on {}", info.family, info.width, info.height, info.labels.len(), format!("{:?}", info.device).to_lowercase()))
+    Ok(format!(
+        "{}, {}x{}, {} classes, on {}",
+        info.family,
+        info.width,
+        info.height,
+        info.labels.len(),
+        format!("{:?}", info.device).to_lowercase()
+    ))
 }
 
 fn open_source(config: &CameraConfig) -> Result<String, String> {
@@ -90,7 +107,9 @@ fn open_source(config: &CameraConfig) -> Result<String, String> {
     let mut source = source::open(&config.source, &options).map_err(|e| e.to_string())?;
     let mut frame = Frame::empty();
     match source.read(&mut frame).map_err(|e| e.to_string())? {
-        Read::Frame => Ok(format!("{}x{}, first frame after {:.1} s", frame.width, frame.height, begin.elapsed().as_secs_f64())),
+        Read::Frame => {
+            Ok(format!("{}x{}, first frame after {:.1} s", frame.width, frame.height, begin.elapsed().as_secs_f64()))
+        }
         Read::End => Err(format!("{}: ended before the first frame", config.source.shown())),
     }
 }

@@ -67,7 +67,11 @@ fn configuration(cameras: u16) -> anyhow::Result<Config> {
     let camera = |n: u16| -> anyhow::Result<(Name, CameraConfig)> {
         let source = SourceSpec::try_from(format!("synthetic:shapes?width=640&height=480&fps=15&seed={n}"))
             .map_err(anyhow::Error::msg)?;
-        let config = CameraConfig { max_fps: 0.0, keyframes: Some(Default::default()), ..CameraConfig::new(source, model.clone()) };
+        let config = CameraConfig {
+            max_fps: 0.0,
+            keyframes: Some(Default::default()),
+            ..CameraConfig::new(source, model.clone())
+        };
         Ok((format!("demo-{n}").parse()?, config))
     };
     Ok(Config {

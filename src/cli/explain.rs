@@ -1,13 +1,11 @@
 //! `check --explain`: every topic of this configuration, with a sample of what is published there.
 
 use super::say;
-use crate::codec;
 use crate::bus::{ControlTopics, Topic};
+use crate::codec;
 use crate::config::Config;
 use crate::domain::{BBox, BootId, Detection, Frame, Name, Timestamp};
-use crate::envelope::{
-    EnvelopeBuilder, Encoding, EventKind, Origin, Timing, TrackSpan,
-};
+use crate::envelope::{Encoding, EnvelopeBuilder, EventKind, Origin, Timing, TrackSpan};
 use crate::pipeline::CameraConfig;
 
 struct Line {
@@ -36,7 +34,8 @@ pub fn topics(node: &Name, config: &Config) {
         }
         say(&format!("    {sample}"));
     }
-    let groups = config.cameras.values().flat_map(|c| c.groups.iter().cloned()).collect::<std::collections::BTreeSet<_>>();
+    let groups =
+        config.cameras.values().flat_map(|c| c.groups.iter().cloned()).collect::<std::collections::BTreeSet<_>>();
     let control = ControlTopics::new(node, config.cameras.keys().cloned(), groups);
     for (prefix, separator) in [mqtt.map(|p| (p, "/")), nats.map(|p| (p, "."))].into_iter().flatten() {
         for (address, target) in control.addresses(prefix, separator) {
@@ -81,9 +80,23 @@ fn builder(node: &Name, camera: &Name) -> EnvelopeBuilder {
 }
 
 fn sample_detections(node: &Name, name: &Name, camera: &CameraConfig, label: &str) -> String {
-    let found = Detection { label: label.into(), score: 0.94, bbox: BBox::from([0.11, 0.33, 0.28, 0.77]), class_id: 0, track_id: Some(17) };
+    let found = Detection {
+        label: label.into(),
+        score: 0.94,
+        bbox: BBox::from([0.11, 0.33, 0.28, 0.77]),
+        class_id: 0,
+        track_id: Some(17),
+    };
     let frame = Frame { id: 5210, captured_at: Timestamp::now(), width: 1920, height: 1080, ..Frame::empty() };
-    let timing = Timing { decode: 4.1, wait: 0.3, preprocess: 0.9, inference: 11.8, postprocess: 0.1, track: 0.05, encode: 0.02 };
+    let timing = Timing {
+        decode: 4.1,
+        wait: 0.3,
+        preprocess: 0.9,
+        inference: 11.8,
+        postprocess: 0.1,
+        track: 0.05,
+        encode: 0.02,
+    };
     let message = builder(node, name).detections(&frame, vec![found], timing);
     let (bytes, _) = codec::encode_detections(&message, camera.publish.payload, Encoding::Json);
     String::from_utf8_lossy(&bytes).into_owned()

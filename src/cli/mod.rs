@@ -74,7 +74,8 @@ struct ConfigArg {
 /// Parses the command line and carries it out.
 pub fn main() -> ExitCode {
     let args = Args::parse();
-    init_log(args.log_format, "info");
+    // The embedded broker tells its own story at info; ours is enough.
+    init_log(args.log_format, "info,mqtt5=warn,async_nats=warn");
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(e) => return fail(&anyhow::anyhow!("cannot start the runtime: {e}")),

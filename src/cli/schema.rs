@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::{BadUsage, say};
-use crate::schemas;
+use crate::{config, envelope};
 
 #[derive(Debug, clap::Args)]
 pub struct SchemaArgs {
@@ -12,9 +12,10 @@ pub struct SchemaArgs {
 }
 
 pub fn run(args: &SchemaArgs) -> anyhow::Result<ExitCode> {
-    let Some(schema) = schemas::get(&args.name) else {
-        let known = schemas::NAMES.join(", ");
-        return Err(BadUsage(format!("no schema is called '{}'; known: {known}", args.name)).into());
+    let schema = if args.name == "config" { Some(config::schema()) } else { envelope::schema(&args.name) };
+    let Some(schema) = schema else {
+        let known = envelope::SCHEMAS.join(", ");
+        return Err(BadUsage(format!("no schema is called '{}'; known: config, {known}", args.name)).into());
     };
     say(&serde_json::to_string_pretty(&schema)?);
     Ok(ExitCode::SUCCESS)

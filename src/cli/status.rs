@@ -45,7 +45,8 @@ fn text(board: &NodeFleet) -> String {
     let failed = cameras.iter().filter(|c| c.actual == ActualState::Failed).count();
     let fps: f32 = cameras.iter().map(|c| c.fps).sum();
     let buses = board.readiness().buses;
-    let buses: Vec<String> = buses.iter().map(|b| format!("{} {}", b.name, if b.ready { "up" } else { "DOWN" })).collect();
+    let buses: Vec<String> =
+        buses.iter().map(|b| format!("{} {}", b.name, if b.ready { "up" } else { "DOWN" })).collect();
     let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
     format!("{running} of {} cameras running{failed} · {fps:.1} frames/s · {}", cameras.len(), buses.join(" · "))
 }

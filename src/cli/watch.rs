@@ -90,7 +90,13 @@ impl Seen {
         let what = match &read {
             Read::Detections(d) => objects(d.detections.iter().map(as_word)),
             Read::Minimal(m) => objects(m.detections.iter().map(|d| format!("{} {:.2}", d.label, d.score))),
-            Read::Event(e) => format!("{} {} #{} {:.2}", if e.event == EventKind::Started { "started" } else { "ended" }, e.label, e.track_id, e.score),
+            Read::Event(e) => format!(
+                "{} {} #{} {:.2}",
+                if e.event == EventKind::Started { "started" } else { "ended" },
+                e.label,
+                e.track_id,
+                e.score
+            ),
         };
         format!("{}  {camera:<16} {latency:>7.1} ms  {what}{gap}", clock(timestamp))
     }

@@ -76,7 +76,9 @@ fn read(payload: &[u8]) -> Result<Loose, Refusal> {
         let why = format!("{} bytes; at most {MAX_PAYLOAD} are read", payload.len());
         return Err(Refusal::new("too_large", why));
     }
-    let text = std::str::from_utf8(payload).map_err(|_| malformed("not UTF-8 text; send a bare word such as `stop`, or JSON"))?.trim();
+    let text = std::str::from_utf8(payload)
+        .map_err(|_| malformed("not UTF-8 text; send a bare word such as `stop`, or JSON"))?
+        .trim();
     if text.is_empty() {
         return Err(malformed("empty; send a bare word such as `stop`, or JSON"));
     }

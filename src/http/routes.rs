@@ -54,7 +54,9 @@ async fn camera(State(board): Shared, Path(name): Path<String>) -> Response {
 
 async fn keyframe(State(board): Shared, Path(name): Path<String>) -> Response {
     match board.keyframe(&name) {
-        Some(jpeg) => ([(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "no-store")], jpeg).into_response(),
+        Some(jpeg) => {
+            ([(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "no-store")], jpeg).into_response()
+        }
         None => missing("no keyframe yet; is `keyframes` set for this camera?"),
     }
 }

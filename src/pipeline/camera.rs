@@ -197,7 +197,8 @@ impl Camera {
     fn fail(&mut self, error: &SourceError) {
         let retry = if error.disposition() == Disposition::Retry { "; it is tried again" } else { "" };
         tracing::warn!(camera = %self.context.camera, code = error.code(), "{error}{retry}");
-        self.announcer.enter(ActualState::Failed, Some(Reason { code: error.code().into(), message: error.to_string() }));
+        self.announcer
+            .enter(ActualState::Failed, Some(Reason { code: error.code().into(), message: error.to_string() }));
     }
 
     fn broken(&self, why: &str) -> SourceError {

@@ -131,14 +131,15 @@ impl KeyframeQueue {
 impl KeyframeSlot {
     fn encode(&self, job: &KeyframeJob, encoder: &mut JpegEncoder, jpeg: &mut Vec<u8>, publisher: &dyn Publisher) {
         let overlay = self.config.overlay.then_some(job.detections.as_slice());
-        let (width, height) = match encoder.encode(&job.frame, self.config.max_width, self.config.quality, overlay, jpeg) {
-            Ok(size) => size,
-            Err(error) => {
-                self.metrics.keyframe(KeyframeOutcome::Failed);
-                tracing::warn!(camera = %job.origin.camera, frame = job.frame.id, "keyframe not made: {error}");
-                return;
-            }
-        };
+        let (width, height) =
+            match encoder.encode(&job.frame, self.config.max_width, self.config.quality, overlay, jpeg) {
+                Ok(size) => size,
+                Err(error) => {
+                    self.metrics.keyframe(KeyframeOutcome::Failed);
+                    tracing::warn!(camera = %job.origin.camera, frame = job.frame.id, "keyframe not made: {error}");
+                    return;
+                }
+            };
         self.metrics.keyframe(KeyframeOutcome::Encoded);
         let bytes = Bytes::copy_from_slice(jpeg);
         *lock(&self.last) = Some(bytes.clone());

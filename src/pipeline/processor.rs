@@ -81,7 +81,13 @@ impl Processor {
     }
 
     /// Says what was found in the frame. Gives the frame's buffer back unless a keyframe took it.
-    pub fn process(&mut self, frame: Frame, found: &mut Vec<Detection>, cost: DetectTiming, wait: Duration) -> Option<Frame> {
+    pub fn process(
+        &mut self,
+        frame: Frame,
+        found: &mut Vec<Detection>,
+        cost: DetectTiming,
+        wait: Duration,
+    ) -> Option<Frame> {
         if let Some(wanted) = &self.wanted {
             found.retain(|d| wanted.contains(&d.label));
         }
@@ -216,7 +222,13 @@ impl Processor {
         let Some(reason) = self.keyframe_reason(frame.captured_instant, said, had_event) else { return Some(frame) };
         self.last_keyframe = Some(frame.captured_instant);
         let seq = said.then(|| self.builder.last_detections_seq());
-        self.keyframes.put(KeyframeJob { frame, detections: found.to_vec(), origin: self.builder.origin().clone(), seq, reason });
+        self.keyframes.put(KeyframeJob {
+            frame,
+            detections: found.to_vec(),
+            origin: self.builder.origin().clone(),
+            seq,
+            reason,
+        });
         None
     }
 

@@ -62,7 +62,10 @@ impl Pulse {
 
     fn overdue(&self) -> Option<Duration> {
         let inside = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        inside.map(|(since, limit)| (since.elapsed(), limit)).filter(|(spent, limit)| spent > limit).map(|(spent, _)| spent)
+        inside
+            .map(|(since, limit)| (since.elapsed(), limit))
+            .filter(|(spent, limit)| spent > limit)
+            .map(|(spent, _)| spent)
     }
 }
 

@@ -117,7 +117,10 @@ impl Announcer {
 
     /// The node ends: the camera is not there any more, whatever is wanted of it.
     pub fn leave(&mut self) {
-        self.enter(ActualState::Stopped, Some(Reason { code: "node_shutdown".into(), message: "the node has ended".into() }));
+        self.enter(
+            ActualState::Stopped,
+            Some(Reason { code: "node_shutdown".into(), message: "the node has ended".into() }),
+        );
     }
 
     /// Call it about once a second.
@@ -154,6 +157,11 @@ impl Announcer {
         let camera = &self.view.origin.camera;
         let text: &'static [u8] = if self.online { b"online" } else { b"offline" };
         let topic = Topic::CameraStatus(camera.clone());
-        self.publisher.offer(Message::state(topic, bytes::Bytes::from_static(text), "text/plain", Some(camera.clone())));
+        self.publisher.offer(Message::state(
+            topic,
+            bytes::Bytes::from_static(text),
+            "text/plain",
+            Some(camera.clone()),
+        ));
     }
 }
