@@ -1,5 +1,7 @@
 //! Sources against real files (made by ffmpeg), real pictures and a real RTSP camera.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+
 #[path = "common/rtsp.rs"]
 mod rtsp;
 
@@ -7,44 +9,47 @@ use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use rtsp::Camera;
 use sightwire::domain::{Frame, TimestampSource};
 use sightwire::source::{Cancel, Disposition, FrameSource, OpenOptions, Pace, Read, SourceError, SourceSpec, open};
 
-/// Clips are made once a test run.
-static CLIPS: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
-    let folder = tempfile::Builder::new().prefix("clips").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let clip = |name: &str, more: &[&str]| {
+/// Clips are made once and kept; test processes side by side may make the same one.
+fn clip(name: &str) -> PathBuf {
+    let path = folder().join(name);
+    if !path.exists() {
+        let more: &[&str] = match name {
+            "whole.mp4" => &["-preset", "ultrafast", "-movflags", "+faststart"],
+            "b-frames.mp4" => &["-preset", "fast", "-bf", "3"],
+            _ => &["-preset", "ultrafast"],
+        };
+        let making = folder().join(format!("{:x}-{name}", fastrand::u64(..)));
         let status = Command::new("ffmpeg")
             .args(["-v", "error", "-y", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=15:duration=2"])
-            .args(["-c:v", "libx264", "-preset", "ultrafast", "-g", "15"])
+            .args(["-c:v", "libx264", "-g", "15"])
             .args(more)
-            .arg(folder.path().join(name))
+            .arg(&making)
             .status()
             .expect("ffmpeg");
         assert!(status.success());
-    };
-    clip("whole.mp4", &["-movflags", "+faststart"]);
-    clip("index-last.mp4", &[]);
-    clip("whole.mkv", &[]);
-    clip("whole.ts", &[]);
-    clip("whole.avi", &[]);
-    folder
-});
-
-fn clip(name: &str) -> PathBuf {
-    CLIPS.path().join(name)
+        std::fs::rename(making, &path).unwrap();
+    }
+    path
 }
 
-/// The first `share` of a clip's bytes, under a name of its own.
-fn cut(name: &str, share: f64) -> PathBuf {
+fn folder() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clips");
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// The first so many percent of a clip's bytes, in a file of its own.
+fn cut(name: &str, percent: usize) -> tempfile::TempPath {
     let bytes = std::fs::read(clip(name)).unwrap();
-    let path = clip(&format!("cut-{}-{name}", (share * 100.0) as u32));
-    std::fs::write(&path, &bytes[..(bytes.len() as f64 * share) as usize]).unwrap();
-    path
+    let mut file = tempfile::Builder::new().suffix(name).tempfile().unwrap();
+    file.write_all(&bytes[..bytes.len() * percent / 100]).unwrap();
+    file.into_temp_path()
 }
 
 fn asap() -> OpenOptions {
@@ -81,7 +86,7 @@ fn error_of(opened: Result<Box<dyn FrameSource>, SourceError>) -> SourceError {
 
 #[test]
 fn a_file_played_as_fast_as_possible_gives_every_frame_on_its_own_timeline() {
-    for name in ["whole.mp4", "index-last.mp4", "whole.mkv", "whole.ts", "whole.avi"] {
+    for name in ["whole.mp4", "index-last.mp4", "b-frames.mp4", "whole.mkv", "whole.ts", "whole.avi"] {
         let mut source = file(&clip(name), &asap()).unwrap();
         let (frames, end) = drain(source.as_mut());
         end.unwrap();
@@ -149,7 +154,8 @@ fn cancelling_ends_a_wait_at_once() {
 #[test]
 fn a_video_cut_in_the_middle_gives_its_frames_and_then_says_so() {
     for name in ["whole.mp4", "whole.mkv", "whole.avi"] {
-        let mut source = file(&cut(name, 0.6), &asap()).unwrap();
+        let path = cut(name, 60);
+        let mut source = file(&path, &asap()).unwrap();
         let (frames, end) = drain(source.as_mut());
         let error = end.unwrap_err();
         assert!((3..28).contains(&frames.len()), "{name}: {}", frames.len());
@@ -162,7 +168,8 @@ fn a_video_cut_in_the_middle_gives_its_frames_and_then_says_so() {
 
 #[test]
 fn a_video_whose_index_is_cut_off_is_called_truncated() {
-    let error = error_of(file(&cut("index-last.mp4", 0.6), &asap()));
+    let path = cut("index-last.mp4", 60);
+    let error = error_of(file(&path, &asap()));
     assert!(matches!(error, SourceError::Truncated { after: 0, .. }), "{error}");
 }
 
@@ -174,7 +181,7 @@ fn what_is_no_video_is_refused_in_clear_words() {
         std::fs::write(&path, bytes).unwrap();
         path
     };
-    let noise: Vec<u8> = (0..50_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let noise: Vec<u8> = (0..50_000_u32).map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()[2]).collect();
     let cases = [
         (folder.path().join("absent.mp4"), "source_not_found", "not found"),
         (folder.path().to_owned(), "source_open_failed", "images:"),
@@ -286,6 +293,8 @@ fn a_camera_with_a_password_opens_for_the_right_one_only_and_nothing_repeats_it(
     let camera = Camera::start(&["--user", "joe", "--password", "sesame"]);
     let mut opened = source(&camera.url("joe:sesame@"), &live(20, 10)).unwrap();
     assert_eq!(opened.read(&mut Frame::empty()).unwrap(), Read::Frame);
+    let elsewhere = error_of(source(&camera.url("joe:sesame@").replace("/cam", "/attic"), &live(20, 10)));
+    assert!(elsewhere.to_string().contains("404"), "the password is right, the path is not: {elsewhere}");
     for credentials in ["joe:opensesame@", ""] {
         let error = error_of(source(&camera.url(credentials), &live(20, 10)));
         assert!(matches!(error, SourceError::Unauthorized { .. }), "{error}");
