@@ -14,7 +14,7 @@ impl From<opencv::Error> for CodecError {
 }
 
 /// Class colours, BGR: far apart in hue and lightness; a class keeps its colour everywhere.
-const PALETTE: [[u8; 3]; 16] = [
+const PALETTE: [[u8; 3]; 17] = [
     [75, 25, 230],
     [75, 180, 60],
     [25, 225, 255],
@@ -31,6 +31,7 @@ const PALETTE: [[u8; 3]; 16] = [
     [195, 255, 170],
     [0, 0, 128],
     [180, 216, 255],
+    [235, 235, 235],
 ];
 
 /// Keeps its buffers from picture to picture.
@@ -121,7 +122,7 @@ fn style(canvas: Size) -> Style {
     let whole = |value: f64| value.round() as i32;
     let font = (0.55 * unit).clamp(0.4, 3.0);
     Style {
-        line: whole(2.0 * unit).clamp(1, 12),
+        line: whole(2.0 * unit).clamp(2, 12),
         font,
         stroke: whole(1.6 * font).clamp(1, 6),
         pad: whole(8.0 * font).max(3),

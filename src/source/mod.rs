@@ -20,6 +20,7 @@ pub use config::Pace;
 pub use error::{Disposition, SourceError};
 pub use picture::read_picture;
 pub use spec::{InvalidSpec, SourceKind, SourceSpec};
+pub use video::silence_ffmpeg;
 
 use crate::domain::Frame;
 

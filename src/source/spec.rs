@@ -263,7 +263,7 @@ fn images(rest: &str) -> Result<SourceKind, InvalidSpec> {
             "every" => every = value.parse::<Span>().map_err(bad)?.0,
             _ => return Err(InvalidSpec::UnknownKey { shown, key: shorten(key), known: "every" }),
         }
-        if every > Duration::from_secs(24 * 3600) {
+        if every > Duration::from_hours(24) {
             return Err(bad("a day at most".into()));
         }
     }

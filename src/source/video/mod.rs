@@ -3,8 +3,10 @@
 mod capture;
 mod container;
 mod file;
+mod hush;
 mod live;
 
 pub(super) use capture::{fill, quiet};
 pub use file::FileSource;
+pub use hush::silence_ffmpeg;
 pub use live::LiveSource;

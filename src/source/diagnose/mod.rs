@@ -1,7 +1,9 @@
 //! Why a stream could not be opened: OpenCV only says that. Asked after a failure, so that healthy cameras cost nothing.
 
+mod auth;
+
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use url::Url;
@@ -14,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// A reply's head is a few hundred bytes.
 const HEAD: usize = 4096;
 
-/// Connects and asks for the stream once, without credentials.
+/// Connects and asks for the stream, with the credentials when the server wants some.
 pub(super) fn diagnose(url: &str, shown: String, options: &OpenOptions) -> SourceError {
     let patience = options.open_timeout.min(PATIENCE).max(Duration::from_millis(100));
     let open = |why: String| SourceError::Open { source_name: shown.clone(), why: redact_text(&why) };
@@ -25,18 +27,12 @@ pub(super) fn diagnose(url: &str, shown: String, options: &OpenOptions) -> Sourc
         Answer::Connected => open("the server can be reached, but gives no stream that can be played".into()),
         Answer::Status(401, _) => {
             let given = !url.username().is_empty() || url.password().is_some();
-            let why = if given {
-                "401 Unauthorized, with the ones given"
-            } else {
-                "401 Unauthorized, and the address holds no user and password"
-            };
+            let why = if given { "401 Unauthorized" } else { "401 Unauthorized (none are in the address)" };
             SourceError::Unauthorized { source_name: shown, why: why.into() }
         }
         Answer::Status(403, _) => SourceError::Unauthorized { source_name: shown, why: "403 Forbidden".into() },
         Answer::Status(404, _) => open("404 Not Found: check the path".into()),
-        Answer::Status(200, _) => {
-            open("the server answers, but sends no video that can be played (codec, or no RTSP over TCP)".into())
-        }
+        Answer::Status(200, _) => open("the server answers, but sends no video that can be played".into()),
         Answer::Status(code, reason) => open(format!("the server answers {code} {reason}").trim_end().to_owned()),
         Answer::Strange => open("what listens there does not speak this protocol; check scheme and port".into()),
     }
@@ -64,7 +60,7 @@ fn ask(url: &Url, patience: Duration) -> Answer {
     let mut failure = "its host name has no address".to_owned();
     for address in addresses {
         match TcpStream::connect_timeout(&address, patience) {
-            Ok(stream) if matches!(url.scheme(), "rtsp" | "http") => return question(stream, url, patience),
+            Ok(stream) if matches!(url.scheme(), "rtsp" | "http") => return converse(stream, address, url, patience),
             Ok(_) => return Answer::Connected,
             Err(e) if e.kind() == ErrorKind::TimedOut => failure = format!("{address} does not answer"),
             Err(e) if e.kind() == ErrorKind::ConnectionRefused => {
@@ -76,25 +72,46 @@ fn ask(url: &Url, patience: Duration) -> Answer {
     Answer::Failed(failure)
 }
 
-fn question(mut stream: TcpStream, url: &Url, patience: Duration) -> Answer {
-    let deadline = Instant::now() + patience;
+/// Asks, and once more with credentials when the server wants some.
+fn converse(stream: TcpStream, address: SocketAddr, url: &Url, patience: Duration) -> Answer {
     let mut bare = url.clone();
     // Both only fail for addresses without a host, which cannot be connected to.
     let _no_host = (bare.set_username(""), bare.set_password(None));
-    let request = if url.scheme() == "rtsp" {
-        format!("DESCRIBE {bare} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\nUser-Agent: sightwire\r\n\r\n")
-    } else {
-        let host = &bare[url::Position::BeforeHost..url::Position::AfterPort];
-        let path = &bare[url::Position::BeforePath..url::Position::AfterQuery];
-        format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: sightwire\r\n\r\n")
+    let path = &bare[url::Position::BeforePath..url::Position::AfterQuery];
+    let (method, uri) = if url.scheme() == "rtsp" { ("DESCRIBE", bare.as_str()) } else { ("GET", path) };
+    let request = |authorization: &str| match method {
+        "GET" => {
+            let host = &bare[url::Position::BeforeHost..url::Position::AfterPort];
+            format!("GET {uri} HTTP/1.0\r\nHost: {host}\r\n{authorization}User-Agent: sightwire\r\n\r\n")
+        }
+        _ => format!(
+            "DESCRIBE {uri} RTSP/1.0\r\nCSeq: 1\r\n{authorization}Accept: application/sdp\r\nUser-Agent: sightwire\r\n\r\n"
+        ),
     };
+    let head = match question(stream, &request(""), patience) {
+        Ok(head) => head,
+        Err(answer) => return answer,
+    };
+    let first = status(&head).unwrap_or(Answer::Strange);
+    if !matches!(first, Answer::Status(401, _)) {
+        return first;
+    }
+    let Some(authorization) = auth::answer(&head, url, method, uri) else { return first };
+    let Ok(stream) = TcpStream::connect_timeout(&address, patience) else { return first };
+    let second = question(stream, &request(&format!("Authorization: {authorization}\r\n")), patience);
+    second.ok().and_then(|head| status(&head)).unwrap_or(first)
+}
+
+/// Sends the request and returns the reply's head.
+fn question(mut stream: TcpStream, request: &str, patience: Duration) -> Result<String, Answer> {
+    let deadline = Instant::now() + patience;
     if stream.set_write_timeout(Some(patience)).is_err() || stream.write_all(request.as_bytes()).is_err() {
-        return Answer::Strange;
+        return Err(Answer::Strange);
     }
     let mut head = Vec::new();
     let mut part = [0; 512];
-    // The first line is enough; a byte a minute must not hold us.
-    while !head.contains(&b'\n') && head.len() < HEAD {
+    // A byte a minute must not hold us.
+    while !head.windows(4).any(|end| end == b"\r\n\r\n") && head.len() < HEAD {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() || stream.set_read_timeout(Some(left)).is_err() {
             break;
@@ -103,20 +120,20 @@ fn question(mut stream: TcpStream, url: &Url, patience: Duration) -> Answer {
             Ok(0) => break,
             Ok(count) => head.extend_from_slice(&part[..count]),
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => break,
-            Err(_) => return Answer::Strange,
+            // Out of time, or reset after the reply: what has come counts.
+            Err(_) => break,
         }
     }
-    if head.is_empty() {
-        return if Instant::now() >= deadline { Answer::Silent } else { Answer::Strange };
+    match head.is_empty() {
+        true if Instant::now() >= deadline => Err(Answer::Silent),
+        true => Err(Answer::Strange),
+        false => Ok(String::from_utf8_lossy(&head).into_owned()),
     }
-    status(&head).unwrap_or(Answer::Strange)
 }
 
 /// `RTSP/1.0 404 Not Found`, `HTTP/1.1 200 OK`
-fn status(head: &[u8]) -> Option<Answer> {
-    let line = String::from_utf8_lossy(head.split(|&byte| byte == b'\n').next()?).into_owned();
-    let mut words = line.trim_end().splitn(3, ' ');
+fn status(head: &str) -> Option<Answer> {
+    let mut words = head.lines().next()?.trim_end().splitn(3, ' ');
     words.next().filter(|version| version.starts_with("RTSP/") || version.starts_with("HTTP/"))?;
     let code = words.next()?.parse().ok()?;
     let reason = words.next().unwrap_or_default().chars().filter(|c| !c.is_control()).take(80).collect();
