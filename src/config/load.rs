@@ -77,10 +77,10 @@ pub fn load_text(text: &str, file: &FilePath, environment: &Environment<'_>) -> 
     let folder = file.parent().unwrap_or(FilePath::new(""));
     let mut sections = Sections { root: &root, value: &value, folder, spoiled, problems };
     let mut config = sections.read();
-    let problems = sections.problems;
+    let Sections { problems, spoiled, .. } = sections;
     resolve::paths(&mut config, folder);
 
-    let mut check = Check { root: &root, config: &config, problems, warnings: Vec::new() };
+    let mut check = Check { root: &root, config: &config, spoiled: &spoiled, problems, warnings: Vec::new() };
     check.run();
     let Check { mut problems, mut warnings, .. } = check;
 
