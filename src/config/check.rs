@@ -118,6 +118,12 @@ impl Check<'_> {
                 let fix = "give 'coco', a file with one label a line, or a list: '[person, car]'";
                 self.file(&path.key("labels"), Some(FilePath::new(labels)), fix);
             }
+            if model.device.as_slice().is_empty() {
+                self.problem(&path.key("device"), "the list is empty", "name a device, 'cpu' say, or remove the key");
+            }
+            if matches!(&model.labels, Some(LabelsConfig::List(labels)) if labels.is_empty()) {
+                self.problem(&path.key("labels"), "the list is empty", "remove the key to take the model's own labels");
+            }
             if !self.root_uses(name.as_str()) {
                 self.warning(&path, "no camera uses this model", "remove it, or name it in a camera's 'model'");
             }
@@ -265,13 +271,14 @@ impl Check<'_> {
 
     fn file(&mut self, path: &Path, file: Option<&FilePath>, fix: &str) {
         let Some(file) = file else { return };
+        let from_environment =
+            self.root.at(path).and_then(Node::scalar).is_some_and(|scalar| !scalar.hidden.is_empty());
+        let shown = if from_environment { self.raw(path) } else { file.display().to_string() };
         let what = match std::fs::metadata(file) {
-            Ok(meta) if meta.is_dir() => format!("{} is a folder, not a file", file.display()),
+            Ok(meta) if meta.is_dir() => format!("{shown} is a folder, not a file"),
             Ok(_) => return,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                format!("there is no file {}", file.display())
-            }
-            Err(error) => format!("{} cannot be read: {error}", file.display()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => format!("there is no file {shown}"),
+            Err(error) => format!("{shown} cannot be read: {error}"),
         };
         self.problem(path, what, fix);
     }

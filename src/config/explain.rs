@@ -96,18 +96,15 @@ impl Explainer<'_> {
                 Problem::new(place, &path, format!("{shown} does not fit")).fix(format!("write {form}"))
             }
             Kind::Type { .. } | Kind::AnyOf { .. } | Kind::OneOfNotValid { .. } | Kind::Enum { .. } => {
-                match text.filter(|_| !choices.is_empty()) {
-                    Some(text) => {
-                        let list = format!("one of: {}", choices.join(", "));
-                        let fix = nearest(text, &choices)
-                            .map_or(list.clone(), |near| format!("did you mean '{near}'? {list}"));
-                        Problem::new(place, &path, format!("{shown} is not known here")).fix(fix)
-                    }
-                    None => {
-                        let wanted = part.map(wanted).unwrap_or_default();
-                        Problem::new(place, &path, format!("{shown} is {}, not {wanted}", self.kind(&path)))
-                            .fix(format!("write {}", part.map_or_else(|| wanted.clone(), example)))
-                    }
+                if let Some(text) = text.filter(|_| !choices.is_empty()) {
+                    let list = format!("one of: {}", choices.join(", "));
+                    let fix =
+                        nearest(text, &choices).map_or(list.clone(), |near| format!("did you mean '{near}'? {list}"));
+                    Problem::new(place, &path, format!("{shown} is not known here")).fix(fix)
+                } else {
+                    let wanted = part.map(wanted).unwrap_or_default();
+                    Problem::new(place, &path, format!("{shown} is {}, not {wanted}", self.kind(&path)))
+                        .fix(format!("write {}", part.map_or_else(|| wanted.clone(), example)))
                 }
             }
             // The value itself is left out: it may be a secret.
