@@ -1,7 +1,10 @@
 //! How it is said: the envelope's types as bytes, and back.
 
+mod jpeg;
 mod json;
 mod protobuf;
+
+pub use jpeg::JpegEncoder;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
@@ -13,6 +16,9 @@ pub const JSON: &str = "application/json";
 /// MQTT 5 Content Type and NATS `Content-Type` of protobuf.
 pub const PROTOBUF: &str = "application/x-protobuf";
 
+/// Content type of keyframes.
+pub const JPEG: &str = "image/jpeg";
+
 /// Bytes that are not the payload they were taken for. Drop them: they will not become better.
 #[derive(Debug, thiserror::Error)]
 pub enum CodecError {
@@ -22,6 +28,8 @@ pub enum CodecError {
     Protobuf(#[from] prost::DecodeError),
     #[error("the protobuf message has no usable '{0}'")]
     Field(&'static str),
+    #[error("the picture cannot be written as JPEG: {0}")]
+    Jpeg(String),
 }
 
 /// The content type that goes with an encoding.

@@ -5,16 +5,21 @@
 
 mod cancel;
 mod config;
+mod diagnose;
 mod error;
+mod images;
+mod picture;
 mod spec;
 pub mod synthetic;
+mod video;
 
 use std::time::Duration;
 
 pub use cancel::Cancel;
 pub use config::Pace;
 pub use error::{Disposition, SourceError};
-pub use spec::{SourceKind, SourceSpec};
+pub use picture::read_picture;
+pub use spec::{InvalidSpec, SourceKind, SourceSpec};
 
 use crate::domain::Frame;
 
@@ -34,6 +39,26 @@ pub trait FrameSource: Send {
     /// # Errors
     /// Says by its [`Disposition`] whether opening the source again may help.
     fn read(&mut self, frame: &mut Frame) -> Result<Read, SourceError>;
+}
+
+/// Opens a source; blocks for `open_timeout` and a moment at most.
+///
+/// # Errors
+/// Says by its [`Disposition`] whether trying again may help; names the source without its credentials.
+pub fn open(spec: &SourceSpec, options: &OpenOptions) -> Result<Box<dyn FrameSource>, SourceError> {
+    if options.cancel.is_cancelled() {
+        return Err(SourceError::Cancelled);
+    }
+    Ok(match spec.kind() {
+        SourceKind::File(path) => Box::new(video::FileSource::open(path, options)?),
+        SourceKind::Stream(url) => Box::new(video::LiveSource::stream(url, options)?),
+        SourceKind::Webcam(index) => Box::new(video::LiveSource::webcam(*index, options)?),
+        SourceKind::Images { pattern, every } => Box::new(images::ImagesSource::open(pattern, *every, options)?),
+        SourceKind::Synthetic(_) => {
+            let why = "no synthetic scene is built into this program".to_owned();
+            return Err(SourceError::Open { source_name: spec.shown(), why });
+        }
+    })
 }
 
 /// How a source is to be opened.

@@ -1,0 +1,108 @@
+//! Cameras: network streams and webcams. Their pictures are stamped by this machine's clock.
+
+use std::time::{Duration, Instant};
+
+use super::super::diagnose::diagnose;
+use super::super::{FrameSource, OpenOptions, Read, SourceError};
+use super::capture::Capture;
+use crate::domain::{Frame, Timestamp, TimestampSource, redact};
+
+/// An open camera. `decode` of its frames is the time of `retrieve` alone (colour conversion and copying): FFmpeg decodes
+/// inside `grab`, where the waiting for the camera cannot be told apart.
+pub struct LiveSource {
+    capture: Capture,
+    shown: String,
+    options: OpenOptions,
+    /// A grab ran into the time-out: what comes after is only the decoder's rest.
+    stalled: bool,
+    /// Cameras that never sent one picture are told apart from those that went away.
+    frames: u64,
+}
+
+/// A time-out's clock and ours do not read the same moment.
+fn reached(elapsed: Duration, limit: Duration) -> bool {
+    elapsed >= limit.mul_f64(0.9)
+}
+
+impl LiveSource {
+    pub fn stream(url: &str, options: &OpenOptions) -> Result<Self, SourceError> {
+        let (shown, began) = (redact(url), Instant::now());
+        if let Some(capture) = Capture::ffmpeg(url, options) {
+            return Ok(Self::new(capture, shown, options));
+        }
+        Err(if options.cancel.is_cancelled() {
+            SourceError::Cancelled
+        } else if reached(began.elapsed(), options.open_timeout) {
+            SourceError::OpenTimeout { source_name: shown, timeout: options.open_timeout }
+        } else {
+            diagnose(url, shown, options)
+        })
+    }
+
+    pub fn webcam(index: u32, options: &OpenOptions) -> Result<Self, SourceError> {
+        let shown = format!("webcam:{index}");
+        if let Some(capture) = Capture::webcam(index) {
+            return Ok(Self::new(capture, shown, options));
+        }
+        let device = format!("/dev/video{index}");
+        let why = match std::fs::File::open(&device) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                format!("there is no {device}; plug it in, or see what there is with `ls /dev/video*`")
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
+                format!("no permission to read {device}; its group (mostly 'video') may")
+            }
+            Err(e) => format!("{device}: {e}"),
+            Ok(_) => format!("{device} gives no pictures; it is used by another program, or is no camera"),
+        };
+        Err(SourceError::Open { source_name: shown, why })
+    }
+
+    fn new(capture: Capture, shown: String, options: &OpenOptions) -> Self {
+        Self { capture, shown, options: options.clone(), stalled: false, frames: 0 }
+    }
+
+    fn failure(&self, elapsed: Duration) -> SourceError {
+        let source_name = self.shown.clone();
+        if self.options.cancel.is_cancelled() {
+            SourceError::Cancelled
+        } else if self.stalled || reached(elapsed, self.options.read_timeout) {
+            SourceError::ReadTimeout { source_name, timeout: self.options.read_timeout }
+        } else if self.frames == 0 {
+            let why = "it ended before its first picture".to_owned();
+            SourceError::Open { source_name, why }
+        } else {
+            SourceError::Disconnected { source_name }
+        }
+    }
+}
+
+impl FrameSource for LiveSource {
+    fn read(&mut self, frame: &mut Frame) -> Result<Read, SourceError> {
+        if self.options.cancel.is_cancelled() {
+            return Err(SourceError::Cancelled);
+        }
+        let began = Instant::now();
+        let grabbed = !self.stalled && self.capture.grab();
+        let (captured_at, captured_instant) = (Timestamp::now(), Instant::now());
+        let waited = captured_instant - began;
+        if !grabbed {
+            return Err(self.failure(waited));
+        }
+        if waited >= self.options.read_timeout {
+            // What FFmpeg gives after its time-out is an old picture out of the decoder: not one of this moment.
+            self.stalled = true;
+            return Err(self.failure(waited));
+        }
+        if !self.capture.retrieve(frame) {
+            return Err(self.failure(began.elapsed()));
+        }
+        self.frames += 1;
+        frame.captured_at = captured_at;
+        frame.captured_instant = captured_instant;
+        frame.timestamp_source = TimestampSource::Host;
+        frame.ready_at = Instant::now();
+        frame.decode = frame.ready_at - captured_instant;
+        Ok(Read::Frame)
+    }
+}

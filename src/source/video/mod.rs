@@ -1,0 +1,10 @@
+//! Videos and cameras through OpenCV: FFmpeg for files and streams, V4L2 for webcams.
+
+mod capture;
+mod container;
+mod file;
+mod live;
+
+pub(super) use capture::{fill, quiet};
+pub use file::FileSource;
+pub use live::LiveSource;

@@ -1,0 +1,355 @@
+//! Sources against real files (made by ffmpeg), real pictures and a real RTSP camera.
+
+#[path = "common/rtsp.rs"]
+mod rtsp;
+
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use rtsp::Camera;
+use sightwire::domain::{Frame, TimestampSource};
+use sightwire::source::{Cancel, Disposition, FrameSource, OpenOptions, Pace, Read, SourceError, SourceSpec, open};
+
+/// Clips are made once a test run.
+static CLIPS: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
+    let folder = tempfile::Builder::new().prefix("clips").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let clip = |name: &str, more: &[&str]| {
+        let status = Command::new("ffmpeg")
+            .args(["-v", "error", "-y", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=15:duration=2"])
+            .args(["-c:v", "libx264", "-preset", "ultrafast", "-g", "15"])
+            .args(more)
+            .arg(folder.path().join(name))
+            .status()
+            .expect("ffmpeg");
+        assert!(status.success());
+    };
+    clip("whole.mp4", &["-movflags", "+faststart"]);
+    clip("index-last.mp4", &[]);
+    clip("whole.mkv", &[]);
+    clip("whole.ts", &[]);
+    clip("whole.avi", &[]);
+    folder
+});
+
+fn clip(name: &str) -> PathBuf {
+    CLIPS.path().join(name)
+}
+
+/// The first `share` of a clip's bytes, under a name of its own.
+fn cut(name: &str, share: f64) -> PathBuf {
+    let bytes = std::fs::read(clip(name)).unwrap();
+    let path = clip(&format!("cut-{}-{name}", (share * 100.0) as u32));
+    std::fs::write(&path, &bytes[..(bytes.len() as f64 * share) as usize]).unwrap();
+    path
+}
+
+fn asap() -> OpenOptions {
+    OpenOptions { pace: Pace::Asap, ..OpenOptions::default() }
+}
+
+fn source(text: &str, options: &OpenOptions) -> Result<Box<dyn FrameSource>, SourceError> {
+    open(&text.parse::<SourceSpec>().unwrap(), options)
+}
+
+fn file(path: &Path, options: &OpenOptions) -> Result<Box<dyn FrameSource>, SourceError> {
+    source(path.to_str().unwrap(), options)
+}
+
+/// Reads to the end or an error: frames, and how it ended.
+fn drain(source: &mut dyn FrameSource) -> (Vec<Frame>, Result<(), SourceError>) {
+    let mut frames = Vec::new();
+    loop {
+        let mut frame = Frame::empty();
+        match source.read(&mut frame) {
+            Ok(Read::Frame) => frames.push(frame),
+            Ok(Read::End) => return (frames, Ok(())),
+            Err(e) => return (frames, Err(e)),
+        }
+    }
+}
+
+fn error_of(opened: Result<Box<dyn FrameSource>, SourceError>) -> SourceError {
+    match opened {
+        Ok(mut source) => drain(source.as_mut()).1.expect_err("an error"),
+        Err(e) => e,
+    }
+}
+
+#[test]
+fn a_file_played_as_fast_as_possible_gives_every_frame_on_its_own_timeline() {
+    for name in ["whole.mp4", "index-last.mp4", "whole.mkv", "whole.ts", "whole.avi"] {
+        let mut source = file(&clip(name), &asap()).unwrap();
+        let (frames, end) = drain(source.as_mut());
+        end.unwrap();
+        assert_eq!(frames.len(), 30, "{name}");
+        assert!(frames.iter().all(|f| (f.width, f.height, f.bgr.len()) == (320, 240, 320 * 240 * 3)));
+        assert!(frames.iter().all(|f| f.timestamp_source == TimestampSource::File && !f.decode.is_zero()));
+        let step = Duration::from_micros(1_000_000 / 15);
+        for pair in frames.windows(2) {
+            let gap = pair[1].captured_at.since(pair[0].captured_at);
+            assert!(gap.abs_diff(step) < Duration::from_millis(3), "{name}: {gap:?}");
+            assert!(pair[1].captured_instant >= pair[0].captured_instant);
+        }
+        let bright = frames[0].bgr.iter().filter(|&&byte| byte > 100).count();
+        assert!(bright > 10_000, "{name}: the picture is dark");
+        assert_eq!(source.read(&mut Frame::empty()).unwrap(), Read::End, "{name}: the end stays the end");
+    }
+}
+
+#[test]
+fn a_file_played_in_real_time_keeps_to_its_timestamps() {
+    let began = Instant::now();
+    let (frames, end) = drain(file(&clip("whole.mp4"), &OpenOptions::default()).unwrap().as_mut());
+    end.unwrap();
+    assert_eq!(frames.len(), 30);
+    assert!(began.elapsed() >= Duration::from_millis(1500), "{:?}", began.elapsed());
+    for frame in &frames {
+        assert!(frame.ready_at >= frame.captured_instant, "no frame comes before its time");
+    }
+}
+
+#[test]
+fn a_loop_goes_on_where_the_last_round_ended() {
+    let mut source = file(&clip("whole.mp4"), &OpenOptions { looping: true, ..asap() }).unwrap();
+    let mut last = None;
+    let mut first = None;
+    let mut frame = Frame::empty();
+    for _ in 0..75 {
+        assert_eq!(source.read(&mut frame).unwrap(), Read::Frame);
+        if let Some(last) = last {
+            assert!(frame.captured_at > last);
+        }
+        first.get_or_insert(frame.captured_at);
+        last = Some(frame.captured_at);
+    }
+    let span = last.unwrap().since(first.unwrap()).as_secs_f64();
+    assert!((span - 74.0 / 15.0).abs() < 0.1, "{span}");
+}
+
+#[test]
+fn cancelling_ends_a_wait_at_once() {
+    let cancel = Cancel::default();
+    let options = OpenOptions { cancel: cancel.clone(), ..OpenOptions::default() };
+    let pictures = tempfile::tempdir().unwrap();
+    for name in ["a.png", "b.png"] {
+        picture(&pictures.path().join(name), "16x16");
+    }
+    let mut source = source(&format!("images:{}?every=1h", pictures.path().display()), &options).unwrap();
+    let reader = std::thread::spawn(move || drain(source.as_mut()));
+    std::thread::sleep(Duration::from_millis(100));
+    cancel.cancel();
+    let (_, end) = reader.join().unwrap();
+    assert!(matches!(end, Err(SourceError::Cancelled)));
+}
+
+#[test]
+fn a_video_cut_in_the_middle_gives_its_frames_and_then_says_so() {
+    for name in ["whole.mp4", "whole.mkv", "whole.avi"] {
+        let mut source = file(&cut(name, 0.6), &asap()).unwrap();
+        let (frames, end) = drain(source.as_mut());
+        let error = end.unwrap_err();
+        assert!((3..28).contains(&frames.len()), "{name}: {}", frames.len());
+        let SourceError::Truncated { after, .. } = &error else { panic!("{name}: {error}") };
+        assert_eq!(*after, frames.len() as u64);
+        assert_eq!(error.disposition(), Disposition::Fatal);
+        assert!(error.to_string().contains("cut short"), "{error}");
+    }
+}
+
+#[test]
+fn a_video_whose_index_is_cut_off_is_called_truncated() {
+    let error = error_of(file(&cut("index-last.mp4", 0.6), &asap()));
+    assert!(matches!(error, SourceError::Truncated { after: 0, .. }), "{error}");
+}
+
+#[test]
+fn what_is_no_video_is_refused_in_clear_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let noise: Vec<u8> = (0..50_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let cases = [
+        (folder.path().join("absent.mp4"), "source_not_found", "not found"),
+        (folder.path().to_owned(), "source_open_failed", "images:"),
+        (write("empty.mp4", b""), "source_undecodable", "empty"),
+        (write("notes.txt", b"to do: buy milk\n"), "source_undecodable", "text file"),
+        (write("notes.mp4", "Grüße\n".repeat(2000).as_bytes()), "source_undecodable", "text file"),
+        (write("noise.mp4", &noise), "source_undecodable", "not a video"),
+    ];
+    for (path, code, words) in cases {
+        let error = error_of(file(&path, &asap()));
+        assert!(error.code() == code && error.to_string().contains(words), "{path:?}: {error}");
+    }
+}
+
+fn picture(path: &Path, size: &str) {
+    let status = Command::new("ffmpeg")
+        .args(["-v", "error", "-y", "-f", "lavfi", "-i", &format!("testsrc2=size={size}:duration=1"), "-frames:v", "1"])
+        .arg(path)
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+#[test]
+fn a_slideshow_shows_its_pictures_in_natural_order_and_passes_over_bad_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, size) in [("p10.png", "30x20"), ("p2.jpg", "20x20"), ("p1.bmp", "10x20")] {
+        picture(&folder.path().join(name), size);
+    }
+    std::fs::write(folder.path().join("p3.jpg"), b"not a picture").unwrap();
+    std::fs::write(folder.path().join("readme.md"), b"not meant").unwrap();
+    let text = format!("images:{}", folder.path().display());
+    let (frames, end) = drain(source(&text, &asap()).unwrap().as_mut());
+    end.unwrap();
+    assert_eq!(frames.iter().map(|f| f.width).collect::<Vec<_>>(), [10, 20, 30]);
+    assert!(frames.iter().all(|f| f.timestamp_source == TimestampSource::Host));
+
+    let glob = format!("images:{}/p*.[jp]*g?every=100ms", folder.path().display());
+    let began = Instant::now();
+    let mut slides = source(&glob, &OpenOptions { looping: true, ..OpenOptions::default() }).unwrap();
+    let mut frame = Frame::empty();
+    let widths: Vec<u32> = (0..5).map(|_| slides.read(&mut frame).map(|_| frame.width).unwrap()).collect();
+    assert_eq!(widths, [20, 30, 20, 30, 20]);
+    assert!(began.elapsed() >= Duration::from_millis(400));
+}
+
+#[test]
+fn a_slideshow_without_one_picture_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!("images:{}", folder.path().display());
+    let error = error_of(source(&text, &asap()));
+    assert!(error.to_string().contains("no jpg"), "{error}");
+    std::fs::write(folder.path().join("a.png"), b"\x89PNG broken").unwrap();
+    for looping in [false, true] {
+        let error = error_of(source(&text, &OpenOptions { looping, ..asap() }));
+        assert!(matches!(error, SourceError::Undecodable { .. }), "{error}");
+    }
+    assert!(matches!(error_of(source("images:/no/such/folder", &asap())), SourceError::NotFound { .. }));
+    assert!(matches!(error_of(source("images:/no/such/*.jpg", &asap())), SourceError::Open { .. }));
+}
+
+#[test]
+fn an_absent_webcam_is_named() {
+    let error = error_of(source("webcam:77", &asap()));
+    assert!(error.to_string().contains("no /dev/video77"), "{error}");
+}
+
+fn live(open_timeout: u64, read_timeout: u64) -> OpenOptions {
+    OpenOptions {
+        open_timeout: Duration::from_secs(open_timeout),
+        read_timeout: Duration::from_secs(read_timeout),
+        ..OpenOptions::default()
+    }
+}
+
+#[test]
+fn an_rtsp_camera_sends_frames_over_tcp_and_its_freezing_is_a_read_time_out() {
+    // A camera that speaks TCP only: nothing would come over UDP.
+    let camera = Camera::start(&["--tcp-only"]);
+    let mut source = source(&camera.url(""), &live(20, 3)).unwrap();
+    let mut frame = Frame::empty();
+    let mut last = None;
+    for _ in 0..20 {
+        assert_eq!(source.read(&mut frame).unwrap(), Read::Frame);
+        assert_eq!((frame.width, frame.height, frame.timestamp_source), (640, 360, TimestampSource::Host));
+        assert!(last.is_none_or(|last| frame.captured_at > last));
+        last = Some(frame.captured_at);
+    }
+    camera.signal("STOP");
+    let error = drain(source.as_mut()).1.unwrap_err();
+    camera.signal("CONT");
+    assert!(matches!(error, SourceError::ReadTimeout { .. }), "{error}");
+    assert!(source.read(&mut frame).is_err(), "a broken stream stays broken");
+}
+
+#[test]
+fn a_camera_that_goes_away_is_a_disconnect() {
+    let mut camera = Camera::start(&[]);
+    let mut source = source(&camera.url(""), &live(20, 10)).unwrap();
+    assert_eq!(source.read(&mut Frame::empty()).unwrap(), Read::Frame);
+    camera.kill();
+    let error = drain(source.as_mut()).1.unwrap_err();
+    assert!(matches!(error, SourceError::Disconnected { .. }), "{error}");
+    assert_eq!(error.disposition(), Disposition::Retry);
+}
+
+#[test]
+fn a_camera_with_a_password_opens_for_the_right_one_only_and_nothing_repeats_it() {
+    let camera = Camera::start(&["--user", "joe", "--password", "sesame"]);
+    let mut opened = source(&camera.url("joe:sesame@"), &live(20, 10)).unwrap();
+    assert_eq!(opened.read(&mut Frame::empty()).unwrap(), Read::Frame);
+    for credentials in ["joe:opensesame@", ""] {
+        let error = error_of(source(&camera.url(credentials), &live(20, 10)));
+        assert!(matches!(error, SourceError::Unauthorized { .. }), "{error}");
+        assert!(!format!("{error} {error:?}").contains("sesame"), "{error:?}");
+    }
+}
+
+#[test]
+fn a_camera_is_asked_why_it_cannot_be_opened() {
+    let camera = Camera::start(&[]);
+    let wrong_path = camera.url("").replace("/cam", "/attic");
+    let down = format!("rtsp://joe:sesame@127.0.0.1:{}/cam", rtsp::free_port());
+    let unknown = "rtsp://joe:sesame@camera.invalid/cam".to_owned();
+    for (url, words) in [(wrong_path, "404"), (down, "refused"), (unknown, "resolved")] {
+        let error = error_of(source(&url, &live(10, 5)));
+        assert!(matches!(error, SourceError::Open { .. }), "{url}: {error}");
+        let said = error.to_string();
+        assert!(said.contains(words) && !said.contains("sesame"), "{said}");
+    }
+}
+
+#[test]
+fn a_server_that_accepts_and_says_nothing_is_an_open_time_out() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let began = Instant::now();
+    for scheme in ["rtsp", "http"] {
+        let error = error_of(source(&format!("{scheme}://127.0.0.1:{port}/cam"), &live(2, 2)));
+        assert!(matches!(error, SourceError::OpenTimeout { .. }), "{error}");
+    }
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_server_of_another_kind_is_told_apart() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut stream = stream;
+            let _gone = stream.write_all(b"220 mail.example.org ESMTP\r\n");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    });
+    let error = error_of(source(&format!("rtsp://127.0.0.1:{port}/cam"), &live(5, 2)));
+    assert!(matches!(error, SourceError::Open { .. } | SourceError::OpenTimeout { .. }), "{error}");
+}
+
+#[test]
+fn real_videos_play_to_their_end() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/videos");
+    let shared = if folder.is_dir() { folder } else { Path::new("/work/shared/data/videos").to_owned() };
+    let Ok(entries) = std::fs::read_dir(&shared) else {
+        eprintln!("skipped: no videos in {}", shared.display());
+        return;
+    };
+    let mut videos: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    videos.retain(|path| path.extension().is_some_and(|extension| extension == "mp4"));
+    for path in videos {
+        let mut source = file(&path, &asap()).unwrap();
+        let (mut frame, mut count) = (Frame::empty(), 0);
+        while source.read(&mut frame).unwrap_or_else(|e| panic!("{e}")) == Read::Frame {
+            count += 1;
+        }
+        assert!(count > 100, "{}: {count} frames", path.display());
+    }
+}
