@@ -8,6 +8,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use sightwire::config::{ConfigError, Loaded, load_text, load_with};
 use sightwire::inference::LabelsConfig;
+use sightwire::source::SourceKind;
 
 fn environment(name: &str) -> Option<String> {
     match name {
@@ -183,7 +184,7 @@ fn relative_paths_begin_at_the_configurations_folder() {
     assert_eq!(config.models["m"].labels, Some(LabelsConfig::Named(at("names.txt").to_str().unwrap().into())));
     assert_eq!(config.models["b"].path, Path::new("bundled:shapes"));
     assert_eq!(config.models["b"].labels, Some(LabelsConfig::Named("coco".into())));
-    assert_eq!(config.cameras["c"].source.shown(), at("clip.mp4").to_str().unwrap());
+    assert_eq!(config.cameras["c"].source.kind(), &SourceKind::File(at("clip.mp4")));
     assert_eq!(config.buses.mqtt.as_ref().unwrap().password_file, Some(at("pw")));
     assert_eq!(config.http.token_file, Some(at("tok")));
     let shown = format!("{loaded:?}");

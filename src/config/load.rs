@@ -74,11 +74,10 @@ pub fn load_text(text: &str, file: &FilePath, environment: &Environment<'_>) -> 
         problems.push(problem);
     }
 
-    let folder = file.parent().unwrap_or(FilePath::new(""));
-    let mut sections = Sections { root: &root, value: &value, folder, spoiled, problems };
+    let mut sections = Sections { root: &root, value: &value, spoiled, problems };
     let mut config = sections.read();
     let Sections { problems, spoiled, .. } = sections;
-    resolve::paths(&mut config, folder);
+    resolve::paths(&mut config, file.parent().unwrap_or(FilePath::new("")));
 
     let mut check = Check { root: &root, config: &config, spoiled: &spoiled, problems, warnings: Vec::new() };
     check.run();

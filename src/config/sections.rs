@@ -9,7 +9,6 @@ use serde_path_to_error::Segment;
 use super::Config;
 use super::explain::{Located, shown};
 use super::problem::Problem;
-use super::resolve;
 use super::tree::{Node, Path, Step};
 use crate::bus::BusesConfig;
 use crate::domain::{Name, redact_text};
@@ -18,8 +17,6 @@ use crate::domain::{Name, redact_text};
 pub(super) struct Sections<'a> {
     pub root: &'a Node,
     pub value: &'a Value,
-    /// Folder that relative paths begin at.
-    pub folder: &'a std::path::Path,
     /// What is known to be wrong.
     pub spoiled: Vec<Path>,
     pub problems: Vec<Problem>,
@@ -57,9 +54,6 @@ impl Sections<'_> {
         let mut value = found?.clone();
         for bad in self.spoiled.iter().filter(|bad| bad.starts_with(path)) {
             prune(&mut value, &bad.0[path.0.len()..])?;
-        }
-        if let Some(source) = value.get("source").and_then(Value::as_str) {
-            value["source"] = resolve::source(self.folder, source).into();
         }
         loop {
             let error = match serde_path_to_error::deserialize(&value) {
