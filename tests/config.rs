@@ -60,6 +60,68 @@ fn the_smallest_useful_file_is_one_model_and_one_camera() {
     assert!(loaded.warnings.is_empty());
 }
 
+/// The contract's own example, but for the parts that need files.
+const CONTRACT: &str = r"
+node: garage                       # default: the host's name
+state_dir: /var/lib/sightwire      # spool and remembered switches; default under XDG_STATE_HOME
+buses:                             # one or both; none = an embedded MQTT broker on loopback
+  mqtt:
+    url: mqtt://localhost:1883     # mqtts:// for TLS, ws:// and wss:// for websockets
+    username: ${MQTT_USER:-}
+    version: 5                     # or 3.1.1
+    topic_prefix: sightwire
+  nats:
+    url: nats://localhost:4222,nats://other:4222
+    jetstream: true                # events and keyframes acknowledged by the stream
+    subject_prefix: sightwire
+models:
+  street:
+    path: bundled:shapes
+    family: auto
+    labels: coco
+    confidence: 0.4
+    iou: 0.5
+    class_agnostic_nms: false
+    max_candidates: 3000
+    max_detections: 300
+    device: cpu
+    workers: 1
+    threads: 1
+cameras:
+  front-door:
+    source: rtsp://user:${CAM_PASSWORD}@camera/stream1
+    model: street
+    groups: [outdoor]
+    max_fps: 5
+    pace: realtime
+    loop: false
+    queue: { depth: 2, when_full: drop_oldest }
+    labels: [person, car]
+    tracker: bytetrack
+    publish:
+      payload: full
+      encoding: json
+      when: every_frame
+      qos: 0
+      min_interval: 0s
+    keyframes: { when: [event], every: 30s, max_width: 1280, quality: 80, overlay: true }
+http:
+  listen: 127.0.0.1:8720
+";
+
+#[test]
+fn the_contracts_example_says_nothing_but_defaults() {
+    let loaded = load(CONTRACT).unwrap();
+    assert_eq!((loaded.node.as_str(), loaded.warnings.len()), ("garage", 0));
+    let text = "models: { street: { path: 'bundled:shapes', labels: coco } }\ncameras:\n  front-door: { model: street, \
+                source: 'rtsp://user:${CAM_PASSWORD}@camera/stream1', groups: [outdoor], labels: [person, car], keyframes: {} }\n\
+                buses: { mqtt: {}, nats: { url: 'nats://localhost:4222,nats://other:4222' } }\n";
+    let short = load(text).unwrap().config;
+    let full = loaded.config;
+    assert_eq!((&full.models, &full.cameras, &full.buses), (&short.models, &short.cameras, &short.buses));
+    assert!(!format!("{full:?}").contains("hunter2"));
+}
+
 #[test]
 fn every_problem_is_said_at_once_in_the_order_of_its_lines() {
     let said = problems(FAULTY);
