@@ -6,7 +6,7 @@ use crate::envelope::{EventKind, FrameInfo, KeyframeReason, Timing};
 
 /// Values that JSON's decimals carry exactly: whole steps of what is written.
 fn steps(scale: u16) -> impl Strategy<Value = f32> {
-    (0..=scale).prop_map(move |n| (f64::from(n) / f64::from(scale)) as f32)
+    (0..=scale).prop_map(move |n| f32::from(n) / f32::from(scale))
 }
 
 fn bbox() -> impl Strategy<Value = BBox> {

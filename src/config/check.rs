@@ -8,7 +8,7 @@ use super::Config;
 use super::explain::{nearest, shown};
 use super::problem::Problem;
 use super::resolve::{is_builtin, is_bundled};
-use super::tree::{Node, Path};
+use super::tree::{Content, Node, Path};
 use crate::bus::{MqttConfig, NatsConfig};
 use crate::inference::LabelsConfig;
 
@@ -16,6 +16,8 @@ use crate::inference::LabelsConfig;
 pub(super) struct Check<'a> {
     pub root: &'a Node,
     pub config: &'a Config,
+    /// Values that have a problem already.
+    pub spoiled: &'a [Path],
     pub problems: Vec<Problem>,
     pub warnings: Vec<Problem>,
 }
@@ -44,6 +46,18 @@ impl Check<'_> {
         self.warnings.push(problem);
     }
 
+    /// Whether a key was given a value, even one with a problem of its own.
+    fn is_set(&self, path: &Path) -> bool {
+        self.root.at(path).is_some_and(|node| {
+            self.spoiled.contains(path) || node.scalar().is_none_or(|scalar| !scalar.value.is_null())
+        })
+    }
+
+    /// An empty section; one without any value has its own problem.
+    fn is_empty(&self, path: &Path) -> bool {
+        self.root.at(path).is_some_and(|node| matches!(&node.content, Content::Mapping(entries) if entries.is_empty()))
+    }
+
     /// The keys written under `section`, a name each.
     fn names(&self, section: &str) -> Vec<String> {
         let node = self.root.at(&Path::of([section]));
@@ -52,24 +66,30 @@ impl Check<'_> {
 
     fn cameras(&mut self) {
         let path = Path::of(["cameras"]);
-        if self.root.at(&path).is_some_and(|node| node.entries().is_empty()) {
+        if self.is_empty(&path) {
             self.problem(&path, "there is no camera", super::SMALLEST);
         }
         let models = self.names("models");
         let models: Vec<&str> = models.iter().map(String::as_str).collect();
+        // Off the tree, not the types: a camera that could not be read names a model all the same.
+        for camera in self.names("cameras") {
+            let path = path.key(&camera).key("model");
+            let named = self.root.at(&path).and_then(Node::scalar).map(|scalar| scalar.text.clone());
+            let Some(named) = named.filter(|named| !self.spoiled.contains(&path) && !models.contains(&named.as_str()))
+            else {
+                continue;
+            };
+            let list = if models.is_empty() { "none".into() } else { models.join(", ") };
+            let fix = match nearest(&named, &models) {
+                Some(near) => format!("did you mean '{near}'? models in this file: {list}"),
+                None => format!("models in this file: {list}"),
+            };
+            self.problem(&path, format!("there is no model {}", self.raw(&path)), fix);
+        }
         for (name, camera) in &self.config.cameras {
-            let path = path.key(name.as_str());
-            if !models.contains(&camera.model.as_str()) {
-                let list = if models.is_empty() { "none".into() } else { models.join(", ") };
-                let fix = match nearest(camera.model.as_str(), &models) {
-                    Some(near) => format!("did you mean '{near}'? models in this file: {list}"),
-                    None => format!("models in this file: {list}"),
-                };
-                self.problem(&path.key("model"), format!("there is no model '{}'", camera.model), fix);
-            }
             if camera.labels.as_ref().is_some_and(Vec::is_empty) {
                 self.warning(
-                    &path.key("labels"),
+                    &path.key(name.as_str()).key("labels"),
                     "no label is published, since the list is empty",
                     "remove the key to publish every label",
                 );
@@ -77,9 +97,14 @@ impl Check<'_> {
         }
     }
 
+    /// A value as it was written: nothing of the environment comes out.
+    fn raw(&self, path: &Path) -> String {
+        self.root.at(path).and_then(Node::scalar).map_or("the value".into(), |scalar| shown(path, &scalar.raw))
+    }
+
     fn models(&mut self) {
         let path = Path::of(["models"]);
-        if self.root.at(&path).is_some_and(|node| node.entries().is_empty()) {
+        if self.is_empty(&path) {
             self.problem(&path, "there is no model", super::SMALLEST);
         }
         for (name, model) in &self.config.models {
@@ -92,6 +117,12 @@ impl Check<'_> {
             {
                 let fix = "give 'coco', a file with one label a line, or a list: '[person, car]'";
                 self.file(&path.key("labels"), Some(FilePath::new(labels)), fix);
+            }
+            if model.device.as_slice().is_empty() {
+                self.problem(&path.key("device"), "the list is empty", "name a device, 'cpu' say, or remove the key");
+            }
+            if matches!(&model.labels, Some(LabelsConfig::List(labels)) if labels.is_empty()) {
+                self.problem(&path.key("labels"), "the list is empty", "remove the key to take the model's own labels");
             }
             if !self.root_uses(name.as_str()) {
                 self.warning(&path, "no camera uses this model", "remove it, or name it in a camera's 'model'");
@@ -111,8 +142,9 @@ impl Check<'_> {
         let http = &self.config.http;
         let path = Path::of(["http"]);
         self.file(&path.key("token_file"), http.token_file.as_deref(), "write a token into it");
-        if !http.listen.ip().is_loopback() && http.token_file.is_none() {
-            let what = format!("{} can be reached from other machines, and there is no 'token_file'", http.listen);
+        if !http.listen.ip().is_loopback() && !self.is_set(&path.key("token_file")) {
+            let shown = self.raw(&path.key("listen"));
+            let what = format!("{shown} can be reached from other machines, and there is no 'token_file'");
             let fix = "name a file that holds a token, or listen on loopback: 127.0.0.1:8720";
             self.problem(&path.key("listen"), what, fix);
         }
@@ -122,17 +154,14 @@ impl Check<'_> {
         let path = Path::of(["buses", "mqtt"]);
         let form = "write mqtt://host:1883, mqtts://host:8883 (TLS), ws://host/path or wss://host/path";
         let url = self.url(&path.key("url"), &mqtt.url, &["mqtt", "mqtts", "ws", "wss"], form);
-        self.exclusive(
-            &path,
-            &[("password", mqtt.password.is_some()), ("password_file", mqtt.password_file.is_some())],
-        );
-        match (&mqtt.cert_file, &mqtt.key_file) {
-            (Some(_), None) => self.problem(
+        self.exclusive(&path, &["password", "password_file"]);
+        match (self.is_set(&path.key("cert_file")), self.is_set(&path.key("key_file"))) {
+            (true, false) => self.problem(
                 &path.key("cert_file"),
                 "a certificate without its key",
                 "add 'key_file', or remove 'cert_file'",
             ),
-            (None, Some(_)) => self.problem(
+            (false, true) => self.problem(
                 &path.key("key_file"),
                 "a key without its certificate",
                 "add 'cert_file', or remove 'key_file'",
@@ -149,8 +178,8 @@ impl Check<'_> {
         }
         if let Some(url) = url {
             let tls = matches!(url.scheme(), "mqtts" | "wss");
-            for (key, set) in [("ca_file", mqtt.ca_file.is_some()), ("cert_file", mqtt.cert_file.is_some())] {
-                if set && !tls {
+            for key in ["ca_file", "cert_file"] {
+                if self.is_set(&path.key(key)) && !tls {
                     let what = format!("has no effect: {}:// is not encrypted", url.scheme());
                     self.problem(&path.key(key), what, "use mqtts:// (or wss://), or remove it");
                 }
@@ -168,25 +197,15 @@ impl Check<'_> {
         for url in nats.url.split(',') {
             self.url(&path.key("url"), url.trim(), &["nats", "tls"], form);
         }
-        self.exclusive(
-            &path,
-            &[("password", nats.password.is_some()), ("password_file", nats.password_file.is_some())],
-        );
-        self.exclusive(
-            &path,
-            &[
-                ("username", nats.username.is_some()),
-                ("creds_file", nats.creds_file.is_some()),
-                ("nkey_file", nats.nkey_file.is_some()),
-                ("token_file", nats.token_file.is_some()),
-            ],
-        );
-        let password = if nats.password.is_some() { "password" } else { "password_file" };
-        let has_password = nats.password.is_some() || nats.password_file.is_some();
-        if has_password && nats.username.is_none() {
+        self.exclusive(&path, &["password", "password_file"]);
+        self.exclusive(&path, &["username", "creds_file", "nkey_file", "token_file"]);
+        let password = if self.is_set(&path.key("password")) { "password" } else { "password_file" };
+        let has_password = self.is_set(&path.key(password));
+        let has_user = self.is_set(&path.key("username"));
+        if has_password && !has_user {
             self.problem(&path.key(password), "a password without a user", "add 'username'");
         }
-        if !has_password && nats.username.is_some() {
+        if !has_password && has_user {
             self.problem(&path.key("username"), "a user without a password", "add 'password' or 'password_file'");
         }
         for (key, file) in [
@@ -201,18 +220,16 @@ impl Check<'_> {
         self.prefix(&path.key("subject_prefix"), &nats.subject_prefix, '.', "*>");
     }
 
-    fn exclusive(&mut self, section: &Path, keys: &[(&str, bool)]) {
-        let set: Vec<&str> = keys.iter().filter(|(_, set)| *set).map(|(key, _)| *key).collect();
-        if let [first, .., last] = set.as_slice() {
+    fn exclusive(&mut self, section: &Path, keys: &[&str]) {
+        let set: Vec<&str> = keys.iter().copied().filter(|key| self.is_set(&section.key(key))).collect();
+        if let [_, .., last] = set.as_slice() {
             let what = format!("{} exclude each other", set.join(" and "));
-            self.problem(&section.key(last), what, format!("keep one of them, '{first}' say"));
+            self.problem(&section.key(last), what, "keep one of them");
         }
     }
 
     fn url(&mut self, path: &Path, text: &str, schemes: &[&str], form: &str) -> Option<Url> {
-        // Errors show the URL as it was written, so that nothing of the environment comes out.
-        let raw = self.root.at(path).and_then(Node::scalar).map_or(text, |scalar| scalar.raw.as_str());
-        let shown = shown(path, raw);
+        let shown = self.raw(path);
         match Url::parse(text) {
             Ok(url) if !schemes.contains(&url.scheme()) => {
                 let what = format!("{shown} does not begin with {}", in_words(schemes));
@@ -254,13 +271,14 @@ impl Check<'_> {
 
     fn file(&mut self, path: &Path, file: Option<&FilePath>, fix: &str) {
         let Some(file) = file else { return };
+        let from_environment =
+            self.root.at(path).and_then(Node::scalar).is_some_and(|scalar| !scalar.hidden.is_empty());
+        let shown = if from_environment { self.raw(path) } else { file.display().to_string() };
         let what = match std::fs::metadata(file) {
-            Ok(meta) if meta.is_dir() => format!("{} is a folder, not a file", file.display()),
+            Ok(meta) if meta.is_dir() => format!("{shown} is a folder, not a file"),
             Ok(_) => return,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                format!("there is no file {}", file.display())
-            }
-            Err(error) => format!("{} cannot be read: {error}", file.display()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => format!("there is no file {shown}"),
+            Err(error) => format!("{shown} cannot be read: {error}"),
         };
         self.problem(path, what, fix);
     }

@@ -67,7 +67,7 @@ impl Explainer<'_> {
 
     fn missing(&self, path: Path) -> Located {
         let parent = Path(path.0[..path.0.len() - 1].to_vec());
-        let mut problem = Problem::new(self.root.key_place(&parent), &path, "is needed and not there");
+        let mut problem = Problem::new(self.root.key_place(&parent), &path, "is missing");
         if let Some(description) = Part::at(self.schema, &path).and_then(Part::description) {
             problem = problem.why(description);
         }
@@ -85,25 +85,26 @@ impl Explainer<'_> {
         let choices = part.map(Part::choices).unwrap_or_default();
         let text = self.root.at(&path).and_then(Node::scalar).map(|scalar| scalar.raw.as_str());
         let mut problem = match error.kind() {
-            Kind::Minimum { limit } => Problem::new(place, &path, format!("{shown} is too small: at least {limit}")),
-            Kind::Maximum { limit } => Problem::new(place, &path, format!("{shown} is too large: at most {limit}")),
+            Kind::Minimum { limit } => {
+                Problem::new(place, &path, format!("{shown} is too small: at least {}", number(limit)))
+            }
+            Kind::Maximum { limit } => {
+                Problem::new(place, &path, format!("{shown} is too large: at most {}", number(limit)))
+            }
             Kind::Pattern { .. } => {
                 let form = part.and_then(Part::type_description).unwrap_or("another form");
                 Problem::new(place, &path, format!("{shown} does not fit")).fix(format!("write {form}"))
             }
             Kind::Type { .. } | Kind::AnyOf { .. } | Kind::OneOfNotValid { .. } | Kind::Enum { .. } => {
-                match text.filter(|_| !choices.is_empty()) {
-                    Some(text) => {
-                        let list = format!("one of: {}", choices.join(", "));
-                        let fix = nearest(text, &choices)
-                            .map_or(list.clone(), |near| format!("did you mean '{near}'? {list}"));
-                        Problem::new(place, &path, format!("{shown} is not known here")).fix(fix)
-                    }
-                    None => {
-                        let wanted = part.map(wanted).unwrap_or_default();
-                        Problem::new(place, &path, format!("{shown} is {}, not {wanted}", self.kind(&path)))
-                            .fix(format!("write {}", part.map_or_else(|| wanted.clone(), example)))
-                    }
+                if let Some(text) = text.filter(|_| !choices.is_empty()) {
+                    let list = format!("one of: {}", choices.join(", "));
+                    let fix =
+                        nearest(text, &choices).map_or(list.clone(), |near| format!("did you mean '{near}'? {list}"));
+                    Problem::new(place, &path, format!("{shown} is not known here")).fix(fix)
+                } else {
+                    let wanted = part.map(wanted).unwrap_or_default();
+                    Problem::new(place, &path, format!("{shown} is {}, not {wanted}", self.kind(&path)))
+                        .fix(format!("write {}", part.map_or_else(|| wanted.clone(), example)))
                 }
             }
             // The value itself is left out: it may be a secret.
@@ -119,8 +120,7 @@ impl Explainer<'_> {
     fn shown(&self, path: &Path) -> String {
         match self.root.at(path).map(|node| &node.content) {
             Some(Content::Scalar(scalar)) => shown(path, &scalar.raw),
-            Some(Content::Sequence(_)) => "this".into(),
-            Some(Content::Mapping(_)) => "this".into(),
+            Some(Content::Sequence(_) | Content::Mapping(_)) => "this".into(),
             None => "the value".into(),
         }
     }
@@ -184,11 +184,18 @@ fn in_words(json_type: &str) -> &'static str {
     }
 }
 
+/// A bound without `.0`.
+fn number(value: &Value) -> String {
+    value.as_f64().map_or_else(|| value.to_string(), |number| number.to_string())
+}
+
 fn example(part: Part<'_>) -> String {
     let (least, most) = part.bounds();
     let wanted = wanted(part);
     match (part.types().as_slice(), least, most) {
-        (["integer" | "number"], Some(least), Some(most)) => format!("{wanted} from {least} to {most}"),
+        (["integer" | "number"], Some(least), Some(most)) => {
+            format!("{wanted} from {} to {}", number(least), number(most))
+        }
         (["array"], ..) => "a list: '[a, b]'".into(),
         (["object"], ..) => format!("a mapping with the keys {}", part.keys().join(", ")),
         _ => wanted,

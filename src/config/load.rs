@@ -74,13 +74,12 @@ pub fn load_text(text: &str, file: &FilePath, environment: &Environment<'_>) -> 
         problems.push(problem);
     }
 
-    let folder = file.parent().unwrap_or(FilePath::new(""));
-    let mut sections = Sections { root: &root, value: &value, folder, spoiled, problems };
+    let mut sections = Sections { root: &root, value: &value, spoiled, problems };
     let mut config = sections.read();
-    let problems = sections.problems;
-    resolve::paths(&mut config, folder);
+    let Sections { problems, spoiled, .. } = sections;
+    resolve::paths(&mut config, file.parent().unwrap_or(FilePath::new("")));
 
-    let mut check = Check { root: &root, config: &config, problems, warnings: Vec::new() };
+    let mut check = Check { root: &root, config: &config, spoiled: &spoiled, problems, warnings: Vec::new() };
     check.run();
     let Check { mut problems, mut warnings, .. } = check;
 
@@ -118,10 +117,9 @@ fn read(file: &FilePath) -> Result<String, Problem> {
         return Err(Problem::new(None, &nowhere, what).fix("name the YAML file with '-c FILE'"));
     }
     String::from_utf8(bytes).map_err(|error| {
-        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = good.iter().filter(|&&byte| byte == b'\n').count() + 1;
-        let column = String::from_utf8_lossy(good.rsplit(|&byte| byte == b'\n').next().unwrap_or_default());
-        let place = super::Place { line, column: column.chars().count() + 1 };
+        let good = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
+        let last = good.rsplit('\n').next().unwrap_or_default();
+        let place = super::Place { line: good.split('\n').count(), column: last.chars().count() + 1 };
         Problem::new(place, &nowhere, "this is not UTF-8 text").fix("save the file as UTF-8")
     })
 }

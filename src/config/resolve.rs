@@ -7,20 +7,7 @@ use super::scalar::Environment;
 use crate::domain::Name;
 use crate::inference::LabelsConfig;
 
-/// Sources that are no path.
-const SCHEMES: [&str; 3] = ["webcam:", "synthetic:", "file:"];
-
-/// A source's text with its path, if it is one, beginning at `folder`.
-pub(super) fn source(folder: &Path, text: &str) -> String {
-    let join = |path: &str| folder.join(path).to_string_lossy().into_owned();
-    if let Some(pattern) = text.strip_prefix("images:") {
-        return format!("images:{}", join(pattern));
-    }
-    let is_path = !text.is_empty() && !text.contains("://") && !SCHEMES.iter().any(|scheme| text.starts_with(scheme));
-    if is_path { join(text) } else { text.into() }
-}
-
-/// Makes every path of the configuration begin at `folder`. Sources are moved when they are read.
+/// Makes every relative path of the configuration begin at `folder`.
 pub(super) fn paths(config: &mut Config, folder: &Path) {
     let join = |path: &mut PathBuf| *path = folder.join(&*path);
     config.state_dir.iter_mut().for_each(join);
@@ -36,6 +23,9 @@ pub(super) fn paths(config: &mut Config, folder: &Path) {
             .into_iter()
             .flatten()
             .for_each(join);
+    }
+    for camera in config.cameras.values_mut() {
+        camera.source.resolve(folder);
     }
     for model in config.models.values_mut() {
         if !is_bundled(&model.path) {
@@ -86,22 +76,6 @@ pub(super) fn state_dir(environment: &Environment<'_>) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_paths_are_moved_to_the_configurations_folder() {
-        let folder = Path::new("/etc/sightwire");
-        for (text, moved) in [
-            ("clips/a.mp4", "/etc/sightwire/clips/a.mp4"),
-            ("/srv/a.mp4", "/srv/a.mp4"),
-            ("images:stills/*.jpg?every=5s", "images:/etc/sightwire/stills/*.jpg?every=5s"),
-            ("images:/srv/stills", "images:/srv/stills"),
-            ("rtsp://u:p@cam/stream", "rtsp://u:p@cam/stream"),
-            ("webcam:0", "webcam:0"),
-            ("synthetic:shapes?fps=5", "synthetic:shapes?fps=5"),
-        ] {
-            assert_eq!(source(folder, text), moved);
-        }
-    }
 
     #[test]
     fn a_hosts_name_becomes_a_name_whatever_it_is() {

@@ -9,7 +9,6 @@ use serde_path_to_error::Segment;
 use super::Config;
 use super::explain::{Located, shown};
 use super::problem::Problem;
-use super::resolve;
 use super::tree::{Node, Path, Step};
 use crate::bus::BusesConfig;
 use crate::domain::{Name, redact_text};
@@ -18,9 +17,7 @@ use crate::domain::{Name, redact_text};
 pub(super) struct Sections<'a> {
     pub root: &'a Node,
     pub value: &'a Value,
-    /// Folder that relative paths begin at.
-    pub folder: &'a std::path::Path,
-    /// What is known to be wrong: sections that hold any of it are not read.
+    /// What is known to be wrong.
     pub spoiled: Vec<Path>,
     pub problems: Vec<Problem>,
 }
@@ -48,29 +45,30 @@ impl Sections<'_> {
         names.into_iter().filter_map(read).collect()
     }
 
+    /// A section without what is wrong in it: a key with a problem must not hide its neighbours' problems.
     fn section<T: DeserializeOwned>(&mut self, path: &Path) -> Option<T> {
-        let mut value = path.0.iter().try_fold(self.value, |value, step| match step {
+        let found = path.0.iter().try_fold(self.value, |value, step| match step {
             Step::Key(key) => value.get(key),
             Step::Index(index) => value.get(index),
-        })?;
-        if self.spoiled.iter().any(|bad| bad.starts_with(path)) {
-            return None;
+        });
+        let mut value = found?.clone();
+        for bad in self.spoiled.iter().filter(|bad| bad.starts_with(path)) {
+            prune(&mut value, &bad.0[path.0.len()..])?;
         }
-        let mut moved;
-        if let Some(source) = value.get("source").and_then(Value::as_str) {
-            let source = resolve::source(self.folder, source);
-            moved = value.clone();
-            moved["source"] = source.into();
-            value = &moved;
-        }
-        match serde_path_to_error::deserialize(value) {
-            Ok(section) => Some(section),
-            Err(error) => {
-                let (path, problem) = self.explain(path, &error);
-                self.spoiled.push(path);
-                self.problems.push(problem);
-                None
+        loop {
+            let error = match serde_path_to_error::deserialize(&value) {
+                Ok(section) => return Some(section),
+                Err(error) => error,
+            };
+            let (bad, problem) = self.explain(path, &error);
+            // What is missing because it was taken out has been said.
+            if self.spoiled.iter().any(|spoiled| spoiled.starts_with(&bad)) {
+                return None;
             }
+            let pruned = prune(&mut value, &bad.0[path.0.len()..]);
+            self.spoiled.push(bad);
+            self.problems.push(problem);
+            pruned?;
         }
     }
 
@@ -98,4 +96,19 @@ impl Sections<'_> {
         let problem = Problem::new(place, &path, redact_text(&message));
         (path, problem)
     }
+}
+
+/// Takes the key that `steps` lead to out of `value`; of a list, the whole list. None when that is `value` itself.
+fn prune(value: &mut Value, steps: &[Step]) -> Option<()> {
+    let keys = steps.iter().map_while(|step| match step {
+        Step::Key(key) => Some(key),
+        Step::Index(_) => None,
+    });
+    let keys: Vec<&String> = keys.collect();
+    let (last, parents) = keys.split_last()?;
+    let parent = parents.iter().try_fold(value, |value, key| value.get_mut(key.as_str()));
+    if let Some(Value::Object(parent)) = parent {
+        parent.remove(last.as_str());
+    }
+    Some(())
 }

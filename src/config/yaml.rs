@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
 use serde_json::Value;
 
 use super::problem::Problem;
@@ -36,11 +36,7 @@ pub(super) fn parse(text: &str, environment: &Environment<'_>) -> Result<Parsed,
                 let place = Place { line: span.start.line().max(1), column: span.start.col() + 1 };
                 builder.take(event, place)
             }
-            Err(error) => {
-                let place = Place { line: error.marker().line().max(1), column: error.marker().col() + 1 };
-                Err(Problem::new(place, &Path::default(), format!("this is not YAML: {}", error.info()))
-                    .fix("look at this line and the one before it: indent by spaces, a space after ':', quotes closed"))
-            }
+            Err(error) => Err(syntax(&error, text)),
         };
         if let Err(problem) = step {
             builder.problems.push(problem);
@@ -118,7 +114,10 @@ impl<'a> Builder<'a> {
                 let inside = Inside::Mapping { entries: Vec::new(), seen: HashMap::new(), key: None };
                 self.begin(place, anchor, tag.as_deref(), inside)
             }
-            Event::SequenceEnd | Event::MappingEnd => self.end(),
+            Event::SequenceEnd | Event::MappingEnd => {
+                self.end();
+                Ok(())
+            }
             Event::Scalar(text, style, anchor, tag) => {
                 self.count(1, place)?;
                 if self.wants_key() {
@@ -153,23 +152,21 @@ impl<'a> Builder<'a> {
         }
         self.check_tag(tag, place);
         if self.open.len() >= MAX_DEPTH {
-            return Err(Problem::new(place, &Path::default(), format!("nested more than {MAX_DEPTH} levels deep"))
-                .fix("a configuration needs about five: look for a bracket that was not closed"));
+            return Err(too_deep(place));
         }
         self.open.push(Open { place, anchor, before: self.nodes - 1, inside });
         Ok(())
     }
 
-    fn end(&mut self) -> Result<(), Problem> {
+    fn end(&mut self) {
         // The parser balances its events.
-        let Some(open) = self.open.pop() else { return Ok(()) };
+        let Some(open) = self.open.pop() else { return };
         let content = match open.inside {
             Inside::Sequence(items) => Content::Sequence(items),
             Inside::Mapping { entries, .. } => Content::Mapping(entries),
         };
         let size = self.nodes - open.before;
         self.finish(Node { place: open.place, content }, open.anchor, size);
-        Ok(())
     }
 
     /// Puts a complete node where it belongs.
@@ -270,4 +267,23 @@ fn explain(fault: &Fault, place: Place, path: &Path) -> Problem {
         Fault::Malformed => Problem::new(place, path, "'${' is not followed by a variable's name and '}'")
             .fix("write '${NAME}' or '${NAME:-default}'; a '$' itself is written '$$'"),
     }
+}
+
+fn too_deep(place: Place) -> Problem {
+    Problem::new(place, &Path::default(), format!("nested more than {MAX_DEPTH} levels deep"))
+        .fix("a configuration needs about five: look for a bracket that was not closed")
+}
+
+fn syntax(error: &ScanError, text: &str) -> Problem {
+    let place = Place { line: error.marker().line().max(1), column: error.marker().col() + 1 };
+    if error.info().contains("recursion limit") {
+        return too_deep(place);
+    }
+    let line = text.lines().nth(place.line - 1).unwrap_or_default();
+    let fix = if line.contains("${") && line.contains(": {") {
+        "inside '{ }', put a value that holds '${…}' in quotes"
+    } else {
+        "look at this line and the one before it: indent by spaces, a space after ':', quotes closed"
+    };
+    Problem::new(place, &Path::default(), format!("this is not YAML: {}", error.info())).fix(fix)
 }

@@ -13,7 +13,6 @@ pub fn rounded(value: f32, scale: f64) -> f64 {
 ///
 /// # Errors
 /// The serializer's own.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 pub fn four_decimals<S: Serializer>(value: &f32, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(rounded(*value, 1e4))
 }
@@ -22,7 +21,6 @@ pub fn four_decimals<S: Serializer>(value: &f32, serializer: S) -> Result<S::Ok,
 ///
 /// # Errors
 /// The serializer's own.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 pub fn three_decimals<S: Serializer>(value: &f32, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(rounded(*value, 1e3))
 }
