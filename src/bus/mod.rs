@@ -1,11 +1,34 @@
 //! How messages leave: topics, the outbox that owns a message until it is sent or acknowledged, and one folder a bus.
+//!
+//! A link keeps one session after the other with its server (`link`), each session told by `mqtt/session.rs` or
+//! `nats/session.rs`. The node starts whether or not a server is there.
 
+mod address;
+mod backoff;
 mod config;
+pub mod embedded;
+mod error;
+mod fanout;
+mod link;
+mod memory;
 mod message;
+mod mqtt;
+mod nats;
+mod outbox;
+mod secrets;
 mod topic;
 
+pub use address::{BusConfig, Tailed, probe, tail};
+pub use backoff::Backoff;
 pub use config::{BusesConfig, MqttConfig, MqttVersion, NatsConfig, Secret};
+pub use error::{BusError, Remedy};
+pub use fanout::Fanout;
+pub use link::{BusContext, Leftover, Link, LinkState};
+pub use memory::MemoryPublisher;
 pub use message::{Message, MessageKind, Qos};
+pub use mqtt::start as start_mqtt;
+pub use nats::start as start_nats;
+pub use outbox::{LaneLimit, Outbox, OutboxLimits, Parcel, Tally, Ticket, Waiting};
 pub use topic::{ControlTopics, Topic, topic_word};
 
 /// Takes messages for delivery. Never blocks and never fails: what there is no room for is counted where it was lost.

@@ -1,0 +1,50 @@
+//! One publisher in front of all links: a message goes to each, and each keeps its own books.
+
+use std::sync::Arc;
+
+use super::{Link, Message, Outbox, Publisher};
+use crate::domain::Name;
+
+use super::outbox::Tally;
+
+#[derive(Debug, Clone, Default)]
+pub struct Fanout {
+    outboxes: Vec<Arc<Outbox>>,
+}
+
+impl Fanout {
+    #[must_use]
+    pub fn new<'a>(links: impl IntoIterator<Item = &'a Link>) -> Self {
+        Self { outboxes: links.into_iter().map(|link| Arc::clone(link.outbox())).collect() }
+    }
+
+    /// Offers to one bus only, by its name: a reply goes back where the command came from.
+    pub fn offer_to(&self, bus: &str, message: Message) {
+        if let Some(outbox) = self.outboxes.iter().find(|outbox| outbox.bus() == bus) {
+            outbox.offer(message);
+        }
+    }
+
+    /// The camera's figures, summed over all buses.
+    #[must_use]
+    pub fn camera_tally(&self, camera: &Name) -> Tally {
+        self.outboxes.iter().map(|outbox| outbox.camera_tally(camera)).fold(Tally::default(), Tally::plus)
+    }
+
+    /// Resolves once no bus has anything waiting.
+    pub async fn drained(&self) {
+        for outbox in &self.outboxes {
+            outbox.drained().await;
+        }
+    }
+}
+
+impl Publisher for Fanout {
+    fn offer(&self, message: Message) {
+        let Some((last, rest)) = self.outboxes.split_last() else { return };
+        for outbox in rest {
+            outbox.offer(message.clone());
+        }
+        last.offer(message);
+    }
+}

@@ -1,0 +1,251 @@
+//! What every bus shares: how a link is started, what it reports, how it ends.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::{ControlTopics, Outbox, OutboxLimits, Waiting};
+use crate::domain::{BootId, Name, RawCommand, ReplyTo, Target, redact_text};
+use crate::telemetry::{BusMetrics, CameraMetrics};
+
+/// How long a link may take to say good-bye once its outbox is closed.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// What a link needs from the node.
+#[derive(Debug, Clone)]
+pub struct BusContext {
+    pub node: Name,
+    pub boot_id: BootId,
+    pub control: ControlTopics,
+    /// Where commands go; a command that finds it full is logged and lost (its sender gets no reply).
+    pub commands: mpsc::Sender<RawCommand>,
+    /// Cameras whose capture-to-publish totals this link fills: give them to the first link only.
+    pub cameras: HashMap<Name, Arc<CameraMetrics>>,
+    pub limits: OutboxLimits,
+}
+
+/// Whether a link is up, and if not, why (safe to show).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LinkState {
+    pub connected: bool,
+    pub detail: String,
+}
+
+/// What was still waiting when a link was shut down, and is lost (counted as dropped).
+#[derive(Debug, Clone, Copy)]
+pub struct Leftover {
+    pub link: &'static str,
+    pub waiting: Waiting,
+}
+
+/// A running link to one bus. Dropping it ends it without waiting for anything.
+#[derive(Debug)]
+pub struct Link {
+    name: &'static str,
+    outbox: Arc<Outbox>,
+    state: watch::Receiver<LinkState>,
+    stop: DropGuard,
+    task: JoinHandle<()>,
+}
+
+impl Link {
+    /// `mqtt` or `nats`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    #[must_use]
+    pub fn outbox(&self) -> &Arc<Outbox> {
+        &self.outbox
+    }
+
+    #[must_use]
+    pub fn state(&self) -> watch::Receiver<LinkState> {
+        self.state.clone()
+    }
+
+    /// Waits until everything is sent or acknowledged, at most for `deadline`; then says good-bye to the server.
+    /// What did not make it is dropped, counted and returned.
+    pub async fn shutdown(self, deadline: Duration) -> Leftover {
+        let in_time = tokio::time::timeout(deadline, self.outbox.drained()).await.is_ok();
+        let waiting = self.outbox.close();
+        if !in_time {
+            let messages = waiting.total_messages();
+            tracing::warn!(bus = self.name, messages, ?deadline, "shut down with messages that were not delivered");
+        }
+        drop(self.stop.disarm().drop_guard());
+        let abort = self.task.abort_handle();
+        if tokio::time::timeout(FAREWELL, self.task).await.is_err() {
+            abort.abort();
+        }
+        Leftover { link: self.name, waiting }
+    }
+
+    /// Starts the link; `prefix` and `separator` make the control addresses.
+    pub(super) fn start(
+        name: &'static str,
+        server: impl Server,
+        context: BusContext,
+        prefix: &str,
+        separator: &str,
+    ) -> Self {
+        let outbox = Outbox::new(name, BusMetrics::new(name), context.limits, context.cameras);
+        let stop = CancellationToken::new();
+        let (state_tx, state) = watch::channel(LinkState { connected: false, detail: "not yet connected".into() });
+        let wire = Wire {
+            outbox: Arc::clone(&outbox),
+            control: context.control.addresses(prefix, separator).collect(),
+            commands: Commands { bus: name, sender: context.commands, overflows: 0 },
+            report: Report { name, outbox: Arc::clone(&outbox), state: state_tx, ever_up: false },
+            stop: stop.clone(),
+        };
+        Self { name, outbox, state, stop: stop.drop_guard(), task: tokio::spawn(keep_alive(server, wire)) }
+    }
+}
+
+/// The driver's end of a link.
+pub(super) struct Wire {
+    pub(super) outbox: Arc<Outbox>,
+    /// Control address to target.
+    pub(super) control: HashMap<String, Target>,
+    pub(super) commands: Commands,
+    pub(super) report: Report,
+    pub(super) stop: CancellationToken,
+}
+
+impl Wire {
+    /// Hands on what arrived on a control address.
+    pub(super) fn deliver(&mut self, inbound: Inbound) {
+        if let Some(target) = self.control.get(&inbound.address) {
+            self.commands.deliver(target.clone(), inbound);
+        }
+    }
+}
+
+/// A message that arrived.
+#[derive(Debug, Clone)]
+pub(super) struct Inbound {
+    pub(super) address: String,
+    pub(super) payload: Bytes,
+    pub(super) retained: bool,
+    pub(super) reply_to: Option<ReplyTo>,
+    pub(super) content_type: Option<String>,
+}
+
+pub(super) struct Commands {
+    bus: &'static str,
+    sender: mpsc::Sender<RawCommand>,
+    overflows: u64,
+}
+
+impl Commands {
+    fn deliver(&mut self, target: Target, inbound: Inbound) {
+        let Inbound { payload, retained, reply_to, .. } = inbound;
+        let command = RawCommand { bus: self.bus, target, payload, retained, reply_to };
+        // Never waits: a flood of commands must not hold up the messages on their way out.
+        if let Err(mpsc::error::TrySendError::Full(command)) = self.sender.try_send(command) {
+            self.overflows += 1;
+            if self.overflows.is_power_of_two() {
+                let (target, lost) = (command.target, self.overflows);
+                tracing::warn!(bus = self.bus, %target, lost, "commands come faster than they are handled: lost");
+            }
+        }
+    }
+}
+
+/// Says how the link is: to the watch, the gauge and the log.
+pub(super) struct Report {
+    name: &'static str,
+    outbox: Arc<Outbox>,
+    state: watch::Sender<LinkState>,
+    ever_up: bool,
+}
+
+impl Report {
+    pub(super) fn up(&mut self, detail: &str) {
+        self.outbox.metrics().connected(true);
+        if self.ever_up {
+            self.outbox.metrics().reconnect();
+        }
+        tracing::info!(bus = self.name, server = detail, again = self.ever_up, "connected");
+        self.ever_up = true;
+        self.state.send_replace(LinkState { connected: true, detail: detail.to_owned() });
+    }
+
+    /// A reason is logged once, until it changes or the link was up in between.
+    pub(super) fn down(&mut self, why: &str) {
+        let detail = redact_text(why);
+        self.outbox.metrics().connected(false);
+        let waiting = self.outbox.waiting().total_messages();
+        if self.state.borrow().detail == detail {
+            tracing::debug!(bus = self.name, why = detail, waiting, "still not connected");
+        } else {
+            tracing::warn!(bus = self.name, why = detail, waiting, "not connected; trying again");
+        }
+        self.state.send_replace(LinkState { connected: false, detail });
+    }
+
+    pub(super) fn stopped(&mut self) {
+        self.outbox.metrics().connected(false);
+        self.state.send_replace(LinkState { connected: false, detail: "stopped".into() });
+    }
+}
+
+/// How a session with a server ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// Asked to by [`Wire::stop`].
+    Stopped,
+    /// The server will not have us: credentials, permissions, version.
+    Refused(String),
+    /// Never made, or made at `since` and lost.
+    Lost { why: String, since: Option<Instant> },
+}
+
+impl End {
+    pub(super) fn lost(why: impl Into<String>, since: Option<Instant>) -> Self {
+        Self::Lost { why: why.into(), since }
+    }
+}
+
+/// The other side, as one bus knows to talk to it.
+pub(super) trait Server: Send + 'static {
+    /// One session, from connecting until it ends.
+    fn session(&mut self, wire: &mut Wire) -> impl Future<Output = End> + Send;
+}
+
+/// Retries only: what one session is, [`Server::session`] tells.
+async fn keep_alive(mut server: impl Server, mut wire: Wire) {
+    const SLOW: Duration = Duration::from_secs(5);
+    let mut backoff = super::Backoff::default();
+    loop {
+        let end = server.session(&mut wire).await;
+        let lost = wire.outbox.requeue_in_flight();
+        if lost > 0 {
+            tracing::debug!(messages = lost, "unconfirmed messages will be sent again");
+        }
+        let delay = match end {
+            End::Stopped => break,
+            // A person has to act: no hurry, and no lock-out by a server that counts failed log-ins.
+            End::Refused(why) => {
+                wire.report.down(&why);
+                backoff.next_delay().max(SLOW)
+            }
+            End::Lost { why, since } => {
+                wire.report.down(&why);
+                backoff.connected_for(since.map_or(Duration::ZERO, |since| since.elapsed()));
+                backoff.next_delay()
+            }
+        };
+        if wire.stop.run_until_cancelled(tokio::time::sleep(delay)).await.is_none() {
+            break;
+        }
+    }
+    wire.report.stopped();
+}

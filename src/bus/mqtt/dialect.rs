@@ -1,0 +1,75 @@
+//! The seam between the two versions of MQTT: what a session needs, in words that belong to neither.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use super::setup::Setup;
+use crate::bus::Message;
+use crate::bus::link::Inbound;
+
+/// What became of one publish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Receipt {
+    /// QoS 0: flushed to the socket.
+    Sent,
+    Acked,
+    /// By the broker's reason code.
+    Refused(String),
+    /// The session ended first; it has to be sent again.
+    Lost,
+}
+
+pub(super) type Notice = Pin<Box<dyn Future<Output = Receipt> + Send>>;
+
+/// What the connection says.
+#[derive(Debug)]
+pub(super) enum Saying {
+    /// The broker took us; `max_packet`: the largest packet it takes, in bytes.
+    Connected {
+        max_packet: usize,
+    },
+    Message(Inbound),
+    /// The next of our QoS 1 messages, in the order of publishing, was written.
+    Written,
+    /// So many of the topics asked for are not ours to listen on.
+    SubscriptionRefused(usize),
+}
+
+/// Why a connection is over.
+#[derive(Debug)]
+pub(super) enum Closing {
+    Refused(String),
+    Lost(String),
+    /// We asked for it.
+    Done,
+}
+
+/// One connection's client. A new one is made for every session, so nothing of an old session can linger in it.
+pub(super) trait Dialect: Send + Sync + Sized + 'static {
+    type Connection: Send + 'static;
+
+    /// For people: `MQTT 5`.
+    const NAME: &'static str;
+
+    fn open(setup: &Setup) -> (Self, Self::Connection);
+
+    /// Drives the connection; `None` when nothing of interest happened.
+    fn poll(connection: &mut Self::Connection) -> impl Future<Output = Result<Option<Saying>, Closing>> + Send;
+
+    /// # Errors
+    /// Why this message can never be sent (its topic).
+    fn publish(&self, address: &str, message: &Message) -> Result<Notice, String>;
+
+    fn subscribe(&self, addresses: &[String]);
+
+    /// Sends DISCONNECT, so that the will is not published.
+    fn disconnect(&self);
+
+    /// An upper bound of the packet's size, bytes.
+    fn packet_size(address: &str, message: &Message) -> usize {
+        // Fixed header, packet id, and every property with its identifier and lengths.
+        let properties: usize = message.properties.iter().map(|(key, value)| key.len() + value.len() + 5).sum();
+        let correlation = message.correlation.as_ref().map_or(0, |data| data.len() + 3);
+        message.payload.len() + address.len() + message.content_type.len() + properties + correlation + 24
+    }
+}

@@ -1,0 +1,204 @@
+//! One session with a broker, told straight: connect, subscribe, publish and listen until it ends.
+
+use std::collections::VecDeque;
+use std::marker::PhantomData;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::dialect::{Closing, Dialect, Receipt, Saying};
+use super::setup::{Setup, WINDOW};
+use crate::bus::link::{End, Server, Wire};
+use crate::bus::{Parcel, Qos, Ticket};
+
+/// Nothing confirmed for so long while something is out: the connection is dead, whatever TCP believes.
+const STALL: Duration = Duration::from_secs(30);
+const FAREWELL: Duration = Duration::from_secs(1);
+/// Filters a SUBSCRIBE packet; some brokers take no more.
+const FILTERS_A_PACKET: usize = 8;
+/// A broker of MQTT 3.1.1 that finds a message too large just cuts the link, again and again: a large message that
+/// saw that many links die is given up.
+const POISON_ATTEMPTS: u32 = 4;
+const POISON_BYTES: usize = 64 << 10;
+
+/// A connection driven by a task of its own, which dies with this.
+pub(super) struct Driven<D: Dialect> {
+    pub(super) client: D,
+    pub(super) sayings: mpsc::Receiver<Result<Saying, Closing>>,
+    task: JoinHandle<()>,
+}
+
+impl<D: Dialect> Driven<D> {
+    pub(super) fn open(setup: &Setup) -> Self {
+        let (client, mut connection) = D::open(setup);
+        let (tell, sayings) = mpsc::channel(WINDOW);
+        let task = tokio::spawn(async move {
+            loop {
+                let said = match D::poll(&mut connection).await {
+                    Ok(None) => continue,
+                    Ok(Some(saying)) => Ok(saying),
+                    Err(closing) => Err(closing),
+                };
+                let last = said.is_err();
+                if tell.send(said).await.is_err() || last {
+                    return;
+                }
+            }
+        });
+        Self { client, sayings, task }
+    }
+
+    /// The next saying; a task that ended without a word counts as a lost connection.
+    pub(super) async fn next(&mut self) -> Result<Saying, Closing> {
+        self.sayings.recv().await.unwrap_or_else(|| Err(Closing::Lost("the client stopped".into())))
+    }
+
+    pub(super) fn subscribe(&self, addresses: &[String]) {
+        for chunk in addresses.chunks(FILTERS_A_PACKET) {
+            self.client.subscribe(chunk);
+        }
+    }
+
+    /// DISCONNECT, and a moment for it to leave.
+    pub(super) async fn leave(mut self) {
+        self.client.disconnect();
+        let _late = tokio::time::timeout(FAREWELL, async { while self.next().await.is_ok() {} }).await;
+    }
+}
+
+impl<D: Dialect> Drop for Driven<D> {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// A broker, spoken to in one version of MQTT.
+pub(super) struct Broker<D> {
+    setup: Setup,
+    dialect: PhantomData<fn() -> D>,
+}
+
+impl<D> Broker<D> {
+    pub(super) fn new(setup: Setup) -> Self {
+        Self { setup, dialect: PhantomData }
+    }
+}
+
+impl<D: Dialect> Server for Broker<D> {
+    async fn session(&mut self, wire: &mut Wire) -> End {
+        talk::<D>(&self.setup, wire).await
+    }
+}
+
+async fn talk<D: Dialect>(setup: &Setup, wire: &mut Wire) -> End {
+    let stop = wire.stop.clone();
+    let mut link = Driven::<D>::open(setup);
+    let connected = tokio::select! {
+        () = stop.cancelled() => return End::Stopped,
+        first = link.next() => first,
+    };
+    let max_packet = match connected {
+        Ok(Saying::Connected { max_packet }) => max_packet,
+        Ok(other) => return End::lost(format!("unexpected before the session began: {other:?}"), None),
+        Err(closing) => return ended(closing, setup, None),
+    };
+    let since = Instant::now();
+    let addresses: Vec<String> = wire.control.keys().cloned().collect();
+    link.subscribe(&addresses);
+    wire.outbox.link_up();
+    wire.report.up(&format!("{} ({})", setup.shown, D::NAME));
+
+    let mut notices = FuturesUnordered::new();
+    let mut unwritten: VecDeque<Ticket> = VecDeque::new();
+    let mut progress = tokio::time::Instant::now();
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {
+                link.leave().await;
+                return End::Stopped;
+            }
+            Some((ticket, receipt)) = notices.next(), if !notices.is_empty() => {
+                progress = tokio::time::Instant::now();
+                unwritten.retain(|waiting| *waiting != ticket);
+                settle(wire, ticket, receipt);
+            }
+            said = link.next() => match said {
+                Ok(Saying::Message(inbound)) => wire.deliver(inbound),
+                Ok(Saying::Written) => {
+                    if let Some(ticket) = unwritten.pop_front() {
+                        wire.outbox.handed(ticket);
+                    }
+                }
+                Ok(Saying::SubscriptionRefused(topics)) => {
+                    tracing::error!(bus = "mqtt", topics, "the broker refuses control topics: commands will not arrive");
+                }
+                Ok(Saying::Connected { .. }) => {}
+                Err(closing) => {
+                    // What the client still resolves on its way out is true and need not be sent again.
+                    while let Some(Some((ticket, receipt))) = futures_util::FutureExt::now_or_never(notices.next()) {
+                        settle(wire, ticket, receipt);
+                    }
+                    return ended(closing, setup, Some(since));
+                }
+            },
+            parcel = wire.outbox.next(), if notices.len() < WINDOW => {
+                if notices.is_empty() {
+                    progress = tokio::time::Instant::now();
+                }
+                let address = parcel.message.topic.mqtt(&setup.prefix);
+                match admit::<D>(&link.client, &address, &parcel, max_packet) {
+                    Ok(notice) => {
+                        let ticket = parcel.ticket;
+                        if parcel.message.qos == Qos::AtLeastOnce {
+                            unwritten.push_back(ticket);
+                        }
+                        notices.push(async move { (ticket, notice.await) });
+                    }
+                    Err(why) => wire.outbox.refused(parcel.ticket, &why),
+                }
+            }
+            () = tokio::time::sleep_until(progress + STALL), if !notices.is_empty() => {
+                return End::lost(format!("{}: nothing confirmed for {STALL:?}", setup.shown), Some(since));
+            }
+        }
+    }
+}
+
+fn settle(wire: &Wire, ticket: Ticket, receipt: Receipt) {
+    match receipt {
+        Receipt::Sent => wire.outbox.sent(ticket),
+        Receipt::Acked => wire.outbox.acked(ticket),
+        Receipt::Refused(why) => wire.outbox.refused(ticket, &format!("by the broker: {why}")),
+        // It stays in flight; the session's end puts it back in its place.
+        Receipt::Lost => {}
+    }
+}
+
+fn admit<D: Dialect>(
+    client: &D,
+    address: &str,
+    parcel: &Parcel,
+    max_packet: usize,
+) -> Result<super::dialect::Notice, String> {
+    let size = D::packet_size(address, &parcel.message);
+    if size > max_packet {
+        return Err(format!("{size} bytes are more than the {max_packet} that the broker takes"));
+    }
+    if parcel.attempts >= POISON_ATTEMPTS && parcel.message.payload.len() > POISON_BYTES {
+        return Err(format!("the link died {} times with it on the way: too large for the broker?", parcel.attempts));
+    }
+    client.publish(address, &parcel.message)
+}
+
+fn ended(closing: Closing, setup: &Setup, since: Option<Instant>) -> End {
+    let shown = &setup.shown;
+    match closing {
+        Closing::Refused(why) => End::Refused(format!("{shown}: the broker refused: {why}")),
+        Closing::Lost(why) => End::lost(format!("{shown}: {why}"), since),
+        Closing::Done => End::lost(format!("{shown}: closed"), since),
+    }
+}

@@ -1,0 +1,84 @@
+//! Short visits to a broker: is it there (`check`), and what goes by (`watch`).
+
+use std::time::Duration;
+
+use super::dialect::{Closing, Dialect, Saying};
+use super::session::Driven;
+use super::setup::Setup;
+use super::{v5, v311};
+use crate::bus::{BusError, MqttConfig, MqttVersion, Tailed};
+use tokio::sync::mpsc;
+
+/// Connects, and says what was found.
+pub(in crate::bus) async fn probe(config: &MqttConfig, deadline: Duration) -> Result<String, BusError> {
+    let setup = Setup::for_visitor(config, "check")?;
+    match config.version {
+        MqttVersion::V5 => look::<v5::Client>(&setup, deadline).await,
+        MqttVersion::V311 => look::<v311::Client>(&setup, deadline).await,
+    }
+}
+
+async fn look<D: Dialect>(setup: &Setup, deadline: Duration) -> Result<String, BusError> {
+    let (link, found) = knock::<D>(setup, deadline).await?;
+    link.leave().await;
+    Ok(found)
+}
+
+async fn knock<D: Dialect>(setup: &Setup, deadline: Duration) -> Result<(Driven<D>, String), BusError> {
+    let mut link = Driven::<D>::open(setup);
+    let url = setup.shown.clone();
+    match tokio::time::timeout(deadline, link.next()).await {
+        Ok(Ok(Saying::Connected { max_packet })) => {
+            Ok((link, format!("{} broker, session ok, packets up to {max_packet} bytes", D::NAME)))
+        }
+        Ok(Ok(other)) => Err(BusError::Connect { bus: "mqtt", url, why: format!("unexpected: {other:?}") }),
+        Ok(Err(Closing::Refused(why))) => Err(BusError::Refused { bus: "mqtt", url, why }),
+        Ok(Err(Closing::Lost(why))) => Err(BusError::Connect { bus: "mqtt", url, why }),
+        Ok(Err(Closing::Done)) => Err(BusError::Connect { bus: "mqtt", url, why: "closed".into() }),
+        Err(_) => Err(BusError::Timeout { bus: "mqtt", url, timeout: deadline }),
+    }
+}
+
+/// Listens on `addresses` and hands on what arrives until the connection is lost (the error) or nobody receives.
+pub(in crate::bus) async fn tail(
+    config: &MqttConfig,
+    addresses: &[String],
+    deadline: Duration,
+    sender: &mpsc::Sender<Tailed>,
+) -> Result<(), BusError> {
+    let setup = Setup::for_visitor(config, "watch")?;
+    match config.version {
+        MqttVersion::V5 => listen::<v5::Client>(&setup, addresses, deadline, sender).await,
+        MqttVersion::V311 => listen::<v311::Client>(&setup, addresses, deadline, sender).await,
+    }
+}
+
+async fn listen<D: Dialect>(
+    setup: &Setup,
+    addresses: &[String],
+    deadline: Duration,
+    sender: &mpsc::Sender<Tailed>,
+) -> Result<(), BusError> {
+    let (mut link, _) = knock::<D>(setup, deadline).await?;
+    link.subscribe(addresses);
+    loop {
+        match link.next().await {
+            Ok(Saying::Message(inbound)) => {
+                if sender.send(inbound.into()).await.is_err() {
+                    link.leave().await;
+                    return Ok(());
+                }
+            }
+            Ok(Saying::SubscriptionRefused(topics)) => {
+                let why = format!("{topics} of the topics may not be listened on");
+                return Err(BusError::Refused { bus: "mqtt", url: setup.shown.clone(), why });
+            }
+            Ok(_) => {}
+            Err(Closing::Refused(why)) => {
+                return Err(BusError::Refused { bus: "mqtt", url: setup.shown.clone(), why });
+            }
+            Err(Closing::Lost(why)) => return Err(BusError::Lost { bus: "mqtt", url: setup.shown.clone(), why }),
+            Err(Closing::Done) => return Ok(()),
+        }
+    }
+}

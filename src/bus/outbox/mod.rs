@@ -1,0 +1,309 @@
+//! The outbox owns a message from the moment it is offered until it is sent, acknowledged, refused or dropped.
+//!
+//! One per bus. The law, held at every step: offered = sent + acked + dropped + refused + waiting, by kind and by camera.
+//! Every step that changes a figure goes through [`Ledger::settle`] or [`Ledger::accept`], under one lock.
+
+mod lane;
+mod ledger;
+mod retained;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::Notify;
+
+use self::lane::{Lane, Lanes};
+pub use self::lane::{LaneLimit, OutboxLimits};
+use self::ledger::Ledger;
+pub use self::ledger::{Tally, Waiting};
+use self::retained::Retained;
+use super::{Message, MessageKind, Publisher};
+use crate::domain::Name;
+use crate::telemetry::{BusMetrics, CameraMetrics, Outcome};
+
+/// Names one handing-out of one message. Tickets grow: their order is the order of handing out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ticket(u64);
+
+/// A message that was handed out and has to be settled by its ticket.
+#[derive(Debug, Clone)]
+pub struct Parcel {
+    pub ticket: Ticket,
+    pub message: Arc<Message>,
+    /// How often it was handed out before and the link was lost.
+    pub attempts: u32,
+}
+
+#[derive(Debug, Clone)]
+struct Item {
+    message: Arc<Message>,
+    offered_at: Instant,
+    attempts: u32,
+    /// Its way to the socket is already in the histograms.
+    timed: bool,
+}
+
+/// See the module's words. Cheap to call from any thread; nothing here waits but [`Outbox::next`] and [`Outbox::drained`].
+pub struct Outbox {
+    bus: &'static str,
+    metrics: BusMetrics,
+    /// Cameras whose capture-to-publish totals this outbox fills (the first bus does).
+    cameras: HashMap<Name, Arc<CameraMetrics>>,
+    inner: Mutex<Inner>,
+    ready: Notify,
+    idle: Notify,
+}
+
+struct Inner {
+    lanes: Lanes,
+    in_flight: BTreeMap<Ticket, Item>,
+    retained: Retained,
+    ledger: Ledger,
+    next_ticket: u64,
+    closed: bool,
+}
+
+impl std::fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outbox").field("bus", &self.bus).field("waiting", &self.waiting()).finish_non_exhaustive()
+    }
+}
+
+impl Publisher for Outbox {
+    fn offer(&self, message: Message) {
+        let mut inner = self.lock();
+        let message = Arc::new(message);
+        inner.retained.remember(&message);
+        inner.offer(self, message);
+        drop(inner);
+        self.ready.notify_one();
+    }
+}
+
+impl Outbox {
+    /// `cameras`: whose [`crate::telemetry::CameraTotals::latency`] is filled here; empty for a second bus.
+    #[must_use]
+    pub fn new(
+        bus: &'static str,
+        metrics: BusMetrics,
+        limits: OutboxLimits,
+        cameras: HashMap<Name, Arc<CameraMetrics>>,
+    ) -> Arc<Self> {
+        let inner = Inner {
+            lanes: Lanes::new(limits),
+            in_flight: BTreeMap::new(),
+            retained: Retained::default(),
+            ledger: Ledger::default(),
+            next_ticket: 0,
+            closed: false,
+        };
+        let (ready, idle) = (Notify::new(), Notify::new());
+        Arc::new(Self { bus, metrics, cameras, inner: Mutex::new(inner), ready, idle })
+    }
+
+    #[must_use]
+    pub fn bus(&self) -> &'static str {
+        self.bus
+    }
+
+    #[must_use]
+    pub fn metrics(&self) -> &BusMetrics {
+        &self.metrics
+    }
+
+    /// Waits for the next message: state first, then replies, events, keyframes, detections. For one consumer; cancel-safe.
+    pub async fn next(&self) -> Parcel {
+        loop {
+            if let Some(parcel) = self.try_next() {
+                return parcel;
+            }
+            self.ready.notified().await;
+        }
+    }
+
+    pub fn try_next(&self) -> Option<Parcel> {
+        let mut inner = self.lock();
+        let item = inner.lanes.pop()?;
+        let ticket = Ticket(inner.next_ticket);
+        inner.next_ticket += 1;
+        let parcel = Parcel { ticket, message: Arc::clone(&item.message), attempts: item.attempts };
+        inner.in_flight.insert(ticket, item);
+        Some(parcel)
+    }
+
+    /// The message was written to the socket, its acknowledgement is still out.
+    pub fn handed(&self, ticket: Ticket) {
+        if let Some(item) = self.lock().in_flight.get_mut(&ticket) {
+            self.time_publish(item);
+        }
+    }
+
+    /// Handed to the socket; this kind of delivery knows no acknowledgement.
+    pub fn sent(&self, ticket: Ticket) {
+        self.settle(ticket, Outcome::Sent);
+    }
+
+    pub fn acked(&self, ticket: Ticket) {
+        self.settle(ticket, Outcome::Acked);
+    }
+
+    /// The broker will not have it, or it is too large for it; `why` says so in the log.
+    pub fn refused(&self, ticket: Ticket, why: &str) {
+        let mut inner = self.lock();
+        let Some(item) = inner.in_flight.remove(&ticket) else { return };
+        inner.ledger.settle(&self.metrics, &item.message, Outcome::Refused);
+        inner.ledger.say_refused(self.bus, &item.message, why);
+        self.tell_if_idle(&inner);
+    }
+
+    /// The session is lost: what was in flight goes back to the front of its lane, in its old order.
+    pub fn requeue_in_flight(&self) -> usize {
+        let mut inner = self.lock();
+        let lost = std::mem::take(&mut inner.in_flight);
+        let count = lost.len();
+        for (_, mut item) in lost.into_iter().rev() {
+            item.attempts += 1;
+            inner.lanes.push_front(item);
+        }
+        drop(inner);
+        if count > 0 {
+            self.ready.notify_one();
+        }
+        count
+    }
+
+    /// A session began: every retained state is offered again unless it waits anyway; the node's status goes first.
+    pub fn link_up(&self) {
+        let mut inner = self.lock();
+        if inner.closed {
+            return;
+        }
+        for message in inner.retained.all() {
+            if !inner.lanes.state_waits(&message.topic) {
+                inner.offer(self, message);
+            }
+        }
+        inner.lanes.status_first();
+        drop(inner);
+        self.ready.notify_one();
+    }
+
+    /// What waits, in flight included.
+    #[must_use]
+    pub fn waiting(&self) -> Waiting {
+        self.lock().ledger.waiting()
+    }
+
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.lock().in_flight.len()
+    }
+
+    /// The law's figures of one kind, with what waits of it, read at one moment.
+    #[must_use]
+    pub fn tally(&self, kind: MessageKind) -> Tally {
+        self.lock().ledger.kind(kind)
+    }
+
+    /// The law's figures of all messages that speak of this camera.
+    #[must_use]
+    pub fn camera_tally(&self, camera: &Name) -> Tally {
+        self.lock().ledger.camera(camera)
+    }
+
+    /// Resolves once nothing waits (at once when nothing does).
+    pub async fn drained(&self) {
+        loop {
+            let idle = self.idle.notified();
+            tokio::pin!(idle);
+            // Registered before the look, so that a settlement in between is not missed.
+            idle.as_mut().enable();
+            if self.waiting().total_messages() == 0 {
+                return;
+            }
+            idle.await;
+        }
+    }
+
+    /// The shut-down's deadline: drops and counts what still waits, and everything offered from now on.
+    pub fn close(&self) -> Waiting {
+        let mut inner = self.lock();
+        inner.closed = true;
+        let left = inner.ledger.waiting();
+        let mut rest: Vec<Item> = std::mem::take(&mut inner.in_flight).into_values().collect();
+        while let Some(item) = inner.lanes.pop() {
+            rest.push(item);
+        }
+        for item in rest {
+            inner.ledger.settle(&self.metrics, &item.message, Outcome::Dropped);
+        }
+        self.tell_if_idle(&inner);
+        left
+    }
+
+    fn settle(&self, ticket: Ticket, outcome: Outcome) {
+        let mut inner = self.lock();
+        let Some(mut item) = inner.in_flight.remove(&ticket) else { return };
+        self.time_publish(&mut item);
+        let message = &item.message;
+        if outcome == Outcome::Acked
+            && matches!(message.kind, MessageKind::Detections | MessageKind::Event)
+            && let (Some(camera), Some(captured)) = (&message.camera, message.captured_at)
+        {
+            self.metrics.acked(camera.as_str(), captured.elapsed());
+        }
+        inner.ledger.settle(&self.metrics, message, outcome);
+        self.tell_if_idle(&inner);
+    }
+
+    /// Detections only: their way is what `capture_to_publish` promises to measure.
+    fn time_publish(&self, item: &mut Item) {
+        if std::mem::replace(&mut item.timed, true) || item.message.kind != MessageKind::Detections {
+            return;
+        }
+        let (Some(camera), Some(captured)) = (&item.message.camera, item.message.captured_at) else { return };
+        let capture = captured.elapsed();
+        self.metrics.published(camera.as_str(), capture, item.offered_at.elapsed());
+        if let Some(metrics) = self.cameras.get(camera) {
+            metrics.totals.latency.record(capture);
+        }
+    }
+
+    fn tell_if_idle(&self, inner: &Inner) {
+        if inner.ledger.waiting().total_messages() == 0 {
+            self.idle.notify_waiters();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn offer(&mut self, outbox: &Outbox, message: Arc<Message>) {
+        let metrics = &outbox.metrics;
+        if self.closed {
+            self.ledger.accept(metrics, &message);
+            self.ledger.settle(metrics, &message, Outcome::Dropped);
+            return;
+        }
+        // The latest value wins: it takes the place of the one that still waits and is no new offer.
+        if message.kind == MessageKind::State
+            && let Some(old) = self.lanes.replace_state(&message)
+        {
+            self.ledger.replace(metrics, &old, &message);
+            return;
+        }
+        self.ledger.accept(metrics, &message);
+        let lane = Lane::of(&message);
+        self.lanes.push(Item { message, offered_at: Instant::now(), attempts: 0, timed: false });
+        while let Some(item) = self.lanes.overflow(lane) {
+            self.ledger.settle(metrics, &item.message, Outcome::Dropped);
+            self.ledger.say_dropped(outbox.bus, item.message.kind);
+        }
+    }
+}
