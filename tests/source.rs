@@ -360,8 +360,8 @@ fn real_videos_play_to_their_end() {
             count += 1;
         }
         let asked = Command::new("ffprobe")
-            .args(["-v", "error", "-select_streams", "v", "-count_packets"])
-            .args(["-show_entries", "stream=nb_read_packets", "-of", "default=nokey=1:noprint_wrappers=1"])
+            .args(["-v", "error", "-select_streams", "v", "-count_frames"])
+            .args(["-show_entries", "stream=nb_read_frames", "-of", "default=nokey=1:noprint_wrappers=1"])
             .arg(&path)
             .output()
             .unwrap();
