@@ -88,7 +88,8 @@ impl FileSource {
         let said = self.capture.position().filter(|&at| at >= 0.0).and_then(|at| Duration::try_from_secs_f64(at).ok());
         let said = said.and_then(|said| self.round.checked_add(said));
         let place = match (said, self.last) {
-            (Some(said), Some(last)) if said > last => said,
+            // A jump of hours is a broken recorder's clock; nobody waits for it.
+            (Some(said), Some(last)) if said > last && said.saturating_sub(last) < Duration::from_hours(1) => said,
             (_, Some(last)) => last + self.step,
             (Some(said), None) => said,
             (None, None) => self.round,
