@@ -75,7 +75,7 @@ struct ConfigArg {
 pub fn main() -> ExitCode {
     let args = Args::parse();
     // The embedded broker tells its own story at info; ours is enough.
-    init_log(args.log_format, "info,mqtt5=warn,async_nats=warn");
+    init_log(args.log_format, "info,mqtt5=error,async_nats=warn");
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(e) => return fail(&anyhow::anyhow!("cannot start the runtime: {e}")),
