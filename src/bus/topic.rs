@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn no_label_breaks_a_topic() {
-        assert_eq!(topic_word("a/b.c#+*> d"), "a_b_c______d");
+        assert_eq!(topic_word("a/b.c#+*> d"), "a_b_c_____d");
         assert_eq!(topic_word(""), "_");
     }
 }
