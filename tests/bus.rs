@@ -1,6 +1,8 @@
 //! The bus room against real servers: mosquitto (MQTT 5 and 3.1.1), nats-server (with and without JetStream), and the
 //! embedded broker, watched by mosquitto's own clients.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::collections::HashSet;

@@ -1,5 +1,6 @@
 //! Real servers for tests: on free ports of 127.0.0.1, ended when the test drops them.
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot start its servers has failed")]
 
 mod mosquitto;
 mod nats;
