@@ -37,7 +37,7 @@ impl Backoff {
         let doubled = self.failures.saturating_add(1).min(31);
         let cap = self.floor.saturating_mul(1 << doubled).min(self.ceiling);
         self.failures = self.failures.saturating_add(1);
-        self.floor + (cap - self.floor).mul_f64(random.clamp(0.0, 1.0))
+        self.floor + cap.saturating_sub(self.floor).mul_f64(random.clamp(0.0, 1.0))
     }
 
     /// Tells that a connection was made and lived for `lived`.
@@ -74,7 +74,9 @@ mod tests {
     #[test]
     fn only_a_stable_connection_starts_it_anew() {
         let mut backoff = Backoff::default();
-        (0..5).for_each(|_| drop(backoff.next_delay()));
+        for _ in 0..5 {
+            backoff.next_delay();
+        }
         backoff.connected_for(Duration::from_secs(1));
         assert_eq!(backoff.failures(), 5);
         backoff.connected_for(Backoff::STABLE);

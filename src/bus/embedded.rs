@@ -34,7 +34,7 @@ pub async fn start(addr: SocketAddr) -> Result<Embedded, BusError> {
         max_clients: 1_000,
         max_packet_size: MAX_PACKET,
         // Sessions and their queues end with the process anyway; a day bounds them in a process that runs for months.
-        session_expiry_interval: Duration::from_secs(86_400),
+        session_expiry_interval: Duration::from_hours(24),
         sys_topics_enabled: false,
         storage_config: StorageConfig {
             backend: StorageBackend::Memory,

@@ -79,7 +79,7 @@ impl Link {
             let messages = waiting.total_messages();
             tracing::warn!(bus = self.name, messages, ?deadline, "shut down with messages that were not delivered");
         }
-        drop(self.stop.disarm().drop_guard());
+        self.stop.disarm().cancel();
         let abort = self.task.abort_handle();
         if tokio::time::timeout(FAREWELL, self.task).await.is_err() {
             abort.abort();
@@ -248,4 +248,22 @@ async fn keep_alive(mut server: impl Server, mut wire: Wire) {
         }
     }
     wire.report.stopped();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_commands_is_dropped_and_never_waits() {
+        let (sender, mut receiver) = mpsc::channel(2);
+        let mut commands = Commands { bus: "test", sender, overflows: 0 };
+        for i in 0..5_u8 {
+            let payload = Bytes::from(vec![i]);
+            let inbound = Inbound { address: "a".into(), payload, retained: false, reply_to: None, content_type: None };
+            commands.deliver(Target::All, inbound);
+        }
+        assert_eq!(commands.overflows, 3);
+        assert_eq!(&receiver.try_recv().unwrap().payload[..], [0]);
+    }
 }

@@ -14,8 +14,8 @@ use super::BusError;
 pub(super) struct Reader(pub(super) &'static str);
 
 impl Reader {
-    fn error(self, field: &'static str, path: &Path, why: impl ToString) -> BusError {
-        BusError::File { bus: self.0, field, path: path.to_owned(), why: why.to_string() }
+    fn error(self, field: &'static str, path: &Path, why: impl Into<String>) -> BusError {
+        BusError::File { bus: self.0, field, path: path.to_owned(), why: why.into() }
     }
 
     pub(super) fn setting(self, field: &'static str, why: impl Into<String>) -> BusError {
@@ -23,7 +23,7 @@ impl Reader {
     }
 
     pub(super) fn text(self, field: &'static str, path: &Path) -> Result<String, BusError> {
-        std::fs::read_to_string(path).map_err(|e| self.error(field, path, e))
+        std::fs::read_to_string(path).map_err(|e| self.error(field, path, e.to_string()))
     }
 
     pub(super) fn first_line(self, field: &'static str, path: &Path) -> Result<String, BusError> {
@@ -49,13 +49,13 @@ impl Reader {
         let chain = self.certificates("cert_file", cert)?;
         let private = PrivateKeyDer::from_pem_file(key)
             .map_err(|e| self.error("key_file", key, format!("no private key in PEM: {e}")))?;
-        builder.with_client_auth_cert(chain, private).map_err(|e| self.error("key_file", key, e))
+        builder.with_client_auth_cert(chain, private).map_err(|e| self.error("key_file", key, e.to_string()))
     }
 
     fn roots_of(self, path: &Path) -> Result<RootCertStore, BusError> {
         let mut roots = RootCertStore::empty();
         for certificate in self.certificates("ca_file", path)? {
-            roots.add(certificate).map_err(|e| self.error("ca_file", path, e))?;
+            roots.add(certificate).map_err(|e| self.error("ca_file", path, e.to_string()))?;
         }
         Ok(roots)
     }
@@ -74,11 +74,11 @@ impl Reader {
 
     fn certificates(self, field: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, BusError> {
         let found: Result<Vec<_>, _> =
-            CertificateDer::pem_file_iter(path).map_err(|e| self.error(field, path, e))?.collect();
+            CertificateDer::pem_file_iter(path).map_err(|e| self.error(field, path, e.to_string()))?.collect();
         match found {
             Ok(certificates) if certificates.is_empty() => Err(self.error(field, path, "no certificate in PEM")),
             Ok(certificates) => Ok(certificates),
-            Err(e) => Err(self.error(field, path, e)),
+            Err(e) => Err(self.error(field, path, e.to_string())),
         }
     }
 }

@@ -40,6 +40,8 @@ pub(super) enum Saying {
 pub(super) enum Closing {
     Refused(String),
     Lost(String),
+    /// The broker closed the connection without a word.
+    HungUp,
     /// We asked for it.
     Done,
 }

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use super::dialect::{Closing, Dialect, Receipt, Saying};
 use super::setup::{Setup, WINDOW};
 use crate::bus::link::{End, Server, Wire};
-use crate::bus::{Parcel, Qos, Ticket};
+use crate::bus::{Backoff, Parcel, Qos, Ticket};
 
 /// Nothing confirmed for so long while something is out: the connection is dead, whatever TCP believes.
 const STALL: Duration = Duration::from_secs(30);
@@ -23,6 +23,9 @@ const FILTERS_A_PACKET: usize = 8;
 /// saw that many links die is given up.
 const POISON_ATTEMPTS: u32 = 4;
 const POISON_BYTES: usize = 64 << 10;
+pub(super) const HUNG_UP: &str = "the broker closed the connection";
+/// Short sessions in a row that look like two clients throwing each other out.
+const SUSPICIOUS: u32 = 3;
 
 /// A connection driven by a task of its own, which dies with this.
 pub(super) struct Driven<D: Dialect> {
@@ -34,7 +37,7 @@ pub(super) struct Driven<D: Dialect> {
 impl<D: Dialect> Driven<D> {
     pub(super) fn open(setup: &Setup) -> Self {
         let (client, mut connection) = D::open(setup);
-        let (tell, sayings) = mpsc::channel(WINDOW);
+        let (tell, sayings) = mpsc::channel(WINDOW.into());
         let task = tokio::spawn(async move {
             loop {
                 let said = match D::poll(&mut connection).await {
@@ -78,18 +81,29 @@ impl<D: Dialect> Drop for Driven<D> {
 /// A broker, spoken to in one version of MQTT.
 pub(super) struct Broker<D> {
     setup: Setup,
+    /// Sessions in a row that were made and did not last.
+    short_sessions: u32,
     dialect: PhantomData<fn() -> D>,
 }
 
 impl<D> Broker<D> {
     pub(super) fn new(setup: Setup) -> Self {
-        Self { setup, dialect: PhantomData }
+        Self { setup, short_sessions: 0, dialect: PhantomData }
     }
 }
 
 impl<D: Dialect> Server for Broker<D> {
     async fn session(&mut self, wire: &mut Wire) -> End {
-        talk::<D>(&self.setup, wire).await
+        let end = talk::<D>(&self.setup, wire).await;
+        let short = matches!(&end, End::Lost { since: Some(since), .. } if since.elapsed() < Backoff::STABLE);
+        self.short_sessions = if short { self.short_sessions + 1 } else { 0 };
+        match end {
+            // MQTT 3.1.1 has no word for it, and not every broker of MQTT 5 says it.
+            End::Lost { why, since } if self.short_sessions >= SUSPICIOUS && why.ends_with(HUNG_UP) => {
+                End::lost(format!("{why} again and again: is the same node running twice?"), since)
+            }
+            end => end,
+        }
     }
 }
 
@@ -145,7 +159,7 @@ async fn talk<D: Dialect>(setup: &Setup, wire: &mut Wire) -> End {
                     return ended(closing, setup, Some(since));
                 }
             },
-            parcel = wire.outbox.next(), if notices.len() < WINDOW => {
+            parcel = wire.outbox.next(), if notices.len() < usize::from(WINDOW) => {
                 if notices.is_empty() {
                     progress = tokio::time::Instant::now();
                 }
@@ -199,6 +213,7 @@ fn ended(closing: Closing, setup: &Setup, since: Option<Instant>) -> End {
     match closing {
         Closing::Refused(why) => End::Refused(format!("{shown}: the broker refused: {why}")),
         Closing::Lost(why) => End::lost(format!("{shown}: {why}"), since),
+        Closing::HungUp => End::lost(format!("{shown}: {HUNG_UP}"), since),
         Closing::Done => End::lost(format!("{shown}: closed"), since),
     }
 }

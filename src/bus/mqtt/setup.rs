@@ -19,7 +19,7 @@ pub(super) const MAX_INCOMING_V311: usize = 16 << 20;
 /// MQTT's own limit of a packet's remaining length.
 pub(super) const MAX_PACKET: usize = 268_435_455;
 /// Messages handed out and not yet confirmed.
-pub(super) const WINDOW: usize = 64;
+pub(super) const WINDOW: u16 = 64;
 pub(super) const KEEP_ALIVE_SECONDS: u16 = 15;
 pub(super) const CONNECT_TIMEOUT_SECONDS: u64 = 10;
 
@@ -113,7 +113,9 @@ fn credentials(config: &MqttConfig, url: &Url) -> Result<Option<(String, String)
         _ if !url.username().is_empty() => Some(percent_decode(url.username())),
         _ => None,
     };
-    let password = match (&config.password, &config.password_file) {
+    // `${MQTT_PASSWORD:-}` that is not set is no password.
+    let given = config.password.as_ref().filter(|password| !password.reveal().is_empty());
+    let password = match (given, &config.password_file) {
         (Some(_), Some(_)) => return Err(READER.setting("password", "give password or password_file, not both")),
         (Some(password), None) => Some(password.reveal().to_owned()),
         (None, Some(path)) => Some(READER.first_line("password_file", path)?),

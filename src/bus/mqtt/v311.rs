@@ -20,8 +20,10 @@ impl Dialect for Client {
     const NAME: &'static str = "MQTT 3.1.1";
 
     fn open(setup: &Setup) -> (Self, EventLoop) {
-        let (client, mut connection) = AsyncClient::builder(options(setup)).capacity(WINDOW).build();
+        let (client, mut connection) = AsyncClient::builder(options(setup)).capacity(WINDOW.into()).build();
         connection.network_options.set_connection_timeout(CONNECT_TIMEOUT_SECONDS);
+        // Small messages at once: Nagle's algorithm would hold one back until the last one is acknowledged.
+        connection.network_options.set_tcp_nodelay(true);
         (Self(client), connection)
     }
 
@@ -84,9 +86,9 @@ fn options(setup: &Setup) -> MqttOptions {
         .set_keep_alive(KEEP_ALIVE_SECONDS)
         .set_clean_session(true)
         .set_max_packet_size(MAX_INCOMING_V311, MAX_PACKET)
-        .set_request_channel_capacity(WINDOW)
-        .set_max_request_batch(WINDOW)
-        .set_inflight(WINDOW as u16);
+        .set_request_channel_capacity(WINDOW.into())
+        .set_max_request_batch(WINDOW.into())
+        .set_inflight(WINDOW);
     if let Some((username, password)) = &setup.credentials {
         options.set_credentials(username, password.clone());
     }
@@ -133,6 +135,7 @@ fn closing(error: &ConnectionError) -> Closing {
                 "a message of {size} bytes came on a control topic (if it is retained there, clear it; MQTT 5 is not troubled)"
             ))
         }
+        ConnectionError::MqttState(StateError::ConnectionAborted) => Closing::HungUp,
         other => Closing::Lost(other.to_string()),
     }
 }

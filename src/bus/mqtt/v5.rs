@@ -23,7 +23,7 @@ impl Dialect for Client {
     const NAME: &'static str = "MQTT 5";
 
     fn open(setup: &Setup) -> (Self, EventLoop) {
-        let (client, connection) = AsyncClient::builder(options(setup)).capacity(WINDOW).build();
+        let (client, connection) = AsyncClient::builder(options(setup)).capacity(WINDOW.into()).build();
         (Self(client), connection)
     }
 
@@ -95,9 +95,13 @@ fn options(setup: &Setup) -> MqttOptions {
         .set_clean_start(true)
         .set_connect_timeout(std::time::Duration::from_secs(CONNECT_TIMEOUT_SECONDS))
         .set_max_packet_size(Some(MAX_INCOMING_V5))
-        .set_request_channel_capacity(WINDOW)
-        .set_max_request_batch(WINDOW)
-        .set_outgoing_inflight_upper_limit(WINDOW as u16);
+        .set_request_channel_capacity(WINDOW.into())
+        .set_max_request_batch(WINDOW.into())
+        .set_outgoing_inflight_upper_limit(WINDOW);
+    // Small messages at once: Nagle's algorithm would hold one back until the last one is acknowledged.
+    let mut network = options.network_options();
+    network.set_tcp_nodelay(true);
+    options.set_network_options(network);
     if let Some((username, password)) = &setup.credentials {
         options.set_credentials(username, password.clone());
     }
@@ -155,6 +159,7 @@ fn closing(error: &ConnectionError) -> Closing {
                 _ => Closing::Lost(format!("the broker ended the connection: {why}")),
             }
         }
+        ConnectionError::MqttState(StateError::ConnectionAborted) => Closing::HungUp,
         other => Closing::Lost(other.to_string()),
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::dialect::{Closing, Dialect, Saying};
-use super::session::Driven;
+use super::session::{Driven, HUNG_UP};
 use super::setup::Setup;
 use super::{v5, v311};
 use crate::bus::{BusError, MqttConfig, MqttVersion, Tailed};
@@ -34,6 +34,7 @@ async fn knock<D: Dialect>(setup: &Setup, deadline: Duration) -> Result<(Driven<
         Ok(Ok(other)) => Err(BusError::Connect { bus: "mqtt", url, why: format!("unexpected: {other:?}") }),
         Ok(Err(Closing::Refused(why))) => Err(BusError::Refused { bus: "mqtt", url, why }),
         Ok(Err(Closing::Lost(why))) => Err(BusError::Connect { bus: "mqtt", url, why }),
+        Ok(Err(Closing::HungUp)) => Err(BusError::Connect { bus: "mqtt", url, why: HUNG_UP.into() }),
         Ok(Err(Closing::Done)) => Err(BusError::Connect { bus: "mqtt", url, why: "closed".into() }),
         Err(_) => Err(BusError::Timeout { bus: "mqtt", url, timeout: deadline }),
     }
@@ -78,6 +79,9 @@ async fn listen<D: Dialect>(
                 return Err(BusError::Refused { bus: "mqtt", url: setup.shown.clone(), why });
             }
             Err(Closing::Lost(why)) => return Err(BusError::Lost { bus: "mqtt", url: setup.shown.clone(), why }),
+            Err(Closing::HungUp) => {
+                return Err(BusError::Lost { bus: "mqtt", url: setup.shown.clone(), why: HUNG_UP.into() });
+            }
             Err(Closing::Done) => return Ok(()),
         }
     }

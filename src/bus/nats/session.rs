@@ -9,6 +9,7 @@ use async_nats::{Client, Event, HeaderMap, PublishErrorKind, ServerError};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, SelectAll};
+use tokio::sync::mpsc;
 
 use super::setup::{Connection, Setup};
 use super::stream;
@@ -89,10 +90,7 @@ async fn talk(setup: &Setup, wire: &mut Wire, connection: &mut Connection, since
     loop {
         let step = tokio::select! {
             biased;
-            event = connection.events.recv() => match event {
-                Some(event) => hear(&event, &mut complaints),
-                None => Err("the client stopped".into()),
-            },
+            why = broken(&mut connection.events, &mut complaints) => Err(why),
             Some((ticket, result)) = session.stored.next(), if !session.stored.is_empty() => match result {
                 Ok(()) => {
                     wire.outbox.acked(ticket);
@@ -108,7 +106,14 @@ async fn talk(setup: &Setup, wire: &mut Wire, connection: &mut Connection, since
                 wire.deliver(inbound(message));
                 Ok(())
             }
-            parcel = wire.outbox.next(), if session.stored.len() < WINDOW => session.send_batch(wire, parcel).await,
+            parcel = wire.outbox.next(), if session.stored.len() < WINDOW => {
+                // Nothing inside the client resolves once its connection is gone: listen for that meanwhile.
+                tokio::select! {
+                    biased;
+                    why = broken(&mut connection.events, &mut complaints) => Err(why),
+                    step = session.send_batch(wire, parcel) => step,
+                }
+            }
         };
         if let Err(why) = step {
             return End::lost(format!("{}: {why}", setup.shown), Some(since));
@@ -116,29 +121,29 @@ async fn talk(setup: &Setup, wire: &mut Wire, connection: &mut Connection, since
     }
 }
 
-/// `Err` when the event ends the session.
-fn hear(event: &Event, complaints: &mut HashSet<String>) -> Result<(), String> {
-    match event {
-        Event::Disconnected | Event::Closed => Err("the connection was lost".into()),
-        Event::ServerError(ServerError::AuthorizationViolation) => Err("the server refused: authorization".into()),
-        Event::ServerError(error) => {
-            // A missing permission is told for every single message; once is enough.
-            let text = error.to_string();
-            if complaints.len() < 64 && complaints.insert(text.clone()) {
-                tracing::error!(bus = "nats", error = text, "the server complains");
+/// Listens to the client until it says what ends the session.
+async fn broken(events: &mut mpsc::UnboundedReceiver<Event>, complaints: &mut HashSet<String>) -> String {
+    while let Some(event) = events.recv().await {
+        match event {
+            Event::Disconnected | Event::Closed => return "the connection was lost".into(),
+            Event::ServerError(ServerError::AuthorizationViolation) => {
+                return "the server refused: authorization".into();
             }
-            Ok(())
+            Event::ServerError(error) => {
+                // A missing permission is told for every single message; once is enough.
+                let text = error.to_string();
+                if complaints.len() < 64 && complaints.insert(text.clone()) {
+                    tracing::error!(bus = "nats", error = text, "the server complains");
+                }
+            }
+            Event::SlowConsumer(_) => {
+                tracing::warn!(bus = "nats", "commands come faster than they are handled: some were lost");
+            }
+            Event::LameDuckMode => tracing::info!(bus = "nats", "the server is about to shut down"),
+            Event::Connected | Event::Draining | Event::ClientError(_) => {}
         }
-        Event::SlowConsumer(_) => {
-            tracing::warn!(bus = "nats", "commands come faster than they are handled: some were lost");
-            Ok(())
-        }
-        Event::LameDuckMode => {
-            tracing::info!(bus = "nats", "the server is about to shut down");
-            Ok(())
-        }
-        Event::Connected | Event::Draining | Event::ClientError(_) => Ok(()),
     }
+    "the client stopped".into()
 }
 
 async fn find_jetstream(setup: &Setup, client: &Client) -> Option<Context> {
@@ -187,7 +192,9 @@ impl Session<'_> {
         }
         match tokio::time::timeout(FLUSH_DEADLINE, self.client.flush()).await {
             Ok(Ok(())) => {
-                unflushed.into_iter().for_each(|ticket| wire.outbox.sent(ticket));
+                for ticket in unflushed {
+                    wire.outbox.sent(ticket);
+                }
                 Ok(())
             }
             Ok(Err(error)) => Err(format!("flush failed: {error}")),

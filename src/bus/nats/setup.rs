@@ -170,9 +170,9 @@ impl Setup {
     fn options(&self, tell: mpsc::UnboundedSender<Event>) -> Result<ConnectOptions, std::io::Error> {
         // The first connection at once; a reconnection never, for the session is over by then.
         let connected = AtomicBool::new(false);
-        let delay = move |_| match connected.swap(true, Ordering::Relaxed) {
-            false => Duration::ZERO,
-            true => Duration::from_secs(86_400),
+        let delay = move |_| {
+            let again = connected.swap(true, Ordering::Relaxed);
+            if again { Duration::from_hours(24) } else { Duration::ZERO }
         };
         let mut options = ConnectOptions::new()
             .name(&self.name)
@@ -244,7 +244,9 @@ fn auth(config: &NatsConfig, in_url: Auth) -> Result<Auth, BusError> {
     if let Some(path) = &config.token_file {
         return Ok(Auth::Token(READER.first_line("token_file", path)?));
     }
-    let password = match (&config.password, &config.password_file) {
+    // `${NATS_PASSWORD:-}` that is not set is no password.
+    let given = config.password.as_ref().filter(|password| !password.reveal().is_empty());
+    let password = match (given, &config.password_file) {
         (Some(_), Some(_)) => return Err(READER.setting("password", "give password or password_file, not both")),
         (Some(password), None) => Some(password.reveal().to_owned()),
         (None, Some(path)) => Some(READER.first_line("password_file", path)?),

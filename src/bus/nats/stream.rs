@@ -6,11 +6,11 @@ use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
 use async_nats::jetstream::stream::{Config, DiscardPolicy};
 use async_nats::jetstream::{Context, ErrorCode};
 
-const MAX_AGE: Duration = Duration::from_secs(7 * 86_400);
+const MAX_AGE: Duration = Duration::from_hours(7 * 24);
 /// Tried one after the other: a server may be allowed less than it is asked for.
 const MAX_BYTES: [i64; 3] = [1 << 30, 128 << 20, 16 << 20];
 /// A retry within this window is stored once, by its `Nats-Msg-Id`.
-const DUPLICATES: Duration = Duration::from_secs(120);
+const DUPLICATES: Duration = Duration::from_mins(2);
 
 /// `sightwire` becomes `SIGHTWIRE`, `site.north` becomes `SITE_NORTH`.
 pub(super) fn name(prefix: &str) -> String {

@@ -1,0 +1,74 @@
+//! Real servers for tests: on free ports of 127.0.0.1, ended when the test drops them.
+#![allow(dead_code, reason = "every test binary uses its own part of this")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot start its servers has failed")]
+
+mod mosquitto;
+mod nats;
+mod process;
+
+use std::collections::HashMap;
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use sightwire::bus::{BusContext, ControlTopics, Message, MessageKind, OutboxLimits, Qos, Topic};
+use sightwire::domain::{BootId, Name, RawCommand};
+use tokio::sync::mpsc;
+
+pub use mosquitto::{Mosquitto, Subscriber, publish};
+pub use nats::NatsServer;
+
+/// Generous: it only ends a test that would fail anyway.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A port nobody listens on now.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Looks again and again until `done`, and fails saying `what` never happened.
+pub async fn eventually(what: &str, mut done: impl AsyncFnMut() -> bool) {
+    let start = Instant::now();
+    while !done().await {
+        assert!(start.elapsed() < PATIENCE, "never happened: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+pub fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+/// A node `garage` with the camera `front-door` in the group `outdoor`.
+pub fn context() -> (BusContext, mpsc::Receiver<RawCommand>) {
+    let (commands, receiver) = mpsc::channel(16);
+    let node = name("garage");
+    let control = ControlTopics::new(&node, [name("front-door")], [name("outdoor")]);
+    let cameras = HashMap::new();
+    (BusContext { node, boot_id: BootId::new(), control, commands, cameras, limits: OutboxLimits::default() }, receiver)
+}
+
+/// A message of the camera `front-door` as the node would make it.
+pub fn message(kind: MessageKind, payload: impl Into<Bytes>) -> Message {
+    let camera = name("front-door");
+    let (topic, content_type) = match kind {
+        MessageKind::State => (Topic::CameraStatus(camera.clone()), "text/plain"),
+        MessageKind::Event => (Topic::Events(camera.clone()), "application/json"),
+        MessageKind::Keyframe => (Topic::Keyframe(camera.clone()), "image/jpeg"),
+        MessageKind::Detections => (Topic::Detections(camera.clone()), "application/json"),
+        MessageKind::Reply => (Topic::Replies(name("garage")), "application/json"),
+    };
+    Message {
+        kind,
+        topic,
+        payload: payload.into(),
+        content_type,
+        qos: if kind == MessageKind::Detections { Qos::AtMostOnce } else { Qos::AtLeastOnce },
+        retain: matches!(kind, MessageKind::State | MessageKind::Keyframe),
+        properties: vec![("camera", "front-door".into())],
+        correlation: None,
+        id: None,
+        camera: Some(camera),
+        captured_at: Some(Instant::now()),
+    }
+}

@@ -1,0 +1,62 @@
+//! A real nats-server.
+
+use std::process::{Command, Stdio};
+
+use sightwire::bus::NatsConfig;
+use tempfile::TempDir;
+
+use super::free_port;
+use super::process::{Process, wait_for_port};
+
+/// A server; `stop` and `start` make an outage. What its streams hold lives as long as it does.
+pub struct NatsServer {
+    pub port: u16,
+    dir: TempDir,
+    process: Option<Process>,
+}
+
+impl NatsServer {
+    pub fn with_jetstream() -> Self {
+        Self::with("jetstream { store_dir: \"{dir}/js\" }\n")
+    }
+
+    /// `extra`: more lines of its configuration; `{dir}` stands for its folder.
+    pub fn with(extra: &str) -> Self {
+        let mut server = Self::down(extra);
+        server.start();
+        server
+    }
+
+    /// Configured and not yet started.
+    pub fn down(extra: &str) -> Self {
+        let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
+        let config = format!("host: 127.0.0.1\nport: {port}\n{extra}\n").replace("{dir}", dir.path().to_str().unwrap());
+        std::fs::write(dir.path().join("nats.conf"), config).unwrap();
+        Self { port, dir, process: None }
+    }
+
+    pub fn start(&mut self) {
+        let mut command = Command::new("nats-server");
+        command.arg("-c").arg(self.dir.path().join("nats.conf"));
+        self.process = Some(Process::spawn(command.stdout(Stdio::null()).stderr(Stdio::null())));
+        wait_for_port(self.port);
+    }
+
+    /// SIGKILL: a server that crashed.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    pub fn config(&self) -> NatsConfig {
+        NatsConfig { url: self.url(), ..NatsConfig::default() }
+    }
+
+    /// A client of the test's own.
+    pub async fn client(&self) -> async_nats::Client {
+        async_nats::connect(self.url()).await.unwrap()
+    }
+}
