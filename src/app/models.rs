@@ -7,7 +7,8 @@ use std::thread::JoinHandle;
 use crate::config::Config;
 use crate::domain::Name;
 use crate::inference::{Detector, InferenceError, ModelConfig, ModelInfo, OnnxDetector, Runtime};
-use crate::pipeline::{Seats, Turns, work};
+use crate::pipeline::{Seats, TrackerChoice, Turns, work};
+use crate::tracker::TrackerConfig;
 
 /// A model whose workers run.
 pub struct Model {
@@ -33,7 +34,8 @@ impl Models {
         let mut models = Self { loaded: BTreeMap::new(), failed: BTreeMap::new(), workers: Vec::new() };
         let used = config.models.iter().filter(|(name, _)| config.cameras.values().any(|c| c.model == **name));
         for (name, model) in used {
-            match detectors(runtime, model) {
+            let tracked = config.cameras.values().any(|c| c.model == *name && c.tracker == TrackerChoice::Bytetrack);
+            match detectors(runtime, model, tracked) {
                 Ok((info, detectors)) => models.hire(name, model, info, detectors)?,
                 Err(error) => {
                     tracing::error!(model = %name, "{error}");
@@ -72,7 +74,15 @@ impl Models {
     }
 }
 
-fn detectors(runtime: &Runtime, config: &ModelConfig) -> Result<(ModelInfo, Vec<OnnxDetector>), InferenceError> {
+/// ByteTrack lives on the detections that are not good enough to be said: they keep a half-hidden object's track alive.
+/// The camera's processor takes them out again.
+fn detectors(
+    runtime: &Runtime,
+    config: &ModelConfig,
+    tracked: bool,
+) -> Result<(ModelInfo, Vec<OnnxDetector>), InferenceError> {
+    let floor = if tracked { config.confidence.min(TrackerConfig::default().low) } else { config.confidence };
+    let config = &ModelConfig { confidence: floor, ..config.clone() };
     let first = OnnxDetector::load(runtime, config)?;
     let info = first.info();
     let mut all = vec![first];

@@ -24,6 +24,7 @@ pub type Live = watch::Sender<Option<Arc<Detections>>>;
 pub struct Processor {
     config: CameraConfig,
     wanted: Option<HashSet<Label>>,
+    confidence: f32,
     tracker: Option<Tracker>,
     builder: EnvelopeBuilder,
     policy: PublishPolicy,
@@ -42,7 +43,7 @@ pub struct Processor {
 pub struct ProcessorParts {
     pub config: CameraConfig,
     pub origin: Origin,
-    /// The model's threshold: detections below it do not reach the tracker.
+    /// Detections below it are not said; the tracker sees them all the same.
     pub confidence: f32,
     pub publisher: Arc<dyn Publisher>,
     pub metrics: Arc<CameraMetrics>,
@@ -64,6 +65,7 @@ impl Processor {
             policy: PublishPolicy::new(config.publish),
             counts: Counts::new(wanted.iter().flatten().cloned()),
             wanted,
+            confidence,
             tracker,
             builder: EnvelopeBuilder::new(origin),
             publisher,
@@ -96,6 +98,7 @@ impl Processor {
         if let Some(tracker) = &mut self.tracker {
             tracker.update(found, frame.captured_at, &mut self.events);
         }
+        found.retain(|d| d.score >= self.confidence);
         let track = track_begin.elapsed();
         self.record(wait, cost, track);
         let timing = Timing {
