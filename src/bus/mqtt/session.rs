@@ -132,7 +132,10 @@ async fn talk<D: Dialect>(setup: &Setup, wire: &mut Wire) -> End {
         tokio::select! {
             biased;
             () = stop.cancelled() => {
-                link.leave().await;
+                // DISCONNECT silences the will: it may, when the node could say for itself that it goes.
+                if wire.outbox.closed_empty() {
+                    link.leave().await;
+                }
                 return End::Stopped;
             }
             Some((ticket, receipt)) = notices.next(), if !notices.is_empty() => {

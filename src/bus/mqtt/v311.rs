@@ -135,6 +135,9 @@ fn closing(error: &ConnectionError) -> Closing {
                 "a message of {size} bytes came on a control topic (if it is retained there, clear it; MQTT 5 is not troubled)"
             ))
         }
+        ConnectionError::MqttState(StateError::Deserialization(error)) => {
+            Closing::Lost(format!("the other side does not speak MQTT as we know it: {error}"))
+        }
         ConnectionError::MqttState(StateError::ConnectionAborted) => Closing::HungUp,
         other => Closing::Lost(other.to_string()),
     }

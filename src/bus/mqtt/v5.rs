@@ -159,6 +159,9 @@ fn closing(error: &ConnectionError) -> Closing {
                 _ => Closing::Lost(format!("the broker ended the connection: {why}")),
             }
         }
+        ConnectionError::MqttState(StateError::Deserialization(error)) => {
+            Closing::Lost(format!("the other side does not speak MQTT as we know it: {error}"))
+        }
         ConnectionError::MqttState(StateError::ConnectionAborted) => Closing::HungUp,
         other => Closing::Lost(other.to_string()),
     }

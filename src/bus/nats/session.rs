@@ -11,7 +11,8 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, SelectAll};
 use tokio::sync::mpsc;
 
-use super::setup::{Connection, Setup};
+use super::connect::Connection;
+use super::setup::Setup;
 use super::stream;
 use crate::bus::link::{End, Inbound, Server, Wire};
 use crate::bus::{Message, MessageKind, Parcel, Ticket};
@@ -51,7 +52,9 @@ impl Server for Setup {
         let Some(connected) = stop.run_until_cancelled(self.connect()).await else { return End::Stopped };
         let mut connection = match connected {
             Ok(connection) => connection,
-            Err(end) => return end,
+            Err(End::Refused(why)) => return End::Refused(format!("{}: the server refused: {why}", self.shown)),
+            Err(End::Lost { why, since }) => return End::lost(format!("{}: {why}", self.shown), since),
+            Err(End::Stopped) => return End::Stopped,
         };
         self.learn(&connection.client);
         let since = Instant::now();
