@@ -109,7 +109,7 @@ fn saying(packet: Packet) -> Option<Saying> {
         Packet::Publish(publish) => Some(Saying::Message(inbound(publish))),
         Packet::SubAck(suback) => {
             let refused = suback.return_codes.iter().filter(|code| **code == SubscribeReasonCode::Failure).count();
-            (refused > 0).then_some(Saying::SubscriptionRefused(refused))
+            Some(Saying::Subscribed { refused })
         }
         _ => None,
     }

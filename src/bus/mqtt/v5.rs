@@ -126,7 +126,7 @@ fn saying(packet: Packet) -> Option<Saying> {
         Packet::SubAck(suback) => {
             let refused =
                 suback.return_codes.iter().filter(|code| !matches!(code, SubscribeReasonCode::Success(_))).count();
-            (refused > 0).then_some(Saying::SubscriptionRefused(refused))
+            Some(Saying::Subscribed { refused })
         }
         _ => None,
     }
