@@ -20,13 +20,13 @@ pub enum BusError {
     File { bus: &'static str, field: &'static str, path: PathBuf, why: String },
     #[error("buses.{bus}.{field}: {why}")]
     Setting { bus: &'static str, field: &'static str, why: String },
-    #[error("{bus} {url}: cannot connect: {why}; is the server running and reachable?")]
+    #[error("{url}: cannot connect: {why}; is the server running and reachable?")]
     Connect { bus: &'static str, url: String, why: String },
-    #[error("{bus} {url}: the server refused: {why}; check user name, password and permissions")]
+    #[error("{url}: the server refused: {why}; check user name, password and permissions")]
     Refused { bus: &'static str, url: String, why: String },
-    #[error("{bus} {url}: no answer within {timeout:?}; is it the right port and protocol?")]
+    #[error("{url}: no answer within {timeout:?}; is it the right port and protocol?")]
     Timeout { bus: &'static str, url: String, timeout: Duration },
-    #[error("{bus} {url}: connection lost: {why}")]
+    #[error("{url}: connection lost: {why}")]
     Lost { bus: &'static str, url: String, why: String },
     #[error("embedded MQTT broker: cannot listen on {addr}: {why}; free the port or configure buses.mqtt")]
     Listen { addr: std::net::SocketAddr, why: String },

@@ -8,6 +8,7 @@ mod process;
 
 use std::collections::HashMap;
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -21,9 +22,18 @@ pub use nats::NatsServer;
 /// Generous: it only ends a test that would fail anyway.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A port nobody listens on now.
+/// A port nobody listens on now. Below the range that outgoing connections are given, so that a server that is stopped
+/// finds its port free again; spread by process, for several test binaries run at once.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = 12_000 + (std::process::id() * 61 + step) % 20_000;
+        let port = u16::try_from(port).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Looks again and again until `done`, and fails saying `what` never happened.

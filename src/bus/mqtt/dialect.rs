@@ -31,8 +31,10 @@ pub(super) enum Saying {
     Message(Inbound),
     /// The next of our QoS 1 messages, in the order of publishing, was written.
     Written,
-    /// So many of the topics asked for are not ours to listen on.
-    SubscriptionRefused(usize),
+    /// One SUBSCRIBE was answered; so many of its topics are not ours to listen on.
+    Subscribed {
+        refused: usize,
+    },
 }
 
 /// Why a connection is over.

@@ -59,10 +59,10 @@ impl<D: Dialect> Driven<D> {
         self.sayings.recv().await.unwrap_or_else(|| Err(Closing::Lost("the client stopped".into())))
     }
 
-    pub(super) fn subscribe(&self, addresses: &[String]) {
-        for chunk in addresses.chunks(FILTERS_A_PACKET) {
-            self.client.subscribe(chunk);
-        }
+    /// Returns how many answers will come.
+    pub(super) fn subscribe(&self, addresses: &[String]) -> usize {
+        let chunks = addresses.chunks(FILTERS_A_PACKET);
+        chunks.inspect(|chunk| self.client.subscribe(chunk)).count()
     }
 
     /// DISCONNECT, and a moment for it to leave.
@@ -121,34 +121,50 @@ async fn talk<D: Dialect>(setup: &Setup, wire: &mut Wire) -> End {
     };
     let since = Instant::now();
     let addresses: Vec<String> = wire.control.keys().cloned().collect();
-    link.subscribe(&addresses);
+    // Publishing begins at once; the link counts as up when commands arrive as well.
+    let mut unanswered = link.subscribe(&addresses);
     wire.outbox.link_up();
-    wire.report.up(&format!("{} ({})", setup.shown, D::NAME));
+    let found = format!("{} ({})", setup.shown, D::NAME);
+    if unanswered == 0 {
+        wire.report.up(&found);
+    }
 
     let mut notices = FuturesUnordered::new();
-    let mut unwritten: VecDeque<Ticket> = VecDeque::new();
+    // QoS 1 messages in the order of their `Written`; `None`: its acknowledgement was heard first.
+    let mut unwritten: VecDeque<Option<Ticket>> = VecDeque::new();
     let mut progress = tokio::time::Instant::now();
     loop {
         tokio::select! {
             biased;
             () = stop.cancelled() => {
-                link.leave().await;
+                // DISCONNECT silences the will: it may, when the node could say for itself that it goes.
+                if wire.outbox.closed_empty() {
+                    link.leave().await;
+                }
                 return End::Stopped;
             }
             Some((ticket, receipt)) = notices.next(), if !notices.is_empty() => {
                 progress = tokio::time::Instant::now();
-                unwritten.retain(|waiting| *waiting != ticket);
+                if let Some(early) = unwritten.iter_mut().find(|waiting| **waiting == Some(ticket)) {
+                    *early = None;
+                }
                 settle(wire, ticket, receipt);
             }
             said = link.next() => match said {
                 Ok(Saying::Message(inbound)) => wire.deliver(inbound),
                 Ok(Saying::Written) => {
-                    if let Some(ticket) = unwritten.pop_front() {
+                    if let Some(Some(ticket)) = unwritten.pop_front() {
                         wire.outbox.handed(ticket);
                     }
                 }
-                Ok(Saying::SubscriptionRefused(topics)) => {
-                    tracing::error!(bus = "mqtt", topics, "the broker refuses control topics: commands will not arrive");
+                Ok(Saying::Subscribed { refused }) => {
+                    if refused > 0 {
+                        tracing::error!(bus = "mqtt", refused, "the broker refuses control topics: commands will not arrive");
+                    }
+                    unanswered = unanswered.saturating_sub(1);
+                    if unanswered == 0 {
+                        wire.report.up(&found);
+                    }
                 }
                 Ok(Saying::Connected { .. }) => {}
                 Err(closing) => {
@@ -168,7 +184,7 @@ async fn talk<D: Dialect>(setup: &Setup, wire: &mut Wire) -> End {
                     Ok(notice) => {
                         let ticket = parcel.ticket;
                         if parcel.message.qos == Qos::AtLeastOnce {
-                            unwritten.push_back(ticket);
+                            unwritten.push_back(Some(ticket));
                         }
                         notices.push(async move { (ticket, notice.await) });
                     }

@@ -109,7 +109,7 @@ fn saying(packet: Packet) -> Option<Saying> {
         Packet::Publish(publish) => Some(Saying::Message(inbound(publish))),
         Packet::SubAck(suback) => {
             let refused = suback.return_codes.iter().filter(|code| **code == SubscribeReasonCode::Failure).count();
-            (refused > 0).then_some(Saying::SubscriptionRefused(refused))
+            Some(Saying::Subscribed { refused })
         }
         _ => None,
     }
@@ -134,6 +134,9 @@ fn closing(error: &ConnectionError) -> Closing {
             Closing::Lost(format!(
                 "a message of {size} bytes came on a control topic (if it is retained there, clear it; MQTT 5 is not troubled)"
             ))
+        }
+        ConnectionError::MqttState(StateError::Deserialization(error)) => {
+            Closing::Lost(format!("the other side does not speak MQTT as we know it: {error}"))
         }
         ConnectionError::MqttState(StateError::ConnectionAborted) => Closing::HungUp,
         other => Closing::Lost(other.to_string()),

@@ -126,7 +126,7 @@ fn saying(packet: Packet) -> Option<Saying> {
         Packet::SubAck(suback) => {
             let refused =
                 suback.return_codes.iter().filter(|code| !matches!(code, SubscribeReasonCode::Success(_))).count();
-            (refused > 0).then_some(Saying::SubscriptionRefused(refused))
+            Some(Saying::Subscribed { refused })
         }
         _ => None,
     }
@@ -158,6 +158,9 @@ fn closing(error: &ConnectionError) -> Closing {
                 DisconnectReasonCode::NotAuthorized => Closing::Refused(why),
                 _ => Closing::Lost(format!("the broker ended the connection: {why}")),
             }
+        }
+        ConnectionError::MqttState(StateError::Deserialization(error)) => {
+            Closing::Lost(format!("the other side does not speak MQTT as we know it: {error}"))
         }
         ConnectionError::MqttState(StateError::ConnectionAborted) => Closing::HungUp,
         other => Closing::Lost(other.to_string()),

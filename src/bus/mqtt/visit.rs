@@ -70,8 +70,8 @@ async fn listen<D: Dialect>(
                     return Ok(());
                 }
             }
-            Ok(Saying::SubscriptionRefused(topics)) => {
-                let why = format!("{topics} of the topics may not be listened on");
+            Ok(Saying::Subscribed { refused }) if refused > 0 => {
+                let why = format!("{refused} of the topics may not be listened on");
                 return Err(BusError::Refused { bus: "mqtt", url: setup.shown.clone(), why });
             }
             Ok(_) => {}

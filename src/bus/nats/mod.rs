@@ -1,5 +1,7 @@
 //! NATS: core for what is fleeting, JetStream for events and keyframes.
 
+mod auth;
+mod connect;
 mod session;
 mod setup;
 mod stream;

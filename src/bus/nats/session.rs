@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 use async_nats::jetstream::context::{ContextBuilder, PublishErrorKind as StreamErrorKind};
 use async_nats::jetstream::{Context, ErrorCode};
 use async_nats::{Client, Event, HeaderMap, PublishErrorKind, ServerError};
+use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, SelectAll};
 use tokio::sync::mpsc;
 
-use super::setup::{Connection, Setup};
+use super::connect::Connection;
+use super::setup::Setup;
 use super::stream;
 use crate::bus::link::{End, Inbound, Server, Wire};
 use crate::bus::{Message, MessageKind, Parcel, Ticket};
@@ -24,7 +26,8 @@ const BATCH: usize = 64;
 const FLUSH_DEADLINE: Duration = Duration::from_secs(10);
 const ACK_DEADLINE: Duration = Duration::from_secs(5);
 const API_DEADLINE: Duration = Duration::from_secs(5);
-const FAREWELL: Duration = Duration::from_secs(1);
+/// For the shortest exchanges: an echo, a farewell.
+const BRIEFLY: Duration = Duration::from_secs(1);
 
 type Stored = (Ticket, Result<(), NotStored>);
 
@@ -51,12 +54,14 @@ impl Server for Setup {
         let Some(connected) = stop.run_until_cancelled(self.connect()).await else { return End::Stopped };
         let mut connection = match connected {
             Ok(connection) => connection,
-            Err(end) => return end,
+            Err(End::Refused(why)) => return End::Refused(format!("{}: the server refused: {why}", self.shown)),
+            Err(End::Lost { why, since }) => return End::lost(format!("{}: {why}", self.shown), since),
+            Err(End::Stopped) => return End::Stopped,
         };
         self.learn(&connection.client);
         let since = Instant::now();
         let Some(end) = stop.run_until_cancelled(talk(self, wire, &mut connection, since)).await else {
-            let _late = tokio::time::timeout(FAREWELL, farewell(&connection.client)).await;
+            let _late = tokio::time::timeout(BRIEFLY, farewell(&connection.client)).await;
             return End::Stopped;
         };
         end
@@ -79,6 +84,7 @@ async fn talk(setup: &Setup, wire: &mut Wire, connection: &mut Connection, since
             Err(error) => return End::lost(format!("{}: cannot subscribe: {error}", setup.shown), Some(since)),
         }
     }
+    round_trip(&client).await;
     let jetstream = if setup.jetstream { find_jetstream(setup, &client).await } else { None };
     let storage = if jetstream.is_some() { "with JetStream" } else { "core only" };
     let mut session =
@@ -119,6 +125,18 @@ async fn talk(setup: &Setup, wire: &mut Wire, connection: &mut Connection, since
             return End::lost(format!("{}: {why}", setup.shown), Some(since));
         }
     }
+}
+
+/// The server handles a connection's words in order: once it answers, the subscriptions before stand.
+async fn round_trip(client: &Client) {
+    let inbox = client.new_inbox();
+    let echo = async {
+        let mut echo = client.subscribe(inbox.clone()).await.ok()?;
+        client.publish(inbox, Bytes::new()).await.ok()?;
+        echo.next().await
+    };
+    // No matter if it fails: an account without permission for inboxes works as well.
+    let _answered = tokio::time::timeout(BRIEFLY, echo).await;
 }
 
 /// Listens to the client until it says what ends the session.

@@ -6,8 +6,9 @@ use async_nats::Event;
 use futures_util::StreamExt;
 use futures_util::stream::SelectAll;
 
+use super::connect::Connection;
 use super::session::inbound;
-use super::setup::{Connection, Setup};
+use super::setup::Setup;
 use crate::bus::link::End;
 use crate::bus::{BusError, NatsConfig, Tailed};
 use tokio::sync::mpsc;

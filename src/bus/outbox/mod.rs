@@ -64,6 +64,7 @@ struct Inner {
     ledger: Ledger,
     next_ticket: u64,
     closed: bool,
+    closed_empty: bool,
 }
 
 impl std::fmt::Debug for Outbox {
@@ -99,6 +100,7 @@ impl Outbox {
             ledger: Ledger::default(),
             next_ticket: 0,
             closed: false,
+            closed_empty: false,
         };
         let (ready, idle) = (Notify::new(), Notify::new());
         Arc::new(Self { bus, metrics, cameras, inner: Mutex::new(inner), ready, idle })
@@ -231,8 +233,9 @@ impl Outbox {
     /// The shut-down's deadline: drops and counts what still waits, and everything offered from now on.
     pub fn close(&self) -> Waiting {
         let mut inner = self.lock();
-        inner.closed = true;
         let left = inner.ledger.waiting();
+        inner.closed_empty = !inner.closed && left.total_messages() == 0;
+        inner.closed = true;
         let mut rest: Vec<Item> = std::mem::take(&mut inner.in_flight).into_values().collect();
         while let Some(item) = inner.lanes.pop() {
             rest.push(item);
@@ -242,6 +245,12 @@ impl Outbox {
         }
         self.tell_if_idle(&inner);
         left
+    }
+
+    /// Closed, with nothing lost by it: everything that the node had to say was said.
+    #[must_use]
+    pub fn closed_empty(&self) -> bool {
+        self.lock().closed_empty
     }
 
     fn settle(&self, ticket: Ticket, outcome: Outcome) {

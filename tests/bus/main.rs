@@ -1,0 +1,73 @@
+//! The bus room against real servers: mosquitto (MQTT 5 and 3.1.1), nats-server (with and without JetStream), and the
+//! embedded broker, watched by mosquitto's own clients.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod commands;
+#[path = "../common/mod.rs"]
+mod common;
+mod embedded;
+mod mqtt;
+mod nats;
+mod outage;
+mod visits;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use common::{PATIENCE, message, name};
+use sightwire::bus::{Link, Message, MessageKind, Topic};
+use tokio::time::timeout;
+
+const DETECTIONS: &str = "sightwire/cameras/front-door/detections";
+const EVENTS: &str = "sightwire/cameras/front-door/events";
+
+fn law_holds(link: &Link) {
+    for kind in MessageKind::ALL {
+        let tally = link.outbox().tally(kind);
+        assert!(tally.law_holds(), "{kind:?}: {tally:?}");
+    }
+}
+
+async fn connected(link: &Link) {
+    let mut state = link.state();
+    timeout(PATIENCE, state.wait_for(|state| state.connected)).await.expect("connects in time").unwrap();
+}
+
+async fn down_because(link: &Link, word: &str) -> String {
+    let mut state = link.state();
+    let wanted = state.wait_for(|state| !state.connected && state.detail.contains(word));
+    timeout(PATIENCE, wanted).await.unwrap_or_else(|_| panic!("never down because of '{word}'")).unwrap().detail.clone()
+}
+
+async fn drained(link: &Link) {
+    let waited = timeout(PATIENCE, link.outbox().drained()).await;
+    assert!(waited.is_ok(), "still waiting: {:?}, {:?}", link.outbox().waiting(), link.state().borrow());
+}
+
+fn birth(text: &'static str) -> Message {
+    let mut birth = message(MessageKind::State, text);
+    birth.topic = Topic::NodeStatus(name("garage"));
+    birth.camera = None;
+    birth
+}
+
+fn openssl(dir: &Path, args: &str) {
+    let status = Command::new("openssl").args(args.split(' ')).current_dir(dir).stderr(Stdio::null()).status().unwrap();
+    assert!(status.success(), "openssl {args}");
+}
+
+/// `ca.pem`, and `server` and `client` with certificates from it.
+fn make_certificates(dir: &Path) {
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+    openssl(dir, &format!("req -x509 {key} -keyout ca.key -out ca.pem -days 2 -subj /CN=test-ca"));
+    std::fs::write(dir.join("san"), "subjectAltName=DNS:localhost,IP:127.0.0.1").unwrap();
+    for who in ["server", "client"] {
+        openssl(dir, &format!("req {key} -keyout {who}.key -out {who}.csr -subj /CN={who}"));
+        openssl(
+            dir,
+            &format!(
+                "x509 -req -in {who}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out {who}.pem -days 2 -extfile san"
+            ),
+        );
+    }
+}
