@@ -181,7 +181,7 @@ impl Check<'_> {
             for key in ["ca_file", "cert_file"] {
                 if self.is_set(&path.key(key)) && !tls {
                     let what = format!("has no effect: {}:// is not encrypted", url.scheme());
-                    self.problem(&path.key(key), what, "use mqtts:// (or wss://), or remove it");
+                    self.warning(&path.key(key), what, "use mqtts:// (or wss://), or remove it");
                 }
             }
             if !url.username().is_empty() && mqtt.username.is_some() {
