@@ -62,6 +62,7 @@ impl Node {
         let boot_id = BootId::new();
         let Loaded { node, state_dir, config, .. } = config;
         let switches = Switches::open(&state_dir, &node)?;
+        let server = Server::bind(&config.http).await?;
         let (runtime_for_models, config_for_models) = (runtime.clone(), config.clone());
         let models = tokio::task::spawn_blocking(move || Models::load(&runtime_for_models, &config_for_models))
             .await
@@ -123,9 +124,8 @@ impl Node {
             switches,
             telemetry,
         });
-        let server = Server::bind(&config.http, fleet.clone()).await?;
         let http = server.addr;
-        tokio::spawn(server.serve(stop_services.clone()));
+        tokio::spawn(server.serve(fleet.clone(), stop_services.clone()));
         tokio::spawn(judge(fleet.clone(), incoming, fanout.clone()));
         tokio::spawn(announce(fleet.clone(), publisher.clone(), stop_services.clone()));
         Ok(Self {

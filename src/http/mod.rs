@@ -52,11 +52,11 @@ pub struct Part {
     pub detail: String,
 }
 
-/// A listening server.
+/// A port that is taken, and who may read.
 pub struct Server {
     pub addr: SocketAddr,
     listener: TcpListener,
-    router: axum::Router,
+    token: auth::Token,
 }
 
 impl Server {
@@ -64,17 +64,18 @@ impl Server {
     ///
     /// # Errors
     /// When the port is taken or the token cannot be read.
-    pub async fn bind(config: &HttpConfig, board: Arc<dyn Board>) -> Result<Self, HttpError> {
+    pub async fn bind(config: &HttpConfig) -> Result<Self, HttpError> {
         let token = auth::Token::load(config)?;
         let fail = |e: std::io::Error| HttpError::Listen { addr: config.listen, why: e.to_string() };
         let listener = TcpListener::bind(config.listen).await.map_err(fail)?;
         let addr = listener.local_addr().map_err(fail)?;
-        Ok(Self { addr, listener, router: routes::router(board, token) })
+        Ok(Self { addr, listener, token })
     }
 
     /// Serves until `shutdown`.
-    pub async fn serve(self, shutdown: CancellationToken) {
-        let served = axum::serve(self.listener, self.router).with_graceful_shutdown(shutdown.cancelled_owned()).await;
+    pub async fn serve(self, board: Arc<dyn Board>, shutdown: CancellationToken) {
+        let router = routes::router(board, self.token);
+        let served = axum::serve(self.listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await;
         if let Err(e) = served {
             tracing::error!("the HTTP server ended: {e}");
         }

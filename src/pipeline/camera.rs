@@ -50,7 +50,7 @@ enum Left {
 
 /// How often a running session is looked at: stuck thread, figures.
 const TICK: Duration = Duration::from_secs(1);
-/// A failed finite source is worth another look, seldom.
+/// For the model to finish what was captured when a session ends.
 const DRAIN: Duration = Duration::from_secs(5);
 
 impl Camera {
@@ -98,14 +98,20 @@ impl Camera {
                     return self.close();
                 }
                 Left::Ended => {
-                    self.drain(&session).await;
+                    let stop = self.drain(&session).await;
                     self.close();
+                    if stop {
+                        return;
+                    }
                     self.announcer.enter(ActualState::Ended, None);
                     return self.rest(shutdown).await;
                 }
                 Left::Failed(error) => {
-                    self.drain(&session).await;
+                    let stop = self.drain(&session).await;
                     self.close();
+                    if stop {
+                        return;
+                    }
                     self.fail(&error);
                     if error.disposition() == Disposition::Fatal {
                         return self.rest(shutdown).await;
@@ -184,13 +190,19 @@ impl Camera {
         self.processor.lock().unwrap_or_else(PoisonError::into_inner).finish(Timestamp::now());
     }
 
-    /// Lets the model see what was captured before the session ended.
-    async fn drain(&self, session: &Session) {
+    /// Lets the model see what was captured before the session ended; true when a stop came meanwhile, which waits for nothing.
+    async fn drain(&mut self, session: &Session) -> bool {
         let (turns, lane, epoch) = (self.context.turns.clone(), self.context.lane, session.epoch);
         let drained = tokio::task::spawn_blocking(move || turns.drain(lane, epoch));
-        // A deadline, for a model that is stuck must not hold the camera's state up. What is left is dropped, counted.
-        if tokio::time::timeout(DRAIN, drained).await.is_err() {
-            tracing::warn!(camera = %self.context.camera, "the model did not finish what was captured within {DRAIN:?}");
+        tokio::select! {
+            _ = drained => false,
+            // An error means that nobody can wish any more: the node ends.
+            stop = self.desired.wait_for(|desired| desired.state == DesiredState::Stopped) => stop.is_ok(),
+            // A model that is stuck must not hold the camera's state up. What is left is dropped, counted.
+            () = tokio::time::sleep(DRAIN) => {
+                tracing::warn!(camera = %self.context.camera, "the model did not finish what was captured within {DRAIN:?}");
+                false
+            }
         }
     }
 
