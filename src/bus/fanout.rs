@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Link, Message, Outbox, Publisher};
+use super::{Link, Message, Outbox, Publisher, Tally};
 use crate::domain::Name;
-
-use super::outbox::Tally;
 
 #[derive(Debug, Clone, Default)]
 pub struct Fanout {
