@@ -1,4 +1,11 @@
 //! The README's examples are true: its configurations load, its payloads fit their schemas, its commands exist.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::format_collect,
+    reason = "a test fails by panicking"
+)]
 
 use std::fs;
 use std::path::Path;

@@ -12,7 +12,7 @@ use crate::config::{Config, Loaded};
 use crate::domain::Name;
 use crate::http::HttpConfig;
 use crate::inference::ModelConfig;
-use crate::pipeline::CameraConfig;
+use crate::pipeline::{CameraConfig, KeyframeConfig};
 use crate::source::SourceSpec;
 use crate::telemetry::Telemetry;
 
@@ -69,7 +69,7 @@ fn configuration(cameras: u16) -> anyhow::Result<Config> {
             .map_err(anyhow::Error::msg)?;
         let config = CameraConfig {
             max_fps: 0.0,
-            keyframes: Some(Default::default()),
+            keyframes: Some(KeyframeConfig::default()),
             ..CameraConfig::new(source, model.clone())
         };
         Ok((format!("demo-{n}").parse()?, config))

@@ -17,7 +17,7 @@ pub struct Runtime {
 
 impl std::fmt::Debug for Runtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Runtime").field("path", &self.path).field("version", &self.version).finish()
+        f.debug_struct("Runtime").field("path", &self.path).field("version", &self.version).finish_non_exhaustive()
     }
 }
 
@@ -67,7 +67,7 @@ fn log(level: ort::logging::LogLevel, category: &str, text: &str) {
     match level {
         // Model-specific chatter (constant folding, fallbacks) is noise for an operator; errors come back as errors too.
         ort::logging::LogLevel::Fatal | ort::logging::LogLevel::Error => {
-            tracing::debug!(category, "onnxruntime: {text}")
+            tracing::debug!(category, "onnxruntime: {text}");
         }
         _ => tracing::trace!(category, "onnxruntime: {text}"),
     }

@@ -23,7 +23,7 @@ pub struct Seat {
 pub type Seats = Arc<RwLock<Vec<Seat>>>;
 
 /// Errors of one kind are logged so often at most.
-const LOG_EVERY: Duration = Duration::from_secs(60);
+const LOG_EVERY: Duration = Duration::from_mins(1);
 
 /// Works until the turns are shut; run it on a thread of its own.
 pub fn work(turns: &Turns, seats: &Seats, detector: &mut dyn Detector) {

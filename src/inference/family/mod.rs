@@ -92,7 +92,7 @@ fn closest(choice: FamilyChoice, shapes: &Shapes) -> String {
             [_, _, _] => "one output of three dimensions, as yolo and yolox have, but other sizes",
             _ => "yolo and yolox have one output of three dimensions",
         },
-        several if several.is_empty() => "the model has no outputs",
+        [] => "the model has no outputs",
         _ => "yolo and yolox have one output, this model has several",
     };
     format!("{named}{guess}")
