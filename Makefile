@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh Debian machine with Rust: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build test lint fmt schemas clean
+.PHONY: help setup demo build test lint fmt bench schemas
 
 help: ## Say what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -24,6 +24,9 @@ lint: setup ## Formatting, clippy, shell scripts, licences and sources of the cr
 
 fmt: ## Format the code
 	cargo fmt
+
+bench: setup ## Measure what a frame costs, part by part
+	cargo bench --locked
 
 schemas: ## Renew what is generated from the types: schemas/, protobuf code
 	UPDATE_GENERATED=1 cargo test --locked --test schemas --test proto
