@@ -57,6 +57,8 @@ impl Node {
     /// When nothing useful can run: no ONNX Runtime, no model that loads, the HTTP port in use, a bus that cannot even be tried.
     pub async fn start(config: Loaded, telemetry: Telemetry) -> Result<Self, AppError> {
         let runtime = Runtime::load()?;
+        // Before anything is said on a bus: a port in use ends the start.
+        let server = Server::bind(&config.config.http).await?;
         set_build_info(env!("CARGO_PKG_VERSION"), runtime.version());
         tokio::spawn(telemetry.clone().upkeep());
         let boot_id = BootId::new();
@@ -123,9 +125,8 @@ impl Node {
             switches,
             telemetry,
         });
-        let server = Server::bind(&config.http, fleet.clone()).await?;
         let http = server.addr;
-        tokio::spawn(server.serve(stop_services.clone()));
+        tokio::spawn(server.serve(fleet.clone(), stop_services.clone()));
         tokio::spawn(judge(fleet.clone(), incoming, fanout.clone()));
         tokio::spawn(announce(fleet.clone(), publisher.clone(), stop_services.clone()));
         Ok(Self {
@@ -222,7 +223,7 @@ fn summaries(models: &Models) -> Vec<ModelSummary> {
     let loaded = models.loaded.iter().map(|(name, model)| ModelSummary {
         name: name.clone(),
         family: Some(model.info.family.into()),
-        device: Some(format!("{:?}", model.info.device).to_lowercase()),
+        device: Some(model.info.device.as_str().into()),
     });
     let failed = models.failed.keys().map(|name| ModelSummary { name: name.clone(), family: None, device: None });
     loaded.chain(failed).collect()

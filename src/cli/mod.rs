@@ -9,6 +9,7 @@ mod signals;
 mod status;
 mod watch;
 
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -23,14 +24,16 @@ const FAILED: u8 = 1;
 
 /// Turns cameras into message streams: captures, detects, tracks, and publishes to MQTT and NATS.
 #[derive(Debug, Parser)]
-#[command(name = "sightwire", version, max_term_width = 110, after_long_help = LEARN)]
+#[command(name = "sightwire", version, max_term_width = 110, after_help = HINT, after_long_help = LEARN)]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
     /// How log records are written to stderr; RUST_LOG sets what is logged.
-    #[arg(long, global = true, value_enum, default_value = "pretty")]
+    #[arg(long, global = true, value_enum, default_value = "pretty", value_name = "FORM", help_heading = "Log", display_order = 99)]
     log_format: LogFormat,
 }
+
+const HINT: &str = "Try it, nothing needed: sightwire demo. A first configuration, and more: sightwire --help";
 
 const LEARN: &str = "\
 Try it, nothing needed:          sightwire demo
@@ -42,9 +45,12 @@ See what arrives:                sightwire watch --bus mqtt://localhost:1883
 The smallest useful file:
 
   models:
-    street: { path: models/yolox_nano.onnx }
+    shapes: { path: bundled:shapes }        # or an ONNX file: YOLOX, YOLOv8 to YOLO12
   cameras:
-    front-door: { source: \"rtsp://user:${CAM_PASSWORD}@camera/stream1\", model: street }
+    front-door: { source: synthetic:shapes, model: shapes }
+
+A source is also \"rtsp://user:${CAM_PASSWORD}@camera/stream1\", a video file, webcam:0, or images:FOLDER.
+Every key there is:              sightwire schema config
 
 Stop a camera from anywhere:     mosquitto_pub -t sightwire/cameras/front-door/control -m stop
 
@@ -74,6 +80,9 @@ struct ConfigArg {
 /// Parses the command line and carries it out.
 pub fn main() -> ExitCode {
     let args = Args::parse();
+    if matches!(args.command, Command::Run(_) | Command::Check(_) | Command::Demo(_)) {
+        again_with_ffmpeg_quiet();
+    }
     // The embedded broker tells its own story at info; ours is enough.
     init_log(args.log_format, "info,mqtt5=warn,async_nats=warn");
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -84,6 +93,22 @@ pub fn main() -> ExitCode {
     // A thread that is stuck in native code must not hold the exit up.
     runtime.shutdown_background();
     code
+}
+
+/// FFmpeg, inside OpenCV, writes to stderr by itself: past the log's form, and addresses as they are. Only a variable that
+/// is there when the process begins keeps it quiet, so the process begins again in its place. Whoever sets it decides.
+fn again_with_ffmpeg_quiet() {
+    const LEVEL: &str = "OPENCV_FFMPEG_LOGLEVEL";
+    // AV_LOG_QUIET
+    const QUIET: &str = "-8";
+    if std::env::var_os(LEVEL).is_some() || std::env::var_os("OPENCV_FFMPEG_DEBUG").is_some() {
+        return;
+    }
+    let mut arguments = std::env::args_os();
+    if let (Ok(program), Some(name)) = (std::env::current_exe(), arguments.next()) {
+        // It only returns when it fails; the loud program is better than none.
+        let _failed = std::process::Command::new(program).arg0(name).args(arguments).env(LEVEL, QUIET).exec();
+    }
 }
 
 async fn dispatch(command: Command) -> ExitCode {

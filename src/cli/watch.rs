@@ -15,10 +15,10 @@ use crate::envelope::{Detections, Encoding, Event, EventKind, Minimal};
 #[derive(Debug, clap::Args)]
 pub struct WatchArgs {
     /// The bus: `mqtt://host:1883`, `mqtts://`, `ws://`, `nats://host:4222`, `tls://`; user and password in the URL.
-    #[arg(long, default_value = "mqtt://localhost:1883", env = "SIGHTWIRE_BUS", hide_env_values = true)]
+    #[arg(long, value_name = "URL", default_value = "mqtt://localhost:1883", env = "SIGHTWIRE_BUS", hide_env_values = true)]
     bus: String,
     /// Only this camera.
-    #[arg(long)]
+    #[arg(long, value_name = "NAME")]
     camera: Option<Name>,
     /// The prefix of topics and subjects.
     #[arg(long, default_value = "sightwire")]

@@ -10,6 +10,7 @@ use super::problem::Problem;
 use super::resolve::{is_builtin, is_bundled};
 use super::tree::{Node, Path};
 use crate::bus::{MqttConfig, NatsConfig};
+use crate::domain::Name;
 use crate::inference::LabelsConfig;
 
 /// Problems and warnings of a configuration that was read; `config` may lack sections that have problems of their own.
@@ -44,6 +45,11 @@ impl Check<'_> {
         self.warnings.push(problem);
     }
 
+    /// Whether something is written there, right or wrong: it is not missing.
+    fn written(&self, path: &Path) -> bool {
+        self.root.at(path).is_some()
+    }
+
     /// The keys written under `section`, a name each.
     fn names(&self, section: &str) -> Vec<String> {
         let node = self.root.at(&Path::of([section]));
@@ -52,21 +58,27 @@ impl Check<'_> {
 
     fn cameras(&mut self) {
         let path = Path::of(["cameras"]);
-        if self.root.at(&path).is_some_and(|node| node.entries().is_empty()) {
+        if self.root.at(&path).is_some_and(Node::is_empty_mapping) {
             self.problem(&path, "there is no camera", super::SMALLEST);
         }
         let models = self.names("models");
         let models: Vec<&str> = models.iter().map(String::as_str).collect();
-        for (name, camera) in &self.config.cameras {
-            let path = path.key(name.as_str());
-            if !models.contains(&camera.model.as_str()) {
+        // Read off the file, so that a camera with other problems is held to its model too.
+        for camera in self.names("cameras") {
+            let path = path.key(&camera).key("model");
+            let Some(named) = self.root.at(&path).and_then(Node::scalar) else { continue };
+            let readable = named.value.is_string() && named.text.parse::<Name>().is_ok();
+            if readable && !models.contains(&named.text.as_str()) {
                 let list = if models.is_empty() { "none".into() } else { models.join(", ") };
-                let fix = match nearest(camera.model.as_str(), &models) {
+                let fix = match nearest(&named.text, &models) {
                     Some(near) => format!("did you mean '{near}'? models in this file: {list}"),
                     None => format!("models in this file: {list}"),
                 };
-                self.problem(&path.key("model"), format!("there is no model '{}'", camera.model), fix);
+                self.problem(&path, format!("there is no model {}", shown(&path, &named.raw)), fix);
             }
+        }
+        for (name, camera) in &self.config.cameras {
+            let path = path.key(name.as_str());
             if camera.labels.as_ref().is_some_and(Vec::is_empty) {
                 self.warning(
                     &path.key("labels"),
@@ -79,12 +91,20 @@ impl Check<'_> {
 
     fn models(&mut self) {
         let path = Path::of(["models"]);
-        if self.root.at(&path).is_some_and(|node| node.entries().is_empty()) {
+        if self.root.at(&path).is_some_and(Node::is_empty_mapping) {
             self.problem(&path, "there is no model", super::SMALLEST);
         }
         for (name, model) in &self.config.models {
             let path = path.key(name.as_str());
-            if !is_bundled(&model.path) {
+            if is_bundled(&model.path) {
+                let known = crate::inference::BUNDLED;
+                if model.path.to_str() != Some(known) {
+                    let path = path.key("path");
+                    let raw = self.root.at(&path).and_then(Node::scalar).map_or("it", |scalar| scalar.raw.as_str());
+                    let what = format!("{} does not come with the program", shown(&path, raw));
+                    self.problem(&path, what, format!("write '{known}', or the path of an ONNX file"));
+                }
+            } else {
                 self.file(&path.key("path"), Some(&model.path), "give the ONNX file, or 'bundled:shapes'");
             }
             if let Some(LabelsConfig::Named(labels)) = model.labels.as_ref()
@@ -111,7 +131,7 @@ impl Check<'_> {
         let http = &self.config.http;
         let path = Path::of(["http"]);
         self.file(&path.key("token_file"), http.token_file.as_deref(), "write a token into it");
-        if !http.listen.ip().is_loopback() && http.token_file.is_none() {
+        if !http.listen.ip().is_loopback() && !self.written(&path.key("token_file")) {
             let what = format!("{} can be reached from other machines, and there is no 'token_file'", http.listen);
             let fix = "name a file that holds a token, or listen on loopback: 127.0.0.1:8720";
             self.problem(&path.key("listen"), what, fix);
@@ -127,12 +147,12 @@ impl Check<'_> {
             &[("password", mqtt.password.is_some()), ("password_file", mqtt.password_file.is_some())],
         );
         match (&mqtt.cert_file, &mqtt.key_file) {
-            (Some(_), None) => self.problem(
+            (Some(_), None) if !self.written(&path.key("key_file")) => self.problem(
                 &path.key("cert_file"),
                 "a certificate without its key",
                 "add 'key_file', or remove 'cert_file'",
             ),
-            (None, Some(_)) => self.problem(
+            (None, Some(_)) if !self.written(&path.key("cert_file")) => self.problem(
                 &path.key("key_file"),
                 "a key without its certificate",
                 "add 'cert_file', or remove 'key_file'",
@@ -182,11 +202,12 @@ impl Check<'_> {
             ],
         );
         let password = if nats.password.is_some() { "password" } else { "password_file" };
-        let has_password = nats.password.is_some() || nats.password_file.is_some();
-        if has_password && nats.username.is_none() {
+        let has_password = ["password", "password_file"].iter().any(|key| self.written(&path.key(key)));
+        let has_user = self.written(&path.key("username"));
+        if has_password && !has_user {
             self.problem(&path.key(password), "a password without a user", "add 'username'");
         }
-        if !has_password && nats.username.is_some() {
+        if !has_password && has_user {
             self.problem(&path.key("username"), "a user without a password", "add 'password' or 'password_file'");
         }
         for (key, file) in [

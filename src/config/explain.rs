@@ -36,6 +36,12 @@ impl Explainer<'_> {
             }
             // Of several forms, the one that fits so far: a list with a wrong item is about the item.
             Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
+                let empty = |inner: &&ValidationError<'_>| {
+                    matches!(inner.kind(), Kind::MinItems { .. } | Kind::MinLength { .. }) && path_of(inner) == path
+                };
+                if let Some(inner) = context.iter().flatten().find(empty) {
+                    return self.explain(inner);
+                }
                 let deeper = context.iter().find(|branch| {
                     !branch.is_empty() && branch.iter().all(|inner| path_of(inner).0.len() > path.0.len())
                 });
@@ -87,6 +93,9 @@ impl Explainer<'_> {
         let mut problem = match error.kind() {
             Kind::Minimum { limit } => Problem::new(place, &path, format!("{shown} is too small: at least {limit}")),
             Kind::Maximum { limit } => Problem::new(place, &path, format!("{shown} is too large: at most {limit}")),
+            Kind::MinLength { .. } | Kind::MinItems { .. } => {
+                Problem::new(place, &path, "is empty").fix("give it a value, or remove the key")
+            }
             Kind::Pattern { .. } => {
                 let form = part.and_then(Part::type_description).unwrap_or("another form");
                 Problem::new(place, &path, format!("{shown} does not fit")).fix(format!("write {form}"))
@@ -190,6 +199,9 @@ fn example(part: Part<'_>) -> String {
     match (part.types().as_slice(), least, most) {
         (["integer" | "number"], Some(least), Some(most)) => format!("{wanted} from {least} to {most}"),
         (["array"], ..) => "a list: '[a, b]'".into(),
+        (["object"], ..) if part.has_named_entries() => {
+            "a name for each, and its settings under it: 'NAME: { … }'".into()
+        }
         (["object"], ..) => format!("a mapping with the keys {}", part.keys().join(", ")),
         _ => wanted,
     }

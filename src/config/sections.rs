@@ -54,13 +54,26 @@ impl Sections<'_> {
             Step::Index(index) => value.get(index),
         })?;
         if self.spoiled.iter().any(|bad| bad.starts_with(path)) {
-            return None;
+            // Without what is wrong the rest can still be looked at: all problems at once.
+            let mut rest = value.clone();
+            for bad in self.spoiled.iter().filter(|bad| bad.starts_with(path)) {
+                remove(&mut rest, &bad.0[path.0.len()..]);
+            }
+            return match serde_path_to_error::deserialize(self.moved(rest)) {
+                Ok(section) => Some(section),
+                Err(error) => {
+                    let (at, problem) = self.explain(path, &error);
+                    // That something is missing now has been said with the reason.
+                    if at != *path && !self.spoiled.iter().any(|bad| bad.starts_with(&at)) {
+                        self.problems.push(problem);
+                    }
+                    None
+                }
+            };
         }
-        let mut moved;
-        if let Some(source) = value.get("source").and_then(Value::as_str) {
-            let source = resolve::source(self.folder, source);
-            moved = value.clone();
-            moved["source"] = source.into();
+        let moved;
+        if value.get("source").is_some() {
+            moved = self.moved(value.clone());
             value = &moved;
         }
         match serde_path_to_error::deserialize(value) {
@@ -72,6 +85,16 @@ impl Sections<'_> {
                 None
             }
         }
+    }
+
+    /// A camera's section with its source beginning at the configuration's folder.
+    fn moved(&self, mut section: Value) -> Value {
+        if let Some(source) = section.get_mut("source")
+            && let Some(text) = source.as_str()
+        {
+            *source = resolve::source(self.folder, text).into();
+        }
+        section
     }
 
     fn explain(&self, section: &Path, error: &serde_path_to_error::Error<serde_json::Error>) -> Located {
@@ -97,5 +120,22 @@ impl Sections<'_> {
             .fold(error.inner().to_string(), |message, value| message.replace(value.as_str(), "***"));
         let problem = Problem::new(place, &path, redact_text(&message));
         (path, problem)
+    }
+}
+
+/// Takes one value out of a section; an item of a list takes the list with it.
+fn remove(section: &mut Value, way: &[Step]) {
+    match way {
+        [] => *section = Value::Null,
+        [Step::Key(key)] => {
+            section.as_object_mut().and_then(|map| map.remove(key));
+        }
+        [Step::Key(key), Step::Index(_), ..] => remove(section, &[Step::Key(key.clone())]),
+        [Step::Key(key), rest @ ..] => {
+            if let Some(inner) = section.get_mut(key) {
+                remove(inner, rest);
+            }
+        }
+        [Step::Index(_), ..] => *section = Value::Null,
     }
 }

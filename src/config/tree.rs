@@ -97,6 +97,10 @@ pub(super) struct Entry {
 }
 
 impl Node {
+    pub(super) fn is_empty_mapping(&self) -> bool {
+        matches!(&self.content, Content::Mapping(entries) if entries.is_empty())
+    }
+
     pub(super) fn at(&self, path: &Path) -> Option<&Self> {
         path.0.iter().try_fold(self, Self::child)
     }

@@ -38,8 +38,12 @@ pub(super) fn parse(text: &str, environment: &Environment<'_>) -> Result<Parsed,
             }
             Err(error) => {
                 let place = Place { line: error.marker().line().max(1), column: error.marker().col() + 1 };
-                Err(Problem::new(place, &Path::default(), format!("this is not YAML: {}", error.info()))
-                    .fix("look at this line and the one before it: indent by spaces, a space after ':', quotes closed"))
+                Err(match error.info() {
+                    info if info.contains("recursion limit") => too_deep(place),
+                    info => Problem::new(place, &Path::default(), format!("this is not YAML: {info}")).fix(
+                        "look at this line and the one before it: indent by spaces, a space after ':', quotes closed",
+                    ),
+                })
             }
         };
         if let Err(problem) = step {
@@ -52,6 +56,11 @@ pub(super) fn parse(text: &str, environment: &Environment<'_>) -> Result<Parsed,
         Some(root) => Ok(Parsed { root, problems, poisoned }),
         None => Err(vec![Problem::new(None, &Path::default(), "the file is empty").fix(super::SMALLEST)]),
     }
+}
+
+fn too_deep(place: Place) -> Problem {
+    Problem::new(place, &Path::default(), format!("nested more than {MAX_DEPTH} levels deep"))
+        .fix("a configuration needs about five: look for a bracket that was not closed")
 }
 
 struct Builder<'a> {
@@ -153,8 +162,7 @@ impl<'a> Builder<'a> {
         }
         self.check_tag(tag, place);
         if self.open.len() >= MAX_DEPTH {
-            return Err(Problem::new(place, &Path::default(), format!("nested more than {MAX_DEPTH} levels deep"))
-                .fix("a configuration needs about five: look for a bracket that was not closed"));
+            return Err(too_deep(place));
         }
         self.open.push(Open { place, anchor, before: self.nodes - 1, inside });
         Ok(())
@@ -250,7 +258,8 @@ impl<'a> Builder<'a> {
             return Ok(());
         }
         let what = format!("more than {MAX_NODES} values, counting what aliases repeat");
-        Err(Problem::new(place, &Path::default(), what).fix("split the cameras over several nodes"))
+        Err(Problem::new(place, &Path::default(), what)
+            .fix("use fewer aliases, or split the cameras over several nodes"))
     }
 
     /// Where the next value belongs.

@@ -18,7 +18,7 @@ use crate::envelope::{CameraState, Detections};
 
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
-    #[error("http.listen: {addr} cannot be listened on: {why}; is another program (or another node) using the port?")]
+    #[error("http.listen: {addr} cannot be listened on: {why}; if another program or node uses the port, set another (0 takes a free one)")]
     Listen { addr: SocketAddr, why: String },
     #[error("http.token_file: {path}: {why}")]
     Token { path: String, why: String },
@@ -52,11 +52,11 @@ pub struct Part {
     pub detail: String,
 }
 
-/// A listening server.
+/// A listening server that does not answer yet.
 pub struct Server {
     pub addr: SocketAddr,
     listener: TcpListener,
-    router: axum::Router,
+    token: auth::Token,
 }
 
 impl Server {
@@ -64,17 +64,18 @@ impl Server {
     ///
     /// # Errors
     /// When the port is taken or the token cannot be read.
-    pub async fn bind(config: &HttpConfig, board: Arc<dyn Board>) -> Result<Self, HttpError> {
+    pub async fn bind(config: &HttpConfig) -> Result<Self, HttpError> {
         let token = auth::Token::load(config)?;
         let fail = |e: std::io::Error| HttpError::Listen { addr: config.listen, why: e.to_string() };
         let listener = TcpListener::bind(config.listen).await.map_err(fail)?;
         let addr = listener.local_addr().map_err(fail)?;
-        Ok(Self { addr, listener, router: routes::router(board, token) })
+        Ok(Self { addr, listener, token })
     }
 
     /// Serves until `shutdown`.
-    pub async fn serve(self, shutdown: CancellationToken) {
-        let served = axum::serve(self.listener, self.router).with_graceful_shutdown(shutdown.cancelled_owned()).await;
+    pub async fn serve(self, board: Arc<dyn Board>, shutdown: CancellationToken) {
+        let router = routes::router(board, self.token);
+        let served = axum::serve(self.listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await;
         if let Err(e) = served {
             tracing::error!("the HTTP server ended: {e}");
         }

@@ -92,6 +92,10 @@ impl Announcer {
         self.applied.borrow().actual
     }
 
+    pub fn reason(&self) -> Option<Reason> {
+        self.applied.borrow().reason.clone()
+    }
+
     /// The wish was acted upon.
     pub fn applied(&mut self, desired: Desired) {
         self.applied.send_modify(|applied| applied.desired = desired);

@@ -6,20 +6,50 @@ use std::time::{Duration, Instant};
 
 use url::Url;
 
+use super::cancel::Cancel;
 use super::{OpenOptions, SourceError};
 use crate::domain::redact_text;
 
 /// The question is small; a server that takes longer will not be understood better.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How often a wait looks whether it is cancelled.
+const GLANCE: Duration = Duration::from_millis(200);
 /// A reply's head is a few hundred bytes.
 const HEAD: usize = 4096;
+
+/// Before OpenCV is asked: it opens one stream at a time in the whole process, so one camera that accepts and says
+/// nothing would hold every other's opening up for its time-out, again and again. Who does not answer here never gets there.
+///
+/// # Errors
+/// When nothing listens, or nothing is said within the time-out for opening.
+pub(super) fn knock(url: &str, shown: &str, options: &OpenOptions) -> Result<(), SourceError> {
+    let Ok(url) = Url::parse(url) else { return Ok(()) };
+    // What any server answers at once, without credentials and without starting a stream.
+    let (method, rtsp) = match url.scheme() {
+        "rtsp" | "rtsps" => ("OPTIONS", true),
+        "http" | "https" => ("HEAD", false),
+        _ => return Ok(()),
+    };
+    match ask(&url, options.open_timeout, &request(&url, method, rtsp), &options.cancel) {
+        Answer::Failed(why) => {
+            Err(SourceError::Open { source_name: shown.to_owned(), why: redact_text(&why) })
+        }
+        Answer::Silent if options.cancel.is_cancelled() => Err(SourceError::Cancelled),
+        Answer::Silent => {
+            Err(SourceError::OpenTimeout { source_name: shown.to_owned(), timeout: options.open_timeout })
+        }
+        Answer::Connected | Answer::Strange | Answer::Status(..) => Ok(()),
+    }
+}
 
 /// Connects and asks for the stream once, without credentials.
 pub(super) fn diagnose(url: &str, shown: String, options: &OpenOptions) -> SourceError {
     let patience = options.open_timeout.min(PATIENCE).max(Duration::from_millis(100));
     let open = |why: String| SourceError::Open { source_name: shown.clone(), why: redact_text(&why) };
     let Ok(url) = Url::parse(url) else { return open("not a valid address".into()) };
-    match ask(&url, patience) {
+    let rtsp = url.scheme() == "rtsp";
+    let request = request(&url, if rtsp { "DESCRIBE" } else { "GET" }, rtsp);
+    match ask(&url, patience, &request, &options.cancel) {
         Answer::Failed(why) => open(why),
         Answer::Silent => SourceError::OpenTimeout { source_name: shown, timeout: options.open_timeout },
         Answer::Connected => open("the server can be reached, but gives no stream that can be played".into()),
@@ -51,7 +81,7 @@ enum Answer {
     Status(u16, String),
 }
 
-fn ask(url: &Url, patience: Duration) -> Answer {
+fn ask(url: &Url, patience: Duration, request: &str, cancel: &Cancel) -> Answer {
     let port = || match url.scheme() {
         "rtsp" => Some(554),
         "rtsps" => Some(322),
@@ -64,7 +94,7 @@ fn ask(url: &Url, patience: Duration) -> Answer {
     let mut failure = "its host name has no address".to_owned();
     for address in addresses {
         match TcpStream::connect_timeout(&address, patience) {
-            Ok(stream) if matches!(url.scheme(), "rtsp" | "http") => return question(stream, url, patience),
+            Ok(stream) if matches!(url.scheme(), "rtsp" | "http") => return question(stream, request, patience, cancel),
             Ok(_) => return Answer::Connected,
             Err(e) if e.kind() == ErrorKind::TimedOut => failure = format!("{address} does not answer"),
             Err(e) if e.kind() == ErrorKind::ConnectionRefused => {
@@ -76,18 +106,21 @@ fn ask(url: &Url, patience: Duration) -> Answer {
     Answer::Failed(failure)
 }
 
-fn question(mut stream: TcpStream, url: &Url, patience: Duration) -> Answer {
-    let deadline = Instant::now() + patience;
+fn request(url: &Url, method: &str, rtsp: bool) -> String {
     let mut bare = url.clone();
     // Both only fail for addresses without a host, which cannot be connected to.
     let _no_host = (bare.set_username(""), bare.set_password(None));
-    let request = if url.scheme() == "rtsp" {
-        format!("DESCRIBE {bare} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\nUser-Agent: sightwire\r\n\r\n")
+    if rtsp {
+        format!("{method} {bare} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\nUser-Agent: sightwire\r\n\r\n")
     } else {
         let host = &bare[url::Position::BeforeHost..url::Position::AfterPort];
         let path = &bare[url::Position::BeforePath..url::Position::AfterQuery];
-        format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: sightwire\r\n\r\n")
-    };
+        format!("{method} {path} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: sightwire\r\n\r\n")
+    }
+}
+
+fn question(mut stream: TcpStream, request: &str, patience: Duration, cancel: &Cancel) -> Answer {
+    let deadline = Instant::now() + patience;
     if stream.set_write_timeout(Some(patience)).is_err() || stream.write_all(request.as_bytes()).is_err() {
         return Answer::Strange;
     }
@@ -96,19 +129,20 @@ fn question(mut stream: TcpStream, url: &Url, patience: Duration) -> Answer {
     // The first line is enough; a byte a minute must not hold us.
     while !head.contains(&b'\n') && head.len() < HEAD {
         let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() || stream.set_read_timeout(Some(left)).is_err() {
+        if left.is_zero() || cancel.is_cancelled() || stream.set_read_timeout(Some(left.min(GLANCE))).is_err() {
             break;
         }
         match stream.read(&mut part) {
             Ok(0) => break,
             Ok(count) => head.extend_from_slice(&part[..count]),
-            Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => break,
+            Err(e)
+                if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
             Err(_) => return Answer::Strange,
         }
     }
     if head.is_empty() {
-        return if Instant::now() >= deadline { Answer::Silent } else { Answer::Strange };
+        let silent = Instant::now() >= deadline || cancel.is_cancelled();
+        return if silent { Answer::Silent } else { Answer::Strange };
     }
     status(&head).unwrap_or(Answer::Strange)
 }
