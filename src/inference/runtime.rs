@@ -44,7 +44,7 @@ impl Runtime {
         // ort looks a relative path up beside the program first: say exactly which one is meant.
         let path = path.canonicalize().unwrap_or_else(|_| path.clone());
         let unusable = |why: String| InferenceError::RuntimeUnusable { path: path.display().to_string(), why };
-        let builder = ort::init_from(&path).map_err(|e| unusable(innermost(&e)))?;
+        let builder = ort::init_from(&path).map_err(|e| unusable(in_words(&e)))?;
         let environment = builder
             .with_name("sightwire")
             .with_telemetry(false)
@@ -76,13 +76,15 @@ fn log(level: ort::logging::LogLevel, category: &str, text: &str) {
     }
 }
 
-/// What is at the bottom of an error: the loader's own words, without the ways that led to them.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut deepest = error;
-    while let Some(source) = deepest.source() {
-        deepest = source;
+fn in_words(error: &ort::LoadDynamicError) -> String {
+    use ort::LoadDynamicError::{BadVersion, Dlopen, InvalidVersionString, MissingApi};
+    match error {
+        // The loader's own words are at the bottom.
+        Dlopen { error, .. } => std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string),
+        MissingApi { .. } => "it is a library, but not ONNX Runtime".into(),
+        BadVersion { version_str, .. } => format!("it is version {version_str}"),
+        InvalidVersionString => error.to_string(),
     }
-    deepest.to_string()
 }
 
 /// The user's choice of a library.

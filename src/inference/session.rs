@@ -72,7 +72,9 @@ impl OnnxSession {
             };
             return match loaded {
                 Ok(session) => Ok((session, device)),
-                Err(e) => Err(InferenceError::NotLoadable { model: model.into(), why: suspicion(bytes, &e.to_string()) }),
+                Err(e) => {
+                    Err(InferenceError::NotLoadable { model: model.into(), why: suspicion(bytes, &e.to_string()) })
+                }
             };
         }
         Err(InferenceError::Device { model: model.into(), why: refused.join("; ") })
@@ -163,7 +165,11 @@ fn suspicion(bytes: &ModelBytes, why: &str) -> String {
     }
     // `Load model from x.onnx failed:Protobuf parsing failed.`
     let why = why.rsplit("failed:").next().unwrap_or(why).trim().trim_end_matches('.');
-    if why == "Protobuf parsing failed" { "it is cut short, or not ONNX (protobuf parsing failed)".into() } else { why.into() }
+    if why == "Protobuf parsing failed" {
+        "it is cut short, or not ONNX (protobuf parsing failed)".into()
+    } else {
+        why.into()
+    }
 }
 
 /// Name, width and height of the picture input.
