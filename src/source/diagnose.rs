@@ -31,9 +31,7 @@ pub(super) fn knock(url: &str, shown: &str, options: &OpenOptions) -> Result<(),
         _ => return Ok(()),
     };
     match ask(&url, options.open_timeout, &request(&url, method, rtsp), &options.cancel) {
-        Answer::Failed(why) => {
-            Err(SourceError::Open { source_name: shown.to_owned(), why: redact_text(&why) })
-        }
+        Answer::Failed(why) => Err(SourceError::Open { source_name: shown.to_owned(), why: redact_text(&why) }),
         Answer::Silent if options.cancel.is_cancelled() => Err(SourceError::Cancelled),
         Answer::Silent => {
             Err(SourceError::OpenTimeout { source_name: shown.to_owned(), timeout: options.open_timeout })
@@ -94,7 +92,9 @@ fn ask(url: &Url, patience: Duration, request: &str, cancel: &Cancel) -> Answer 
     let mut failure = "its host name has no address".to_owned();
     for address in addresses {
         match TcpStream::connect_timeout(&address, patience) {
-            Ok(stream) if matches!(url.scheme(), "rtsp" | "http") => return question(stream, request, patience, cancel),
+            Ok(stream) if matches!(url.scheme(), "rtsp" | "http") => {
+                return question(stream, request, patience, cancel);
+            }
             Ok(_) => return Answer::Connected,
             Err(e) if e.kind() == ErrorKind::TimedOut => failure = format!("{address} does not answer"),
             Err(e) if e.kind() == ErrorKind::ConnectionRefused => {
@@ -135,8 +135,7 @@ fn question(mut stream: TcpStream, request: &str, patience: Duration, cancel: &C
         match stream.read(&mut part) {
             Ok(0) => break,
             Ok(count) => head.extend_from_slice(&part[..count]),
-            Err(e)
-                if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
             Err(_) => return Answer::Strange,
         }
     }
