@@ -18,7 +18,9 @@ use crate::envelope::{CameraState, Detections};
 
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
-    #[error("http.listen: {addr} cannot be listened on: {why}; if another program or node uses the port, set another (0 takes a free one)")]
+    #[error(
+        "http.listen: {addr} cannot be listened on: {why}; if another program or node uses the port, set another (0 takes a free one)"
+    )]
     Listen { addr: SocketAddr, why: String },
     #[error("http.token_file: {path}: {why}")]
     Token { path: String, why: String },
