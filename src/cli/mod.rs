@@ -29,7 +29,15 @@ pub struct Args {
     #[command(subcommand)]
     command: Command,
     /// How log records are written to stderr; RUST_LOG sets what is logged.
-    #[arg(long, global = true, value_enum, default_value = "pretty", value_name = "FORM", help_heading = "Log", display_order = 99)]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "pretty",
+        value_name = "FORM",
+        help_heading = "Log",
+        display_order = 99
+    )]
     log_format: LogFormat,
 }
 
@@ -56,17 +64,52 @@ Stop a camera from anywhere:     mosquitto_pub -t sightwire/cameras/front-door/c
 
 Exit codes: 0 done, 1 failed at run time, 2 bad usage or configuration.";
 
+const RUN: &str = "\
+Examples:
+  sightwire run -c sightwire.yaml
+  sightwire run --until-done --summary json     files in, one JSON object of figures out
+  RUST_LOG=debug sightwire run --log-format json";
+
+const DEMO: &str = "\
+Examples:
+  sightwire demo                                open the address it prints; Ctrl-C ends
+  sightwire demo --cameras 8 --seconds 30";
+
+const CHECK: &str = "\
+Examples:
+  sightwire check                               ./sightwire.yaml, and everything it names is opened
+  sightwire check --offline                     only the file: in CI, or away from the cameras
+  sightwire check --offline --explain           what will be published where
+
+Exit codes: 0 all works, 1 something does not answer (the table says which), 2 the file is wrong.";
+
+const WATCH: &str = "\
+Examples:
+  sightwire watch                               a broker on this machine
+  sightwire watch --bus nats://localhost:4222 --camera front-door
+  SIGHTWIRE_BUS=mqtts://user:password@broker sightwire watch --json";
+
+const SCHEMA: &str = "\
+Examples:
+  sightwire schema config > sightwire.schema.json
+  sightwire schema detections";
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run every camera until SIGINT or SIGTERM.
+    #[command(after_help = RUN)]
     Run(run::RunArgs),
     /// Run synthetic cameras against an embedded broker: needs no camera, no model, no configuration.
+    #[command(after_help = DEMO)]
     Demo(demo::DemoArgs),
     /// Look a configuration over: report all problems at once, then really open each source, model and bus.
+    #[command(after_help = CHECK)]
     Check(check::CheckArgs),
     /// Subscribe to a bus and show what arrives: time, camera, labels, latency, gaps in `seq`.
+    #[command(after_help = WATCH)]
     Watch(watch::WatchArgs),
     /// Print the JSON Schema of the configuration or of a payload.
+    #[command(after_help = SCHEMA)]
     Schema(schema::SchemaArgs),
 }
 
