@@ -126,7 +126,6 @@ impl Sections<'_> {
 /// Takes one value out of a section; an item of a list takes the list with it.
 fn remove(section: &mut Value, way: &[Step]) {
     match way {
-        [] => *section = Value::Null,
         [Step::Key(key)] => {
             section.as_object_mut().and_then(|map| map.remove(key));
         }
@@ -136,6 +135,6 @@ fn remove(section: &mut Value, way: &[Step]) {
                 remove(inner, rest);
             }
         }
-        [Step::Index(_), ..] => *section = Value::Null,
+        [] | [Step::Index(_), ..] => *section = Value::Null,
     }
 }
