@@ -12,6 +12,7 @@ pub use node::Node;
 pub use summary::{CameraRow, Summary};
 
 use crate::bus::BusError;
+use crate::config::Config;
 use crate::control::SwitchError;
 use crate::http::HttpError;
 use crate::inference::InferenceError;
@@ -26,12 +27,29 @@ pub enum AppError {
     Http(#[from] HttpError),
     #[error(transparent)]
     Inference(#[from] InferenceError),
+    #[error("none of the {0} models can be used; each one's reason is logged above")]
+    NoModel(usize),
     #[error(transparent)]
     Switches(#[from] SwitchError),
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
-    #[error("--until-done waits for the end of files and slideshows, but no camera has one: {0}")]
+    #[error(
+        "--until-done waits for the end of files and slideshows, but no camera has one (with `loop: true` they do not end): {0}"
+    )]
     NothingEnds(String),
     #[error("cannot start a thread: {0}")]
     Thread(#[from] std::io::Error),
+}
+
+impl AppError {
+    /// # Errors
+    /// [`AppError::NothingEnds`] when no camera ends by itself.
+    pub fn unless_something_ends(config: &Config) -> Result<(), Self> {
+        if config.cameras.values().any(|camera| camera.source.is_finite(camera.looping)) {
+            return Ok(());
+        }
+        let sources: Vec<String> =
+            config.cameras.iter().map(|(name, camera)| format!("{name}: {}", camera.source.shown())).collect();
+        Err(Self::NothingEnds(sources.join(", ")))
+    }
 }

@@ -38,13 +38,20 @@ impl Models {
             match detectors(runtime, model, tracked) {
                 Ok((info, detectors)) => models.hire(name, model, info, detectors)?,
                 Err(error) => {
-                    tracing::error!(model = %name, "{error}");
                     models.failed.insert(name.clone(), error);
                 }
             }
         }
         match models.failed.values().next() {
-            Some(error) if models.loaded.is_empty() => Err(error.clone().into()),
+            // The caller says it.
+            Some(error) if models.loaded.is_empty() && models.failed.len() == 1 => return Err(error.clone().into()),
+            _ => {}
+        }
+        for (name, error) in &models.failed {
+            tracing::error!(model = %name, code = error.code(), "{error}; its cameras do not run");
+        }
+        match models.failed.values().next() {
+            Some(_) if models.loaded.is_empty() => Err(super::AppError::NoModel(models.failed.len())),
             _ => Ok(models),
         }
     }
@@ -58,7 +65,7 @@ impl Models {
     ) -> std::io::Result<()> {
         tracing::info!(
             model = %name, path = %config.path.display(), family = info.family, input = %format_args!("{}x{}", info.width, info.height),
-            classes = info.labels.len(), device = ?info.device, workers = detectors.len(), "model loaded"
+            classes = info.labels.len(), device = info.device.as_str(), workers = detectors.len(), "model loaded"
         );
         let model = Model { info, confidence: config.confidence, turns: Arc::default(), seats: Seats::default() };
         for (index, mut detector) in detectors.into_iter().enumerate() {

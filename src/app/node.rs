@@ -57,12 +57,13 @@ impl Node {
     /// When nothing useful can run: no ONNX Runtime, no model that loads, the HTTP port in use, a bus that cannot even be tried.
     pub async fn start(config: Loaded, telemetry: Telemetry) -> Result<Self, AppError> {
         let runtime = Runtime::load()?;
+        // Before anything is said on a bus: a port in use ends the start.
+        let server = Server::bind(&config.config.http).await?;
         set_build_info(env!("CARGO_PKG_VERSION"), runtime.version());
         tokio::spawn(telemetry.clone().upkeep());
         let boot_id = BootId::new();
         let Loaded { node, state_dir, config, .. } = config;
         let switches = Switches::open(&state_dir, &node)?;
-        let server = Server::bind(&config.http).await?;
         let (runtime_for_models, config_for_models) = (runtime.clone(), config.clone());
         let models = tokio::task::spawn_blocking(move || Models::load(&runtime_for_models, &config_for_models))
             .await
@@ -222,7 +223,7 @@ fn summaries(models: &Models) -> Vec<ModelSummary> {
     let loaded = models.loaded.iter().map(|(name, model)| ModelSummary {
         name: name.clone(),
         family: Some(model.info.family.into()),
-        device: Some(format!("{:?}", model.info.device).to_lowercase()),
+        device: Some(model.info.device.as_str().into()),
     });
     let failed = models.failed.keys().map(|name| ModelSummary { name: name.clone(), family: None, device: None });
     loaded.chain(failed).collect()

@@ -43,7 +43,10 @@ pub async fn start(addr: SocketAddr) -> Result<Embedded, BusError> {
         },
         ..BrokerConfig::default()
     };
-    let mut broker = MqttBroker::with_config(config).await.map_err(|e| listen_error(e.to_string()))?;
+    let mut broker = MqttBroker::with_config(config).await.map_err(|e| {
+        // What follows the first line is advice about `lsof`.
+        listen_error(e.to_string().lines().next().unwrap_or_default().trim().to_owned())
+    })?;
     let bound = broker.local_addr().ok_or_else(|| listen_error("no listener".into()))?;
     let handle = broker.shutdown_handle();
     let (shutdown, asked) = tokio::sync::oneshot::channel::<()>();

@@ -36,10 +36,10 @@ struct Finding {
 pub async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     let Loaded { file, config, node, state_dir, warnings } = config::load(Some(&args.config.config))?;
     say(&format!(
-        "{}: valid; node {node}, {} models, {} cameras, state in {}",
+        "{}: valid; node {node}, {}, {}, state in {}",
         args.config.config.display(),
-        config.models.len(),
-        config.cameras.len(),
+        count(config.models.len(), "model"),
+        count(config.cameras.len(), "camera"),
         state_dir.display()
     ));
     for warning in &warnings {
@@ -56,6 +56,10 @@ pub async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     let bad = findings.iter().filter(|f| f.outcome.is_err()).count();
     say(&if bad == 0 { "everything answers".to_owned() } else { format!("{bad} of {} do not work", findings.len()) });
     Ok(if bad == 0 { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}
+
+fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 /// Everything at once: a dead camera must not make the others wait.
@@ -97,7 +101,7 @@ fn open_model(config: &ModelConfig) -> Result<String, String> {
         info.width,
         info.height,
         info.labels.len(),
-        format!("{:?}", info.device).to_lowercase()
+        info.device.as_str()
     ))
 }
 

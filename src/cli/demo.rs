@@ -19,10 +19,10 @@ use crate::telemetry::Telemetry;
 #[derive(Debug, clap::Args)]
 pub struct DemoArgs {
     /// Synthetic cameras to run.
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     cameras: u16,
     /// End after so many seconds; 0 = run until Ctrl-C.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_name = "S")]
     seconds: u64,
 }
 

@@ -17,6 +17,7 @@ struct Line {
 
 pub fn topics(node: &Name, config: &Config) {
     let mqtt = config.buses.mqtt.as_ref().map(|m| m.topic_prefix.as_str());
+    let stream = config.buses.nats.as_ref().is_some_and(|n| n.jetstream);
     let nats = config.buses.nats.as_ref().map(|n| n.subject_prefix.as_str());
     // Without a bus the embedded MQTT broker is used, with its default prefix.
     let mqtt = mqtt.or(if nats.is_none() { Some("sightwire") } else { None });
@@ -29,8 +30,12 @@ pub fn topics(node: &Name, config: &Config) {
         lines.extend(of_camera(node, name, camera));
     }
     for Line { topic, qos, retain, sample } in &lines {
-        for address in [mqtt.map(|p| topic.mqtt(p)), nats.map(|p| topic.nats(p))].into_iter().flatten() {
-            say(&format!("{address}  (QoS {qos}{})", if *retain { ", retained" } else { "" }));
+        if let Some(prefix) = mqtt {
+            say(&format!("{}  (QoS {qos}{})", topic.mqtt(prefix), if *retain { ", retained" } else { "" }));
+        }
+        if let Some(prefix) = nats {
+            let kept = stream && matches!(topic, Topic::Events(_) | Topic::Keyframe(_));
+            say(&format!("{}  ({})", topic.nats(prefix), if kept { "JetStream" } else { "core NATS" }));
         }
         say(&format!("    {sample}"));
     }

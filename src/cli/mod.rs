@@ -23,14 +23,24 @@ const FAILED: u8 = 1;
 
 /// Turns cameras into message streams: captures, detects, tracks, and publishes to MQTT and NATS.
 #[derive(Debug, Parser)]
-#[command(name = "sightwire", version, max_term_width = 110, after_long_help = LEARN)]
+#[command(name = "sightwire", version, max_term_width = 110, after_help = HINT, after_long_help = LEARN)]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
     /// How log records are written to stderr; `RUST_LOG` sets what is logged.
-    #[arg(long, global = true, value_enum, default_value = "pretty")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "pretty",
+        value_name = "FORM",
+        help_heading = "Log",
+        display_order = 99
+    )]
     log_format: LogFormat,
 }
+
+const HINT: &str = "Try it, nothing needed: sightwire demo. A first configuration, and more: sightwire --help";
 
 const LEARN: &str = "\
 Try it, nothing needed:          sightwire demo
@@ -42,25 +52,63 @@ See what arrives:                sightwire watch --bus mqtt://localhost:1883
 The smallest useful file:
 
   models:
-    street: { path: models/yolox_nano.onnx }
+    shapes: { path: bundled:shapes }        # or an ONNX file: YOLOX, YOLOv8 to YOLO12
   cameras:
-    front-door: { source: \"rtsp://user:${CAM_PASSWORD}@camera/stream1\", model: street }
+    front-door: { source: synthetic:shapes, model: shapes }
+
+A source is also \"rtsp://user:${CAM_PASSWORD}@camera/stream1\", a video file, webcam:0, or images:FOLDER.
+Every key there is:              sightwire schema config
 
 Stop a camera from anywhere:     mosquitto_pub -t sightwire/cameras/front-door/control -m stop
 
 Exit codes: 0 done, 1 failed at run time, 2 bad usage or configuration.";
 
+const RUN: &str = "\
+Examples:
+  sightwire run -c sightwire.yaml
+  sightwire run --until-done --summary json     files in, one JSON object of figures out
+  RUST_LOG=debug sightwire run --log-format json";
+
+const DEMO: &str = "\
+Examples:
+  sightwire demo                                open the address it prints; Ctrl-C ends
+  sightwire demo --cameras 8 --seconds 30";
+
+const CHECK: &str = "\
+Examples:
+  sightwire check                               ./sightwire.yaml, and everything it names is opened
+  sightwire check --offline                     only the file: in CI, or away from the cameras
+  sightwire check --offline --explain           what will be published where
+
+Exit codes: 0 all works, 1 something does not answer (the table says which), 2 the file is wrong.";
+
+const WATCH: &str = "\
+Examples:
+  sightwire watch                               a broker on this machine
+  sightwire watch --bus nats://localhost:4222 --camera front-door
+  SIGHTWIRE_BUS=mqtts://user:password@broker sightwire watch --json";
+
+const SCHEMA: &str = "\
+Examples:
+  sightwire schema config > sightwire.schema.json
+  sightwire schema detections";
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run every camera until SIGINT or SIGTERM.
+    #[command(after_help = RUN)]
     Run(run::RunArgs),
     /// Run synthetic cameras against an embedded broker: needs no camera, no model, no configuration.
+    #[command(after_help = DEMO)]
     Demo(demo::DemoArgs),
     /// Look a configuration over: report all problems at once, then really open each source, model and bus.
+    #[command(after_help = CHECK)]
     Check(check::CheckArgs),
     /// Subscribe to a bus and show what arrives: time, camera, labels, latency, gaps in `seq`.
+    #[command(after_help = WATCH)]
     Watch(watch::WatchArgs),
     /// Print the JSON Schema of the configuration or of a payload.
+    #[command(after_help = SCHEMA)]
     Schema(schema::SchemaArgs),
 }
 
@@ -74,6 +122,10 @@ struct ConfigArg {
 /// Parses the command line and carries it out.
 pub fn main() -> ExitCode {
     let args = Args::parse();
+    if matches!(args.command, Command::Run(_) | Command::Check(_) | Command::Demo(_)) {
+        // Before any thread: it starts the program anew, once, so that FFmpeg repeats no address with its password.
+        let _as_loud_as_it_is = crate::source::silence_ffmpeg();
+    }
     // The embedded broker tells its own story at info; ours is enough.
     init_log(args.log_format, "info,mqtt5=error,async_nats=off");
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -16,7 +16,7 @@ pub struct RunArgs {
     #[arg(long)]
     until_done: bool,
     /// The summary's form.
-    #[arg(long, value_enum, default_value = "table", requires = "until_done")]
+    #[arg(long, value_enum, default_value = "table", requires = "until_done", value_name = "FORM")]
     summary: SummaryFormat,
 }
 
@@ -32,6 +32,9 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let loaded = config::load(Some(&args.config.config))?;
     for warning in &loaded.warnings {
         tracing::warn!("{}", warning.in_file(&loaded.file));
+    }
+    if args.until_done {
+        AppError::unless_something_ends(&loaded.config).map_err(|error| super::BadUsage(error.to_string()))?;
     }
     run_node(loaded, args.until_done.then_some(args.summary)).await
 }
@@ -58,7 +61,6 @@ async fn run_node(config: Loaded, until_done: Option<SummaryFormat>) -> anyhow::
     let summary = node.summary();
     node.shutdown().await;
     match ended {
-        Some(Err(error @ AppError::NothingEnds(_))) => Err(super::BadUsage(error.to_string()).into()),
         Some(Err(error)) => Err(error.into()),
         Some(Ok(())) => Ok(report(&summary, format)?),
         None => {

@@ -15,10 +15,16 @@ use crate::envelope::{Detections, Encoding, Event, EventKind, Minimal};
 #[derive(Debug, clap::Args)]
 pub struct WatchArgs {
     /// The bus: `mqtt://host:1883`, `mqtts://`, `ws://`, `nats://host:4222`, `tls://`; user and password in the URL.
-    #[arg(long, default_value = "mqtt://localhost:1883", env = "SIGHTWIRE_BUS", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "mqtt://localhost:1883",
+        env = "SIGHTWIRE_BUS",
+        hide_env_values = true
+    )]
     bus: String,
     /// Only this camera.
-    #[arg(long)]
+    #[arg(long, value_name = "NAME")]
     camera: Option<Name>,
     /// The prefix of topics and subjects.
     #[arg(long, default_value = "sightwire")]
@@ -31,7 +37,8 @@ pub struct WatchArgs {
 pub async fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
     let stop = signals::stop_token()?;
     let (sender, mut received) = mpsc::channel(1024);
-    let config = BusConfig::from_url(&args.bus, &args.prefix)?;
+    let config =
+        BusConfig::from_url(&args.bus, &args.prefix).map_err(|error| super::BadUsage(format!("--bus: {error}")))?;
     let camera = args.camera.clone();
     let tailing = tail(&config, camera.as_ref(), sender);
     tokio::pin!(tailing);

@@ -37,15 +37,22 @@ pub async fn answer<F: Fleet>(fleet: &F, raw: &RawCommand) -> Vec<Reply> {
     let cameras = fleet.cameras(&raw.target);
     let mut replies = Vec::new();
     let whole_node = matches!(raw.target, Target::Node(_) | Target::All);
-    if whole_node && (verb == Verb::Status || cameras.is_empty()) {
-        replies.push(node_status(fleet, &command));
-    }
     let to = match verb {
         Verb::Start | Verb::Resume => Some(DesiredState::Running),
         Verb::Stop => Some(DesiredState::Stopped),
         Verb::Pause => Some(DesiredState::Paused),
         _ => None,
     };
+    if whole_node && verb == Verb::Status {
+        replies.push(node_status(fleet, &command));
+    } else if whole_node && cameras.is_empty() {
+        let refusal = match to {
+            Some(_) => Refusal::new("no_camera", "this node has no camera"),
+            None => unsupported(verb),
+        };
+        count_command(verb.as_str(), refusal.code);
+        replies.push(refused(fleet.node(), &raw.target.to_string(), Some(&command), &refusal));
+    }
     let answers = cameras.iter().map(|camera| one(fleet, &command, camera, to));
     replies.extend(join_all(answers).await);
     replies
@@ -65,10 +72,7 @@ async fn one<F: Fleet>(fleet: &F, command: &Command, camera: &Name, to: Option<D
         (None, Verb::Status) => {
             fleet.camera_state(camera).ok_or_else(|| Refusal::new("unknown_camera", "no such camera on this node"))
         }
-        (None, verb) => Err(Refusal::new(
-            "unsupported",
-            format!("{} is not supported in this version; start, stop, pause, resume and status are", verb.as_str()),
-        )),
+        (None, verb) => Err(unsupported(verb)),
     };
     let verb = command.command.as_str();
     match outcome {
@@ -81,6 +85,14 @@ async fn one<F: Fleet>(fleet: &F, command: &Command, camera: &Name, to: Option<D
             refused(fleet.node(), &target, Some(command), &refusal)
         }
     }
+}
+
+fn unsupported(verb: Verb) -> Refusal {
+    let word = verb.as_str();
+    Refusal::new(
+        "unsupported",
+        format!("{word} is not supported in this version; start, stop, pause, resume and status are"),
+    )
 }
 
 fn is_stopped<F: Fleet>(fleet: &F, camera: &Name) -> bool {
@@ -116,5 +128,120 @@ fn refused(node: &Name, target: &str, command: Option<&Command>, refusal: &Refus
         applied_at: None,
         state: None,
         error: Some(refusal.error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+
+    use serde_json::json;
+
+    use super::*;
+
+    /// Cameras that do as they are told; `broken` cannot.
+    struct Cameras {
+        node: Name,
+        states: Mutex<BTreeMap<Name, DesiredState>>,
+    }
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    impl Cameras {
+        fn of(cameras: &[(&str, DesiredState)]) -> Self {
+            let states = cameras.iter().map(|(camera, state)| (name(camera), *state)).collect();
+            Self { node: name("garage"), states: Mutex::new(states) }
+        }
+
+        fn wanted(&self, camera: &str) -> DesiredState {
+            self.states.lock().unwrap()[&name(camera)]
+        }
+
+        async fn answers(&self, target: Target, payload: &'static str) -> Vec<(String, String)> {
+            let raw = RawCommand { bus: "mqtt", target, payload: payload.into(), retained: false, reply_to: None };
+            let said = |reply: Reply| (reply.target, reply.error.map_or_else(|| "ok".into(), |error| error.code));
+            answer(self, &raw).await.into_iter().map(said).collect()
+        }
+    }
+
+    impl Fleet for Cameras {
+        fn node(&self) -> &Name {
+            &self.node
+        }
+
+        fn cameras(&self, target: &Target) -> Vec<Name> {
+            let states = self.states.lock().unwrap();
+            let addressed = |camera: &&Name| match target {
+                Target::Camera(wanted) => *camera == wanted,
+                _ => true,
+            };
+            states.keys().filter(addressed).cloned().collect()
+        }
+
+        async fn switch(&self, camera: &Name, to: DesiredState) -> Result<CameraState, Refusal> {
+            if camera.as_str() == "broken" {
+                return Err(Refusal::new("camera_failed", "its model did not load"));
+            }
+            self.states.lock().unwrap().insert(camera.clone(), to);
+            Ok(self.camera_state(camera).unwrap())
+        }
+
+        fn camera_state(&self, camera: &Name) -> Option<CameraState> {
+            let desired = *self.states.lock().unwrap().get(camera)?;
+            let state = json!({
+                "timestamp": 0, "camera": camera, "node": "garage", "boot_id": crate::domain::BootId::new(),
+                "desired": desired, "actual": "running", "fps": 0.0,
+                "settings": { "source": "x", "model": "m", "max_fps": 0.0, "confidence": 0.5,
+                    "publish": crate::envelope::PublishConfig::default() },
+                "frames": { "read": 0, "inferred": 0, "dropped": 0 },
+            });
+            Some(serde_json::from_value(state).unwrap())
+        }
+
+        fn node_state(&self) -> NodeState {
+            let state = json!({
+                "timestamp": 0, "node": "garage", "boot_id": crate::domain::BootId::new(), "version": "0",
+                "started_at": 0, "cameras": [], "models": [], "buses": [],
+            });
+            serde_json::from_value(state).unwrap()
+        }
+    }
+
+    fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+        expected.iter().map(|(target, said)| ((*target).into(), (*said).into())).collect()
+    }
+
+    #[tokio::test]
+    async fn every_camera_addressed_answers_for_itself() {
+        let fleet = Cameras::of(&[("broken", DesiredState::Running), ("door", DesiredState::Running)]);
+        let said = fleet.answers(Target::All, "stop").await;
+        assert_eq!(said, pairs(&[("camera/broken", "camera_failed"), ("camera/door", "ok")]));
+        assert_eq!(fleet.wanted("door"), DesiredState::Stopped);
+    }
+
+    #[tokio::test]
+    async fn what_is_stopped_is_started_and_neither_resumed_nor_paused() {
+        let fleet = Cameras::of(&[("door", DesiredState::Stopped)]);
+        let door = || Target::Camera(name("door"));
+        assert_eq!(fleet.answers(door(), "resume").await, pairs(&[("camera/door", "not_paused")]));
+        assert_eq!(fleet.answers(door(), "pause").await, pairs(&[("camera/door", "stopped")]));
+        assert_eq!(fleet.wanted("door"), DesiredState::Stopped);
+        assert_eq!(fleet.answers(door(), "start").await, pairs(&[("camera/door", "ok")]));
+        assert_eq!(fleet.wanted("door"), DesiredState::Running);
+    }
+
+    #[tokio::test]
+    async fn ok_is_never_said_of_what_was_not_done() {
+        let fleet = Cameras::of(&[("door", DesiredState::Running)]);
+        let node = || Target::Node(name("garage"));
+        assert_eq!(fleet.answers(node(), "restart").await, pairs(&[("camera/door", "unsupported")]));
+        assert_eq!(fleet.answers(node(), "explode").await, pairs(&[("node/garage", "unknown_command")]));
+        assert_eq!(fleet.answers(node(), "status").await, pairs(&[("node/garage", "ok"), ("camera/door", "ok")]));
+        let empty = Cameras::of(&[]);
+        assert_eq!(empty.answers(node(), "stop").await, pairs(&[("node/garage", "no_camera")]));
+        assert_eq!(empty.answers(node(), "shutdown").await, pairs(&[("node/garage", "unsupported")]));
     }
 }

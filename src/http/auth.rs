@@ -42,3 +42,43 @@ pub async fn guard(State(token): State<Token>, request: Request, next: Next) -> 
     }
     (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], "a bearer token is needed\n").into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admitted(token: Option<&str>, header: Option<&str>) -> bool {
+        let request = Request::builder();
+        let request = match header {
+            Some(header) => request.header("authorization", header),
+            None => request,
+        };
+        Token(token.map(Into::into)).admits(&request.body(axum::body::Body::empty()).unwrap())
+    }
+
+    #[test]
+    fn only_the_whole_token_opens_the_door() {
+        const TOKEN: Option<&str> = Some("0123456789abcdef");
+        assert!(admitted(None, None) && admitted(TOKEN, Some("Bearer 0123456789abcdef")));
+        for wrong in [None, Some(""), Some("Bearer "), Some("Bearer 0123456789abcde"), Some("Bearer 0123456789abcdef0")]
+        {
+            assert!(!admitted(TOKEN, wrong), "{wrong:?}");
+        }
+        assert!(!admitted(TOKEN, Some("0123456789abcdef")) && !admitted(TOKEN, Some("Basic 0123456789abcdef")));
+    }
+
+    #[test]
+    fn a_token_anyone_could_guess_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let load = |text: &str| {
+            std::fs::write(file.path(), text).unwrap();
+            Token::load(&HttpConfig { token_file: Some(file.path().into()), ..HttpConfig::default() })
+        };
+        for short in ["", "\n0123456789abcdef", "secret"] {
+            assert!(load(short).is_err_and(|error| error.to_string().contains("16 characters")));
+        }
+        assert!(
+            load("  0123456789abcdef  \n a comment").is_ok_and(|token| token.0.as_deref() == Some("0123456789abcdef"))
+        );
+    }
+}

@@ -18,7 +18,9 @@ use crate::envelope::{CameraState, Detections};
 
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
-    #[error("http.listen: {addr} cannot be listened on: {why}; is another program (or another node) using the port?")]
+    #[error(
+        "http.listen: {addr} cannot be listened on: {why}; if another program or node uses the port, set another (0 takes a free one)"
+    )]
     Listen { addr: SocketAddr, why: String },
     #[error("http.token_file: {path}: {why}")]
     Token { path: String, why: String },
@@ -52,7 +54,7 @@ pub struct Part {
     pub detail: String,
 }
 
-/// A port that is taken, and who may read.
+/// A listening server that does not answer yet.
 pub struct Server {
     pub addr: SocketAddr,
     listener: TcpListener,

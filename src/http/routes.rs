@@ -35,6 +35,7 @@ pub fn router(board: Arc<dyn Board>, token: auth::Token) -> Router {
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
+        .fallback(|| async { missing("nothing is here; see / for the live page, /api/cameras, /metrics, /readyz") })
         .layer(middleware::from_fn_with_state(token, auth::guard))
         .layer(middleware::map_response(headers))
         .with_state(board)
@@ -57,7 +58,7 @@ async fn keyframe(State(board): Shared, Path(name): Path<String>) -> Response {
         Some(jpeg) => {
             ([(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "no-store")], jpeg).into_response()
         }
-        None => missing("no keyframe yet; is `keyframes` set for this camera?"),
+        None => missing("no such camera, or no keyframe of it yet (is `keyframes` set?)"),
     }
 }
 

@@ -105,7 +105,19 @@ pub enum Device {
 #[schemars(description = "cpu, cuda, tensorrt or openvino; or a list of them, the first that loads is taken")]
 pub enum Devices {
     One(Device),
-    Several(Vec<Device>),
+    Several(#[schemars(length(min = 1))] Vec<Device>),
+}
+
+impl Device {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
+            Self::Tensorrt => "tensorrt",
+            Self::Openvino => "openvino",
+        }
+    }
 }
 
 impl Default for Devices {

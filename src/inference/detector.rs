@@ -54,7 +54,13 @@ impl OnnxDetector {
     /// When the file, its inputs, outputs or labels do not fit; the error says which and what to do.
     pub fn load(runtime: &Runtime, config: &ModelConfig) -> Result<Self, InferenceError> {
         let model = config.path.display().to_string();
-        let bytes = bundled::find(&model).map_or_else(|| ModelBytes::File(config.path.clone()), ModelBytes::Bundled);
+        let bytes = match bundled::find(&model) {
+            Some(bytes) => ModelBytes::Bundled(bytes),
+            None if bundled::is_bundled(&model) => {
+                return Err(InferenceError::NotBundled { model, known: bundled::KNOWN });
+            }
+            None => ModelBytes::File(config.path.clone()),
+        };
         let mut session = OnnxSession::load(runtime, &model, &bytes, config)?;
         let shapes = session.trial()?;
         let family = family::recognise(&model, config.family, &shapes, &session.described())?;

@@ -8,14 +8,22 @@ pub enum InferenceError {
     )]
     RuntimeMissing { looked: String },
     #[error(
-        "{path}: ONNX Runtime's library cannot be used: {why}. Version 1.22 or newer is needed; run `make setup`, or set ORT_DYLIB_PATH"
+        "ORT_DYLIB_PATH names {path}, and there is no such file; set it to ONNX Runtime's libonnxruntime.so, or unset it to use the one of `make setup`"
+    )]
+    RuntimeMisnamed { path: String },
+    #[error(
+        "{path}: ONNX Runtime's library cannot be used: {why}. ONNX Runtime 1.22 or newer is needed: run `make setup`, or set ORT_DYLIB_PATH to its libonnxruntime.so"
     )]
     RuntimeUnusable { path: String, why: String },
     #[error("{model}: cannot be read: {why}; check `path` (it is taken relative to the configuration file)")]
     Unreadable { model: String, why: String },
-    #[error("{model}: is no ONNX model that ONNX Runtime can load (truncated, or not ONNX?): {why}")]
+    #[error("{model}: no detector of this name comes with the program; known: {known}")]
+    NotBundled { model: String, known: &'static str },
+    #[error("{model}: is no ONNX model that ONNX Runtime can load: {why}; export or copy it again")]
     NotLoadable { model: String, why: String },
-    #[error("{model}: none of the devices asked for can be used: {why}")]
+    #[error(
+        "{model}: none of the devices asked for can be used: {why}; set `device: cpu`, or ORT_DYLIB_PATH to an ONNX Runtime built for the device"
+    )]
     Device { model: String, why: String },
     #[error("{model}: its input is not understood: {why}\n{shape}")]
     UnknownInput { model: String, why: String, shape: String },
@@ -40,8 +48,10 @@ impl InferenceError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::RuntimeMissing { .. } | Self::RuntimeUnusable { .. } => "onnxruntime_unusable",
-            Self::Unreadable { .. } => "model_not_found",
+            Self::RuntimeMissing { .. } | Self::RuntimeMisnamed { .. } | Self::RuntimeUnusable { .. } => {
+                "onnxruntime_unusable"
+            }
+            Self::Unreadable { .. } | Self::NotBundled { .. } => "model_not_found",
             Self::NotLoadable { .. } => "model_not_loadable",
             Self::Device { .. } => "device_unusable",
             Self::UnknownInput { .. } | Self::UnknownOutputs { .. } => "model_not_recognised",

@@ -11,6 +11,7 @@ mod preprocess;
 mod runtime;
 mod session;
 
+pub use bundled::KNOWN as BUNDLED;
 pub use config::{Device, Devices, FamilyChoice, LabelsConfig, ModelConfig};
 pub use detector::{DetectTiming, Detector, ModelInfo, OnnxDetector};
 pub use error::InferenceError;

@@ -35,13 +35,16 @@ impl Runtime {
 
     fn load_first(places: &[PathBuf]) -> Result<Self, InferenceError> {
         let Some(path) = places.iter().find(|path| path.is_file()) else {
+            if let Some(path) = named() {
+                return Err(InferenceError::RuntimeMisnamed { path: path.display().to_string() });
+            }
             let looked = places.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ");
             return Err(InferenceError::RuntimeMissing { looked });
         };
         // ort looks a relative path up beside the program first: say exactly which one is meant.
         let path = path.canonicalize().unwrap_or_else(|_| path.clone());
         let unusable = |why: String| InferenceError::RuntimeUnusable { path: path.display().to_string(), why };
-        let builder = ort::init_from(&path).map_err(|e| unusable(format!("{e} ({e:?})")))?;
+        let builder = ort::init_from(&path).map_err(|e| unusable(in_words(&e)))?;
         let environment = builder
             .with_name("sightwire")
             .with_telemetry(false)
@@ -73,10 +76,26 @@ fn log(level: ort::logging::LogLevel, category: &str, text: &str) {
     }
 }
 
+fn in_words(error: &ort::LoadDynamicError) -> String {
+    use ort::LoadDynamicError::{BadVersion, Dlopen, InvalidVersionString, MissingApi};
+    match error {
+        // The loader's own words are at the bottom.
+        Dlopen { error, .. } => std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string),
+        MissingApi { .. } => "it is a library, but not ONNX Runtime".into(),
+        BadVersion { version_str, .. } => format!("it is version {version_str}"),
+        InvalidVersionString => error.to_string(),
+    }
+}
+
+/// The user's choice of a library.
+fn named() -> Option<PathBuf> {
+    std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
 fn places() -> Vec<PathBuf> {
-    if let Some(named) = std::env::var_os("ORT_DYLIB_PATH").filter(|v| !v.is_empty()) {
+    if let Some(named) = named() {
         // Named means named: a wrong path is an error, not a reason to take another library.
-        return vec![PathBuf::from(named)];
+        return vec![named];
     }
     let program = std::env::current_exe().ok().and_then(|p| p.parent().map(Path::to_path_buf));
     let mut places = Vec::new();
@@ -102,7 +121,8 @@ mod tests {
 
     #[test]
     fn a_missing_library_names_the_places_and_the_remedy() {
-        let error = Runtime::load_first(&["/nowhere/a.so".into(), "/nowhere/b.so".into()]).unwrap_err().to_string();
+        let looked = "/nowhere/a.so, /nowhere/b.so".into();
+        let error = InferenceError::RuntimeMissing { looked }.to_string();
         for part in ["/nowhere/a.so", "/nowhere/b.so", "make setup", "ORT_DYLIB_PATH"] {
             assert!(error.contains(part), "{error}");
         }

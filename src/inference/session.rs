@@ -1,5 +1,7 @@
 //! One ONNX Runtime session: loaded on the first device that takes it, its input described, its outputs run.
 
+use std::io::Read;
+
 use ort::ep;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session, SessionOutputs};
@@ -9,7 +11,7 @@ use super::family::Shapes;
 use super::{Device, InferenceError, ModelConfig, Runtime};
 
 /// Side of the input where the model leaves it open and its metadata does not say.
-const OPEN_SIDE: u32 = 640;
+const OPEN_SIDE: i64 = 640;
 
 /// The model's bytes come from a file or from the program itself.
 pub enum ModelBytes {
@@ -56,7 +58,11 @@ impl OnnxSession {
             let mut builder = match builder(runtime, device, config.threads) {
                 Ok(builder) => builder,
                 Err(why) => {
-                    refused.push(format!("{device:?}: {why}").to_lowercase());
+                    let name = device.as_str();
+                    if config.device.as_slice().len() > 1 {
+                        tracing::warn!(model, "device {name} cannot be used ({}); the next one is tried", why.trim());
+                    }
+                    refused.push(format!("{name} ({})", why.trim().trim_end_matches('.')));
                     continue;
                 }
             };
@@ -66,7 +72,9 @@ impl OnnxSession {
             };
             return match loaded {
                 Ok(session) => Ok((session, device)),
-                Err(e) => Err(InferenceError::NotLoadable { model: model.into(), why: e.to_string() }),
+                Err(e) => {
+                    Err(InferenceError::NotLoadable { model: model.into(), why: suspicion(bytes, &e.to_string()) })
+                }
             };
         }
         Err(InferenceError::Device { model: model.into(), why: refused.join("; ") })
@@ -139,6 +147,31 @@ fn builder(runtime: &Runtime, device: Device, threads: usize) -> Result<SessionB
     builder.with_execution_providers([provider.error_on_failure()]).map_err(text)
 }
 
+/// What a file that does not load most likely is; else ONNX Runtime's own words.
+fn suspicion(bytes: &ModelBytes, why: &str) -> String {
+    let mut head = Vec::new();
+    if let ModelBytes::File(path) = bytes {
+        let read = std::fs::File::open(path).and_then(|file| file.take(256).read_to_end(&mut head));
+        match read {
+            Ok(0) => return "the file is empty (0 bytes)".into(),
+            Ok(_) if head.starts_with(b"version https://git-lfs") => {
+                return "it is a Git LFS pointer, not the model; `git lfs pull` fetches it".into();
+            }
+            Ok(_) if head.iter().all(|&c| c.is_ascii_graphic() || c.is_ascii_whitespace()) => {
+                return "it is a text file".into();
+            }
+            _ => {}
+        }
+    }
+    // `Load model from x.onnx failed:Protobuf parsing failed.`
+    let why = why.rsplit("failed:").next().unwrap_or(why).trim().trim_end_matches('.');
+    if why == "Protobuf parsing failed" {
+        "it is cut short, or not ONNX (protobuf parsing failed)".into()
+    } else {
+        why.into()
+    }
+}
+
 /// Name, width and height of the picture input.
 fn describe_input(model: &str, session: &Session) -> Result<(String, u32, u32), InferenceError> {
     let unknown = |why: String| InferenceError::UnknownInput { model: model.into(), why, shape: describe(session) };
@@ -157,15 +190,14 @@ fn describe_input(model: &str, session: &Session) -> Result<(String, u32, u32), 
     }
     let said = session.metadata().ok().and_then(|m| m.custom("imgsz")).and_then(|text| {
         let sides: Vec<u32> = text.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).collect();
-        sides.first().map(|&h| (h, sides.get(1).copied().unwrap_or(h)))
+        sides.first().map(|&h| (i64::from(h), i64::from(sides.get(1).copied().unwrap_or(h))))
     });
     let (open_h, open_w) = said.unwrap_or((OPEN_SIDE, OPEN_SIDE));
-    let side = |declared: i64, open: u32| match declared {
-        -1 => Ok(open),
-        n => u32::try_from(n)
-            .ok()
-            .filter(|n| (1..=8192).contains(n))
-            .ok_or_else(|| unknown(format!("a side of {n} pixels"))),
+    // The metadata is the model maker's: it is believed within the same limits.
+    let side = |declared: i64, open: i64| {
+        let n = if declared == -1 { open } else { declared };
+        let fits = u32::try_from(n).ok().filter(|n| (1..=8192).contains(n));
+        fits.ok_or_else(|| unknown(format!("a side of {n} pixels; 1 to 8192 can be used")))
     };
     Ok((input.name().to_owned(), side(width, open_w)?, side(height, open_h)?))
 }

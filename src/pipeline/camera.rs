@@ -208,9 +208,14 @@ impl Camera {
 
     fn fail(&mut self, error: &SourceError) {
         let retry = if error.disposition() == Disposition::Retry { "; it is tried again" } else { "" };
-        tracing::warn!(camera = %self.context.camera, code = error.code(), "{error}{retry}");
-        self.announcer
-            .enter(ActualState::Failed, Some(Reason { code: error.code().into(), message: error.to_string() }));
+        let reason = Some(Reason { code: error.code().into(), message: error.to_string() });
+        // Said once: a camera that is away for a week must not fill the log.
+        if self.announcer.reason() == reason {
+            tracing::debug!(camera = %self.context.camera, code = error.code(), "{error}{retry}");
+        } else {
+            tracing::warn!(camera = %self.context.camera, code = error.code(), "{error}{retry}");
+        }
+        self.announcer.enter(ActualState::Failed, reason);
     }
 
     fn broken(&self, why: &str) -> SourceError {

@@ -1,4 +1,5 @@
-//! Why a stream could not be opened: OpenCV only says that. Asked after a failure, so that healthy cameras cost nothing.
+//! Questions of our own to a camera's server: whether it speaks at all, before OpenCV is asked ([`knock`]); and why a stream
+//! could not be opened, for OpenCV only says that ([`diagnose`]).
 
 mod auth;
 
@@ -8,20 +9,49 @@ use std::time::{Duration, Instant};
 
 use url::Url;
 
-use super::{OpenOptions, SourceError};
+use super::{Cancel, OpenOptions, SourceError};
 use crate::domain::redact_text;
 
 /// The question is small; a server that takes longer will not be understood better.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How often a wait looks whether it is cancelled.
+const GLANCE: Duration = Duration::from_millis(200);
 /// A reply's head is a few hundred bytes.
 const HEAD: usize = 4096;
+
+/// Before OpenCV is asked: it opens one stream at a time in the whole process, so one camera that accepts and says
+/// nothing would hold every other's opening up for its time-out, again and again. Who does not answer here never gets there.
+///
+/// # Errors
+/// When nothing listens, or nothing is said within the time-out for opening.
+pub(super) fn knock(url: &str, shown: &str, options: &OpenOptions) -> Result<(), SourceError> {
+    let Ok(url) = Url::parse(url) else { return Ok(()) };
+    // What any server answers at once, without credentials and without starting a stream.
+    let request = match url.scheme() {
+        "rtsp" | "rtsps" => rtsp("OPTIONS", &bare(&url), ""),
+        "http" | "https" => http("HEAD", &bare(&url), ""),
+        _ => return Ok(()),
+    };
+    let (patience, cancel) = (options.open_timeout, &options.cancel);
+    let answer = ask(&url, patience, |stream, _| match question(stream, &request, patience, cancel) {
+        Ok(_) => Answer::Connected,
+        Err(answer) => answer,
+    });
+    match answer {
+        Answer::Failed(why) => Err(SourceError::Open { source_name: shown.to_owned(), why: redact_text(&why) }),
+        Answer::Silent if cancel.is_cancelled() => Err(SourceError::Cancelled),
+        Answer::Silent => Err(SourceError::OpenTimeout { source_name: shown.to_owned(), timeout: patience }),
+        Answer::Connected | Answer::Strange | Answer::Status(..) => Ok(()),
+    }
+}
 
 /// Connects and asks for the stream, with the credentials when the server wants some.
 pub(super) fn diagnose(url: &str, shown: String, options: &OpenOptions) -> SourceError {
     let patience = options.open_timeout.min(PATIENCE).max(Duration::from_millis(100));
     let open = |why: String| SourceError::Open { source_name: shown.clone(), why: redact_text(&why) };
     let Ok(url) = Url::parse(url) else { return open("not a valid address".into()) };
-    match ask(&url, patience) {
+    let converse = |stream, address| converse(stream, address, &url, patience, &options.cancel);
+    match ask(&url, patience, converse) {
         Answer::Failed(why) => open(why),
         Answer::Silent => SourceError::OpenTimeout { source_name: shown, timeout: options.open_timeout },
         Answer::Connected => open("the server can be reached, but gives no stream that can be played".into()),
@@ -47,7 +77,8 @@ enum Answer {
     Status(u16, String),
 }
 
-fn ask(url: &Url, patience: Duration) -> Answer {
+/// Connects, and where the connection is not encrypted, lets `talk` do so.
+fn ask(url: &Url, patience: Duration, talk: impl FnOnce(TcpStream, SocketAddr) -> Answer) -> Answer {
     let port = || match url.scheme() {
         "rtsp" => Some(554),
         "rtsps" => Some(322),
@@ -60,7 +91,7 @@ fn ask(url: &Url, patience: Duration) -> Answer {
     let mut failure = "its host name has no address".to_owned();
     for address in addresses {
         match TcpStream::connect_timeout(&address, patience) {
-            Ok(stream) if matches!(url.scheme(), "rtsp" | "http") => return converse(stream, address, url, patience),
+            Ok(stream) if matches!(url.scheme(), "rtsp" | "http") => return talk(stream, address),
             Ok(_) => return Answer::Connected,
             Err(e) if e.kind() == ErrorKind::TimedOut => failure = format!("{address} does not answer"),
             Err(e) if e.kind() == ErrorKind::ConnectionRefused => {
@@ -72,23 +103,36 @@ fn ask(url: &Url, patience: Duration) -> Answer {
     Answer::Failed(failure)
 }
 
-/// Asks, and once more with credentials when the server wants some.
-fn converse(stream: TcpStream, address: SocketAddr, url: &Url, patience: Duration) -> Answer {
+/// The address without its credentials.
+fn bare(url: &Url) -> Url {
     let mut bare = url.clone();
     // Both only fail for addresses without a host, which cannot be connected to.
     let _no_host = (bare.set_username(""), bare.set_password(None));
+    bare
+}
+
+fn rtsp(method: &str, url: &Url, authorization: &str) -> String {
+    format!(
+        "{method} {url} RTSP/1.0\r\nCSeq: 1\r\n{authorization}Accept: application/sdp\r\nUser-Agent: sightwire\r\n\r\n"
+    )
+}
+
+fn http(method: &str, url: &Url, authorization: &str) -> String {
+    let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
+    let path = &url[url::Position::BeforePath..url::Position::AfterQuery];
+    format!("{method} {path} HTTP/1.0\r\nHost: {host}\r\n{authorization}User-Agent: sightwire\r\n\r\n")
+}
+
+/// Asks, and once more with credentials when the server wants some.
+fn converse(stream: TcpStream, address: SocketAddr, url: &Url, patience: Duration, cancel: &Cancel) -> Answer {
+    let bare = bare(url);
     let path = &bare[url::Position::BeforePath..url::Position::AfterQuery];
     let (method, uri) = if url.scheme() == "rtsp" { ("DESCRIBE", bare.as_str()) } else { ("GET", path) };
     let request = |authorization: &str| match method {
-        "GET" => {
-            let host = &bare[url::Position::BeforeHost..url::Position::AfterPort];
-            format!("GET {uri} HTTP/1.0\r\nHost: {host}\r\n{authorization}User-Agent: sightwire\r\n\r\n")
-        }
-        _ => format!(
-            "DESCRIBE {uri} RTSP/1.0\r\nCSeq: 1\r\n{authorization}Accept: application/sdp\r\nUser-Agent: sightwire\r\n\r\n"
-        ),
+        "GET" => http(method, &bare, authorization),
+        _ => rtsp(method, &bare, authorization),
     };
-    let head = match question(stream, &request(""), patience) {
+    let head = match question(stream, &request(""), patience, cancel) {
         Ok(head) => head,
         Err(answer) => return answer,
     };
@@ -98,12 +142,12 @@ fn converse(stream: TcpStream, address: SocketAddr, url: &Url, patience: Duratio
     }
     let Some(authorization) = auth::answer(&head, url, method, uri) else { return first };
     let Ok(stream) = TcpStream::connect_timeout(&address, patience) else { return first };
-    let second = question(stream, &request(&format!("Authorization: {authorization}\r\n")), patience);
+    let second = question(stream, &request(&format!("Authorization: {authorization}\r\n")), patience, cancel);
     second.ok().and_then(|head| status(&head)).unwrap_or(first)
 }
 
 /// Sends the request and returns the reply's head.
-fn question(mut stream: TcpStream, request: &str, patience: Duration) -> Result<String, Answer> {
+fn question(mut stream: TcpStream, request: &str, patience: Duration, cancel: &Cancel) -> Result<String, Answer> {
     let deadline = Instant::now() + patience;
     if stream.set_write_timeout(Some(patience)).is_err() || stream.write_all(request.as_bytes()).is_err() {
         return Err(Answer::Strange);
@@ -113,19 +157,19 @@ fn question(mut stream: TcpStream, request: &str, patience: Duration) -> Result<
     // A byte a minute must not hold us.
     while !head.windows(4).any(|end| end == b"\r\n\r\n") && head.len() < HEAD {
         let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() || stream.set_read_timeout(Some(left)).is_err() {
+        if left.is_zero() || cancel.is_cancelled() || stream.set_read_timeout(Some(left.min(GLANCE))).is_err() {
             break;
         }
         match stream.read(&mut part) {
             Ok(0) => break,
             Ok(count) => head.extend_from_slice(&part[..count]),
-            Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            // Out of time, or reset after the reply: what has come counts.
+            Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            // Reset after the reply: what has come counts.
             Err(_) => break,
         }
     }
     match head.is_empty() {
-        true if Instant::now() >= deadline => Err(Answer::Silent),
+        true if Instant::now() >= deadline || cancel.is_cancelled() => Err(Answer::Silent),
         true => Err(Answer::Strange),
         false => Ok(String::from_utf8_lossy(&head).into_owned()),
     }

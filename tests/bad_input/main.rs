@@ -1,0 +1,17 @@
+//! The user who does everything wrong: the real program, driven from outside. Whatever is given to it, it says what, where,
+//! why and what to do; it never panics, and never shows a password.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod buses;
+mod commands;
+mod configuration;
+mod http;
+mod models;
+mod onnx;
+mod program;
+mod runtime;
+mod sources;
+
+#[path = "../common/mod.rs"]
+#[allow(unused_imports, reason = "every test binary uses its own part of this")]
+mod common;
