@@ -109,7 +109,14 @@ impl Check<'_> {
         }
         for (name, model) in &self.config.models {
             let path = path.key(name.as_str());
-            if !is_bundled(&model.path) {
+            if is_bundled(&model.path) {
+                let known = crate::inference::BUNDLED;
+                if model.path.to_str() != Some(known) {
+                    let path = path.key("path");
+                    let what = format!("{} does not come with the program", self.raw(&path));
+                    self.problem(&path, what, format!("write '{known}', or the path of an ONNX file"));
+                }
+            } else {
                 self.file(&path.key("path"), Some(&model.path), "give the ONNX file, or 'bundled:shapes'");
             }
             if let Some(LabelsConfig::Named(labels)) = model.labels.as_ref()
@@ -117,12 +124,6 @@ impl Check<'_> {
             {
                 let fix = "give 'coco', a file with one label a line, or a list: '[person, car]'";
                 self.file(&path.key("labels"), Some(FilePath::new(labels)), fix);
-            }
-            if model.device.as_slice().is_empty() {
-                self.problem(&path.key("device"), "the list is empty", "name a device, 'cpu' say, or remove the key");
-            }
-            if matches!(&model.labels, Some(LabelsConfig::List(labels)) if labels.is_empty()) {
-                self.problem(&path.key("labels"), "the list is empty", "remove the key to take the model's own labels");
             }
             if !self.root_uses(name.as_str()) {
                 self.warning(&path, "no camera uses this model", "remove it, or name it in a camera's 'model'");

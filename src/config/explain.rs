@@ -36,6 +36,12 @@ impl Explainer<'_> {
             }
             // Of several forms, the one that fits so far: a list with a wrong item is about the item.
             Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
+                let empty = |inner: &&ValidationError<'_>| {
+                    matches!(inner.kind(), Kind::MinItems { .. } | Kind::MinLength { .. }) && path_of(inner) == path
+                };
+                if let Some(inner) = context.iter().flatten().find(empty) {
+                    return self.explain(inner);
+                }
                 let deeper = context.iter().find(|branch| {
                     !branch.is_empty() && branch.iter().all(|inner| path_of(inner).0.len() > path.0.len())
                 });
@@ -90,6 +96,10 @@ impl Explainer<'_> {
             }
             Kind::Maximum { limit } => {
                 Problem::new(place, &path, format!("{shown} is too large: at most {}", number(limit)))
+            }
+            Kind::MinLength { .. } => Problem::new(place, &path, "is empty").fix("give it a value, or remove the key"),
+            Kind::MinItems { .. } => {
+                Problem::new(place, &path, "the list is empty").fix("name at least one, or remove the key")
             }
             Kind::Pattern { .. } => {
                 let form = part.and_then(Part::type_description).unwrap_or("another form");
@@ -197,6 +207,9 @@ fn example(part: Part<'_>) -> String {
             format!("{wanted} from {} to {}", number(least), number(most))
         }
         (["array"], ..) => "a list: '[a, b]'".into(),
+        (["object"], ..) if part.has_named_entries() => {
+            "a name for each, and its settings under it: 'NAME: { … }'".into()
+        }
         (["object"], ..) => format!("a mapping with the keys {}", part.keys().join(", ")),
         _ => wanted,
     }

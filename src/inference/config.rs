@@ -87,7 +87,7 @@ pub enum FamilyChoice {
 pub enum LabelsConfig {
     /// `coco`, or the path of a file.
     Named(String),
-    List(Vec<String>),
+    List(#[schemars(length(min = 1))] Vec<String>),
 }
 
 /// An ONNX Runtime execution provider.

@@ -73,7 +73,8 @@ fn explain_prints_every_topic_of_every_camera_with_a_sample_that_can_be_read() {
         assert!(outcome.stdout.contains(topic), "'{topic}' is missing in:\n{}", outcome.stdout);
     }
     let samples = outcome.stdout.lines().map(str::trim).filter(|line| line.starts_with('{'));
-    assert!(samples.map(|sample| serde_json::from_str::<serde_json::Value>(sample).expect(sample)).count() > 2);
+    let parsed: Vec<serde_json::Value> = samples.map(|sample| serde_json::from_str(sample).expect(sample)).collect();
+    assert!(parsed.len() > 2, "{parsed:?}");
 }
 
 #[test]

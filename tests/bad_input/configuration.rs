@@ -75,7 +75,7 @@ fn all_problems_are_said_at_once_each_with_its_place() {
                 "models.street.workers: '-1' is too small",
                 "7:3: models.Other: 'Other' is not a name",
                 "models.none.path: 'bundled:nothing' does not come with the program\n    fix: write 'bundled:shapes'",
-                "models.none.device: is empty",
+                "models.none.device: the list is empty",
                 "10:25: cameras.front-door.source: the environment variable NOT_THERE is not set",
                 "cameras.front-door.model: there is no model 'stret'\n    fix: did you mean 'street'?",
                 "cameras.front-door.max_fps: 'fast' is text, not a number",
@@ -87,7 +87,7 @@ fn all_problems_are_said_at_once_each_with_its_place() {
                 "cameras.y.source: ftp://***@b/c: no source is of the kind 'ftp:'",
                 "cameras.z.source: is empty",
                 "cameras.w: '5' is a number, not a mapping",
-                "http.listen: 0.0.0.0:8720 can be reached from other machines, and there is no 'token_file'",
+                "http.listen: '0.0.0.0:8720' can be reached from other machines, and there is no 'token_file'",
                 "problems; nothing was started",
             ],
         );
@@ -101,7 +101,7 @@ fn sections_of_the_wrong_shape_are_explained() {
     let outcome = folder.with("models: [a, b]\ncameras: door\n", &["run"]);
     outcome.fails(2, &["models: this is a list, not a mapping", "cameras: 'door' is text, not a mapping", "NAME: {"]);
     folder.with("models: {}\ncameras: {}\n", &["run"]).fails(2, &["there is no model", "there is no camera"]);
-    folder.with("node: x\n", &["run"]).fails(2, &["models: is needed", "cameras: is needed"]);
+    folder.with("node: x\n", &["run"]).fails(2, &["models: is missing", "cameras: is missing"]);
     folder.with(&format!("{SMALLEST}---\na: b\n"), &["run"]).fails(2, &["a second document begins here"]);
 }
 

@@ -57,12 +57,18 @@ pub(super) fn diagnose(url: &str, shown: String, options: &OpenOptions) -> Sourc
         Answer::Connected => open("the server can be reached, but gives no stream that can be played".into()),
         Answer::Status(401, _) => {
             let given = !url.username().is_empty() || url.password().is_some();
-            let why = if given { "401 Unauthorized" } else { "401 Unauthorized (none are in the address)" };
+            let why = if given {
+                "401 Unauthorized, with the ones given"
+            } else {
+                "401 Unauthorized, and the address holds no user and password"
+            };
             SourceError::Unauthorized { source_name: shown, why: why.into() }
         }
         Answer::Status(403, _) => SourceError::Unauthorized { source_name: shown, why: "403 Forbidden".into() },
         Answer::Status(404, _) => open("404 Not Found: check the path".into()),
-        Answer::Status(200, _) => open("the server answers, but sends no video that can be played".into()),
+        Answer::Status(200, _) => {
+            open("the server answers, but sends no video that can be played (codec, or no RTSP over TCP)".into())
+        }
         Answer::Status(code, reason) => open(format!("the server answers {code} {reason}").trim_end().to_owned()),
         Answer::Strange => open("what listens there does not speak this protocol; check scheme and port".into()),
     }
