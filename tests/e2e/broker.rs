@@ -33,7 +33,8 @@ fn a_broker_that_comes_late_gets_every_state() {
     let state = late.inbox.wait("a running state", |m| m.is_of("door", "state") && m.json()["actual"] == "running");
     assert_valid("state", &state.json());
     late.inbox.wait("the node's state", |m| {
-        m.topic == "sightwire/nodes/garage/state" && m.json()["buses"].as_array().unwrap().iter().all(|b| b["connected"] == true)
+        m.topic == "sightwire/nodes/garage/state"
+            && m.json()["buses"].as_array().unwrap().iter().all(|b| b["connected"] == true)
     });
     late.inbox.wait("a count", |m| m.topic.starts_with("sightwire/cameras/door/counts/"));
     late.inbox.wait("detections", |m| m.is_of("door", "detections"));
@@ -95,8 +96,7 @@ fn no_event_is_lost_or_stored_twice_when_the_nats_server_crashes() {
     let summary = node.done();
     assert_eq!(summary["cameras"][0]["state"], "ended");
     let witness = NatsWitness::new(server.port);
-    let seqs: Vec<u64> =
-        witness.stored("sightwire.cameras.door.events").iter().map(|m| m.event().seq).collect();
+    let seqs: Vec<u64> = witness.stored("sightwire.cameras.door.events").iter().map(|m| m.event().seq).collect();
     let all: BTreeSet<u64> = seqs.iter().copied().collect();
     assert!(seqs.len() > 2 && all.len() == seqs.len(), "stored twice: {seqs:?}");
     assert!(all.iter().copied().eq(1..=seqs.len() as u64), "lost: {seqs:?}");

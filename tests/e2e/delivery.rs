@@ -61,7 +61,11 @@ fn check_everything(inbox: &Inbox, summary: &Value, wire: Wire) {
         let minimal_encoding = codec::encoding_of(Some(content_type));
         for (index, message) in messages.iter().enumerate() {
             assert_eq!(message.content_type.as_deref().unwrap_or(content_type), content_type);
-            assert_eq!(message.content_type.is_none(), wire == Wire::Mqtt311, "3.1.1 has no content type, the others do");
+            assert_eq!(
+                message.content_type.is_none(),
+                wire == Wire::Mqtt311,
+                "3.1.1 has no content type, the others do"
+            );
             assert!(!message.retain);
             assert!(wire == Wire::Nats || message.qos == qos, "{camera}: QoS {}", message.qos);
             let mut message = message.clone();
@@ -130,8 +134,10 @@ fn check_retained(port: u16) {
         let state: Value = serde_json::from_str(&kept[&format!("sightwire/cameras/{camera}/state")]).unwrap();
         assert_valid("state", &state);
         assert_eq!(state["frames"]["inferred"], FRAMES);
-        let counts: Vec<_> =
-            kept.iter().filter(|(topic, _)| topic.starts_with(&format!("sightwire/cameras/{camera}/counts/"))).collect();
+        let counts: Vec<_> = kept
+            .iter()
+            .filter(|(topic, _)| topic.starts_with(&format!("sightwire/cameras/{camera}/counts/")))
+            .collect();
         assert!(!counts.is_empty() && counts.iter().all(|(_, count)| *count == "0"), "{camera}: {counts:?}");
     }
     assert_valid("node-state", &serde_json::from_str(&kept["sightwire/nodes/garage/state"]).unwrap());

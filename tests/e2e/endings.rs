@@ -79,10 +79,9 @@ fn a_second_signal_ends_at_once() {
 #[test]
 fn what_hangs_does_not_hold_up_the_end() {
     let (broker, silent) = (Mosquitto::open(), Silent::open());
-    let node = home(&buses(Some((broker.port, "5")), None), &format!("\"rtsp://127.0.0.1:{}/s\"", silent.port)).start_owned();
-    wait_for("connected", || {
-        (node.metrics().sum("sightwire_bus_connected", &[("bus", "mqtt")]) > 0.0).then_some(())
-    });
+    let node =
+        home(&buses(Some((broker.port, "5")), None), &format!("\"rtsp://127.0.0.1:{}/s\"", silent.port)).start_owned();
+    wait_for("connected", || (node.metrics().sum("sightwire_bus_connected", &[("bus", "mqtt")]) > 0.0).then_some(()));
     // Well into the opening of the source.
     std::thread::sleep(Duration::from_millis(500));
     let witness = MqttWitness::v5(broker.port);

@@ -87,7 +87,8 @@ fn every_metric_of_the_list_is_on_the_page_with_its_labels() {
         assert_eq!(page.sum("sightwire_bus_connected", &[("bus", bus)]), 1.0);
         expect("sightwire_bus_reconnects_total", &[("bus", bus)]);
         let detections = [("bus", bus), ("kind", "detections")];
-        let count = |outcome| page.sum("sightwire_messages_total", &[&detections[..], &[("outcome", outcome)]].concat());
+        let count =
+            |outcome| page.sum("sightwire_messages_total", &[&detections[..], &[("outcome", outcome)]].concat());
         // QoS 1 over MQTT is acknowledged; core NATS knows no acknowledgement.
         let (told, untold) = if bus == "mqtt" { ("acked", "sent") } else { ("sent", "acked") };
         assert!(count(told) > 0.0 && count(untold) == 0.0, "{bus}");
@@ -144,7 +145,10 @@ fn no_message_is_unaccounted_for_at_any_moment() {
     let camera = node.camera("door");
     let inferred = page.sum("sightwire_frames_total", &[("outcome", "inferred")]);
     assert_eq!(camera["frames"]["inferred"].as_f64().unwrap(), inferred);
-    assert_eq!(page.sum("sightwire_messages_total", &[("bus", "mqtt"), ("kind", "detections"), ("outcome", "offered")]), inferred);
+    assert_eq!(
+        page.sum("sightwire_messages_total", &[("bus", "mqtt"), ("kind", "detections"), ("outcome", "offered")]),
+        inferred
+    );
 }
 
 fn readiness(node: &Node) -> (u16, Value) {
@@ -169,7 +173,10 @@ fn readiness_names_the_bus_that_is_down_and_is_well_again_after_it_returns() {
     broker.stop();
     let (_, told) = wait_for("it is not ready", || Some(readiness(&node)).filter(|(status, _)| *status == 503));
     assert_eq!((&told["ready"], &part(&told, "buses", "mqtt")["ready"]), (&false.into(), &false.into()), "{told}");
-    assert_eq!((&part(&told, "buses", "nats")["ready"], &part(&told, "cameras", "door")["ready"]), (&true.into(), &true.into()));
+    assert_eq!(
+        (&part(&told, "buses", "nats")["ready"], &part(&told, "cameras", "door")["ready"]),
+        (&true.into(), &true.into())
+    );
     assert_eq!(node.get("/healthz").0, 200, "the process lives");
     broker.start();
     wait_for("all is well again", || (readiness(&node).0 == 200).then_some(()));

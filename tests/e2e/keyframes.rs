@@ -92,15 +92,17 @@ fn a_keyframe_is_the_picture_of_the_detections_message_that_its_metadata_names()
                 difference(&decoded, &bgr)
             };
             let (here, later) = (apart(frame - 1), apart(frame + 1));
-            assert!(here < 6.0 && here < later, "frame {frame}: {here:.2} from itself, {later:.2} from the next but one");
+            assert!(
+                here < 6.0 && here < later,
+                "frame {frame}: {here:.2} from itself, {later:.2} from the next but one"
+            );
         }
     }
     // The metadata goes its own way too, and belongs to a picture.
     let meta = mqtt.inbox.wait("metadata", |m| m.is_of("door", "keyframe/meta"));
     assert_valid("keyframe-meta", &meta.json());
     let id = meta.json()["frame"]["id"].as_u64().unwrap();
-    let picture =
-        mqtt.inbox.wait("its picture", |m| m.is_of("door", "keyframe") && number(m, "frame_id") == id);
+    let picture = mqtt.inbox.wait("its picture", |m| m.is_of("door", "keyframe") && number(m, "frame_id") == id);
     assert_eq!(meta.json()["bytes"], picture.payload.len());
     assert!(picture.qos == 1 && picture.retain && meta.retain, "kept by the broker");
     // Whoever comes late sees the last one at once; HTTP has it too.

@@ -28,7 +28,9 @@ fn watch_shows_what_arrives_over_either_bus() {
             let line = people.out.wait(camera, |line| line.contains(camera) && line.contains(" ms"));
             assert!(line.contains("Z  "), "the time comes first: {line}");
         }
-        people.out.wait("of an object", |line| line.contains("circle") || line.contains("square") || line.contains('#'));
+        people
+            .out
+            .wait("of an object", |line| line.contains("circle") || line.contains("square") || line.contains('#'));
         machine.out.wait("of the gate", |line| line.contains("gate"));
         for line in machine.out.all() {
             let value: Value = serde_json::from_str(&line).unwrap();
@@ -79,7 +81,8 @@ fn watch_counts_what_it_missed() {
 fn watch_says_that_no_broker_is_there() {
     let port = crate::common::free_port();
     let folder = tempfile::tempdir().unwrap();
-    let mut program = Program::start(folder.path(), &["watch", "--bus", &format!("mqtt://me:hunter2@127.0.0.1:{port}")]);
+    let mut program =
+        Program::start(folder.path(), &["watch", "--bus", &format!("mqtt://me:hunter2@127.0.0.1:{port}")]);
     assert_eq!(program.process.wait().code(), Some(1));
     program.log.wait("of the error", |line| line.contains("error:") && line.contains("refused"));
     assert!(!program.log.text().contains("hunter2"));

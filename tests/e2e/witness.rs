@@ -47,7 +47,6 @@ impl Received {
         codec::decode_event(&self.payload, encoding).unwrap_or_else(|e| panic!("{}: {e}", self.topic))
     }
 
-
     pub fn is_of(&self, camera: &str, kind: &str) -> bool {
         self.topic == format!("sightwire/cameras/{camera}/{kind}")
     }
@@ -257,9 +256,8 @@ impl NatsWitness {
 
 fn from_nats(message: &async_nats::Message) -> Received {
     let headers = message.headers.iter().flat_map(|headers| headers.iter());
-    let properties: BTreeMap<String, String> = headers
-        .filter_map(|(name, values)| Some((name.to_string(), values.first()?.as_str().to_owned())))
-        .collect();
+    let properties: BTreeMap<String, String> =
+        headers.filter_map(|(name, values)| Some((name.to_string(), values.first()?.as_str().to_owned()))).collect();
     Received {
         topic: message.subject.replace('.', "/"),
         content_type: properties.get("Content-Type").cloned(),
