@@ -40,6 +40,29 @@ fn a_broker_that_comes_late_gets_every_state() {
     late.inbox.wait("detections", |m| m.is_of("door", "detections"));
 }
 
+#[test]
+fn a_broker_that_forgot_everything_is_told_every_state_again() {
+    for version in ["5", "3.1.1"] {
+        let mut broker = Mosquitto::open();
+        let node = home(&buses(Some((broker.port, version)), None), &scene(5, "&seed=7")).start_owned();
+        node.wait_until("door", "running");
+        let counts = |inbox: &Inbox| -> BTreeSet<String> {
+            inbox.all().into_iter().map(|m| m.topic).filter(|topic| topic.contains("/counts/")).collect()
+        };
+        let witness = MqttWitness::v311(broker.port);
+        witness.inbox.wait("a count", |m| m.topic.contains("/counts/"));
+        let known = counts(&witness.inbox);
+        // It keeps nothing on disk.
+        broker.stop();
+        broker.start();
+        let late = MqttWitness::v311(broker.port);
+        for topic in ["nodes/garage/status", "nodes/garage/state", "cameras/door/status", "cameras/door/state"] {
+            late.inbox.wait(topic, |m| m.topic == format!("sightwire/{topic}"));
+        }
+        wait_for("every known count", || known.is_subset(&counts(&late.inbox)).then_some(()));
+    }
+}
+
 /// Numbers 1 to the last, doubles aside.
 fn assert_no_gap(inbox: &Inbox, kind: &str, last: u64) {
     let messages = inbox.of("door", kind);

@@ -14,21 +14,21 @@ const FRAMES: usize = 40;
 
 /// Four cameras that see the same scene and say it in the four ways there are.
 fn cameras(frames: usize) -> String {
-    let mut text = format!("{SHAPES}cameras:\n");
-    for (name, encoding, payload, qos) in [
+    let source = scene(15, &format!("&frames={frames}&seed=4"));
+    let camera = |(name, encoding, payload, qos): (&str, &str, &str, u8)| {
+        format!(
+            "  {name}:\n    source: {source}\n    model: shapes\n    pace: asap\n    max_fps: 0\n    \
+             queue: {{ depth: 2, when_full: block }}\n    \
+             publish: {{ encoding: {encoding}, payload: {payload}, qos: {qos} }}\n"
+        )
+    };
+    let ways = [
         ("json-full", "json", "full", 0),
         ("json-minimal", "json", "minimal", 1),
         ("protobuf-full", "protobuf", "full", 1),
         ("protobuf-minimal", "protobuf", "minimal", 0),
-    ] {
-        let source = scene(15, &format!("&frames={frames}&seed=4"));
-        text += &format!(
-            "  {name}:\n    source: {source}\n    model: shapes\n    pace: asap\n    max_fps: 0\n    \
-             queue: {{ depth: 2, when_full: block }}\n    \
-             publish: {{ encoding: {encoding}, payload: {payload}, qos: {qos} }}\n"
-        );
-    }
-    text
+    ];
+    format!("{SHAPES}cameras:\n{}", ways.map(camera).concat())
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -223,7 +223,9 @@ fn a_recorded_street_arrives_over_both_buses() {
         labels.sort();
         labels.dedup();
         assert_eq!(labels, ["bicycle", "car", "person"], "what the video shows");
-        messages.iter().for_each(|message| assert_valid("detections", &message.json()));
+        for message in &messages {
+            assert_valid("detections", &message.json());
+        }
         check_numbered_events(inbox, "street");
     }
 }

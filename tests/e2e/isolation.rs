@@ -2,7 +2,7 @@
 
 use crate::common::{Mosquitto, free_port};
 use crate::node::{Home, Silent, buses, scene};
-use crate::witness::MqttWitness;
+use crate::witness::{MqttWitness, Received, assert_valid, publish};
 
 #[test]
 fn broken_cameras_and_models_leave_the_healthy_camera_alone() {
@@ -32,6 +32,15 @@ fn broken_cameras_and_models_leave_the_healthy_camera_alone() {
         let told = witness.inbox.wait(camera, |m| m.is_of(camera, "state") && m.json()["actual"] == "failed");
         assert_eq!(told.json()["reason"]["code"], reason["code"]);
         witness.inbox.wait(camera, |m| m.is_of(camera, "status") && m.text() == "offline");
+    }
+    // Also what is broken can be switched off, and says why it cannot be switched on.
+    for (word, ok) in [("stop", true), ("start", false)] {
+        publish(broker.port, "sightwire/cameras/brainless/control", word.as_bytes(), &[]);
+        let is = |m: &Received| m.topic == "sightwire/nodes/garage/replies" && m.json()["command"] == word;
+        let answer = witness.inbox.wait(word, is).json();
+        assert_valid("reply", &answer);
+        assert_eq!(answer["ok"], ok, "{answer}");
+        assert!(ok || answer["error"]["code"] == "camera_failed", "{answer}");
     }
     let before = witness.inbox.of("healthy", "detections").len();
     let flowing = witness.inbox.wait_many("detections", before + 8, |m| m.is_of("healthy", "detections"));

@@ -226,14 +226,10 @@ pub const SHAPES: &str = "models: { shapes: { path: \"bundled:shapes\" } }\n";
 
 /// The buses of a configuration; `mqtt` with its version.
 pub fn buses(mqtt: Option<(u16, &str)>, nats: Option<u16>) -> String {
-    let mut text = "buses:\n".to_owned();
-    if let Some((port, version)) = mqtt {
-        text += &format!("  mqtt: {{ url: \"mqtt://127.0.0.1:{port}\", version: {version} }}\n");
-    }
-    if let Some(port) = nats {
-        text += &format!("  nats: {{ url: \"nats://127.0.0.1:{port}\" }}\n");
-    }
-    text
+    let mqtt =
+        mqtt.map(|(port, version)| format!("  mqtt: {{ url: \"mqtt://127.0.0.1:{port}\", version: {version} }}\n"));
+    let nats = nats.map(|port| format!("  nats: {{ url: \"nats://127.0.0.1:{port}\" }}\n"));
+    ["buses:\n".to_owned(), mqtt.unwrap_or_default(), nats.unwrap_or_default()].concat()
 }
 
 /// A small scene: `more` are further parameters of the source.

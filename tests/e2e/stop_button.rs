@@ -93,6 +93,10 @@ fn stop_and_start_by_mqtt_5_hold_for_that_camera_alone() {
         assert_eq!((&reply["ok"], &reply["id"]), (&true.into(), &stop.as_str().into()), "{reply}");
         assert_eq!((&reply["target"], &reply["node"]), (&"camera/left".into(), &"garage".into()));
         assert_eq!(reply["state"]["actual"], "stopped");
+        assert_eq!(reply["state"]["desired"], "stopped");
+        let told = |m: &Received| m.is_of("left", "state") && m.json()["actual"] == "stopped";
+        witness.inbox.wait("the state", told);
+        witness.inbox.wait("the status", |m| m.is_of("left", "status") && m.text() == "offline");
         let read = frames(&node, "left");
         std::thread::sleep(SETTLE);
         let late: Vec<_> = witness.inbox.after(|m| is_answer(m, &stop));
