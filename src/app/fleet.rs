@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::cameras::CameraHandle;
-use crate::bus::LinkState;
+use crate::bus::{Fanout, LinkState};
 use crate::control::{Fleet, Refusal, Switches};
 use crate::domain::{BootId, Name, Target, Timestamp};
 use crate::envelope::{
@@ -20,6 +20,9 @@ use crate::telemetry::Telemetry;
 /// A camera that has not acted upon a wish by then is answered for as late.
 const APPLY: Duration = Duration::from_secs(5);
 
+/// For what a camera said before it was switched off to be sent or acknowledged, before the switch is answered.
+const QUIET: Duration = Duration::from_secs(2);
+
 pub struct NodeFleet {
     pub node: Name,
     pub boot_id: BootId,
@@ -28,6 +31,7 @@ pub struct NodeFleet {
     pub cameras: BTreeMap<Name, CameraHandle>,
     pub models: Vec<ModelSummary>,
     pub buses: Vec<(&'static str, watch::Receiver<LinkState>)>,
+    pub fanout: Arc<Fanout>,
     pub switches: Switches,
     pub telemetry: Telemetry,
 }
@@ -35,6 +39,25 @@ pub struct NodeFleet {
 impl NodeFleet {
     fn handle(&self, camera: &str) -> Option<&CameraHandle> {
         self.cameras.get(camera)
+    }
+
+    /// Lets what the camera said go out before the answer, for replies overtake everything else in the outbox: after the
+    /// answer to a stop nothing of the camera may come. What waits for a bus that is down is not waited for.
+    async fn quiet(&self, camera: &Name, handle: &CameraHandle) {
+        let keyframes = handle.keyframes.clone();
+        let waits = || {
+            let up = self.buses.iter().filter(|(_, state)| state.borrow().connected);
+            up.map(|(bus, _)| self.fanout.waiting_of(bus, camera)).sum::<u64>() > 0
+        };
+        let quiet = async {
+            let _joined = tokio::task::spawn_blocking(move || keyframes.settle()).await;
+            while waits() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        if tokio::time::timeout(QUIET, quiet).await.is_err() {
+            tracing::warn!(%camera, "a slow bus: messages from before the switch may come after its answer");
+        }
     }
 }
 
@@ -65,9 +88,13 @@ impl Fleet for NodeFleet {
             wanted = desired.generation;
         });
         let mut applied = handle.applied.clone();
-        let acted = tokio::time::timeout(APPLY, applied.wait_for(|a| a.desired.generation >= wanted)).await;
-        if !matches!(acted, Ok(Ok(_))) {
+        let acted = tokio::time::timeout(APPLY, applied.wait_for(|a| a.desired.generation >= wanted));
+        let acted = acted.await.is_ok_and(|applied| applied.is_ok());
+        if !acted {
             return Err(Refusal::new("timeout", format!("not applied within {APPLY:?}; it is still wanted")));
+        }
+        if to != DesiredState::Running {
+            self.quiet(camera, handle).await;
         }
         let state = handle.state();
         match state.reason {

@@ -122,6 +122,7 @@ impl Node {
             cameras: handles,
             models: summaries(&models),
             buses: links.iter().map(|link| (link.name(), link.state())).collect(),
+            fanout: fanout.clone(),
             switches,
             telemetry,
         });

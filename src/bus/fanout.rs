@@ -23,6 +23,13 @@ impl Fanout {
         }
     }
 
+    /// Messages of this camera that wait on this bus, unconfirmed ones included.
+    #[must_use]
+    pub fn waiting_of(&self, bus: &str, camera: &Name) -> u64 {
+        let outbox = self.outboxes.iter().find(|outbox| outbox.bus() == bus);
+        outbox.map_or(0, |outbox| outbox.camera_tally(camera).waiting)
+    }
+
     /// The camera's figures, summed over all buses.
     #[must_use]
     pub fn camera_tally(&self, camera: &Name) -> Tally {

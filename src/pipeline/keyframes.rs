@@ -45,6 +45,16 @@ impl KeyframeSlot {
         }
     }
 
+    /// Waits until the picture that was handed over last, if any, is said. Those of other cameras before it are few: each
+    /// camera has one at most.
+    pub fn settle(&self) {
+        let mine = |slot: &Arc<Self>| std::ptr::eq(Arc::as_ptr(slot), self);
+        let mut state = lock(&self.queue.state);
+        while !state.shut && (state.now.as_ref().is_some_and(mine) || state.ready.iter().any(mine)) {
+            state = self.queue.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
     /// The last keyframe as JPEG.
     #[must_use]
     pub fn last(&self) -> Option<Bytes> {
@@ -62,7 +72,8 @@ pub struct KeyframeQueue {
 #[derive(Default)]
 struct QueueState {
     ready: VecDeque<Arc<KeyframeSlot>>,
-    busy: bool,
+    /// Whose picture is being encoded.
+    now: Option<Arc<KeyframeSlot>>,
     shut: bool,
 }
 
@@ -99,11 +110,11 @@ impl KeyframeQueue {
 
     fn next(&self) -> Option<Arc<KeyframeSlot>> {
         let mut state = lock(&self.state);
-        state.busy = false;
+        state.now = None;
         self.changed.notify_all();
         loop {
             if let Some(slot) = state.ready.pop_front() {
-                state.busy = true;
+                state.now = Some(slot.clone());
                 return Some(slot);
             }
             if state.shut {
@@ -116,7 +127,7 @@ impl KeyframeQueue {
     /// Waits until every job handed over is encoded.
     pub fn drain(&self) {
         let mut state = lock(&self.state);
-        while (state.busy || !state.ready.is_empty()) && !state.shut {
+        while (state.now.is_some() || !state.ready.is_empty()) && !state.shut {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }

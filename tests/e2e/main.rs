@@ -1,0 +1,20 @@
+//! The program as people run it: the real binary, real brokers, and witnesses that share no code with it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "../common/mod.rs"]
+#[allow(unused_imports, reason = "every test binary uses its own part of this")]
+mod common;
+
+mod accuracy;
+mod broker;
+mod delivery;
+mod endings;
+mod figures;
+mod isolation;
+mod keyframes;
+mod map;
+mod metrics;
+mod node;
+mod stop_button;
+mod tools;
+mod witness;
