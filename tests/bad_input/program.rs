@@ -134,7 +134,7 @@ impl Node {
             let ended = node.child.try_wait().unwrap();
             assert!(ended.is_none(), "ended: {ended:?}\n{log}");
             let page = log.split("page=http://").nth(1).and_then(|rest| rest.split('/').next());
-            page.map(|page| page.to_owned()).is_some_and(|page| {
+            page.map(ToOwned::to_owned).is_some_and(|page| {
                 node.http = page;
                 true
             })
