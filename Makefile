@@ -17,10 +17,12 @@ build: setup ## Build the program: target/release/sightwire
 test: setup ## Run the whole suite, against real brokers and a real RTSP server
 	cargo test --locked
 
-lint: setup ## Formatting, clippy, shell scripts, licences and sources of the crates
+lint: ## Formatting, clippy, shell scripts, licences and sources of the crates
+	@.ci/setup lint
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	shellcheck .ci/setup .ci/demo .ci/run
+	cargo deny --locked check licenses bans sources
 
 fmt: ## Format the code
 	cargo fmt

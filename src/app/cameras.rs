@@ -70,7 +70,8 @@ impl CameraYard<'_> {
         let (desired, wishes) = watch::channel(remembered);
         let (applied_sender, applied) = watch::channel(Applied { desired: remembered, ..Applied::default() });
         let (live, latest) = watch::channel(None);
-        let keyframes = self.keyframes.slot(config.keyframes.clone().unwrap_or_default(), metrics.clone());
+        let keyframes =
+            self.keyframes.slot(config.keyframes.clone().unwrap_or_default(), config.publish.encoding, metrics.clone());
         let announcer = Announcer::new(view.clone(), applied_sender, self.publisher.clone());
         let handle = CameraHandle {
             desired,

@@ -6,7 +6,7 @@ mod protobuf;
 
 pub use jpeg::JpegEncoder;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use serde::Serialize;
 
 use crate::envelope::{Detections, Encoding, Event, KeyframeMeta, Minimal, PayloadChoice};
@@ -127,29 +127,6 @@ pub fn decode_keyframe_meta(bytes: &[u8], encoding: Encoding) -> Result<Keyframe
     match encoding {
         Encoding::Json => json::decode(bytes),
         Encoding::Protobuf => protobuf::decode_keyframe_meta(bytes),
-    }
-}
-
-/// A detections message or event that is already encoded, marked as delivered late. It is encoded once, long before
-/// anyone knows of the outage; both encodings let a field be added at the end without reading the rest.
-#[must_use]
-pub fn mark_replayed(payload: &Bytes, encoding: Encoding) -> Bytes {
-    match encoding {
-        Encoding::Json => match payload.strip_suffix(b"}") {
-            Some(open) if open.len() > 1 => {
-                let mut marked = BytesMut::with_capacity(payload.len() + 16);
-                marked.put_slice(open);
-                marked.put_slice(br#","replayed":true}"#);
-                marked.freeze()
-            }
-            _ => payload.clone(),
-        },
-        Encoding::Protobuf => {
-            let mut marked = BytesMut::with_capacity(payload.len() + 2);
-            marked.put_slice(payload);
-            marked.put_slice(&protobuf::REPLAYED);
-            marked.freeze()
-        }
     }
 }
 

@@ -12,9 +12,6 @@ mod wire {
     include!("generated/sightwire.v1.rs");
 }
 
-/// `replayed = true`: field 15, a varint (wire type 0), 1. Protobuf readers take fields in any order.
-pub(super) const REPLAYED: [u8; 2] = [15 << 3, 1];
-
 pub(super) fn encode_detections(full: &envelope::Detections) -> Bytes {
     let detection = |d: &domain::Detection| wire::Detection {
         label: d.label.as_ref().into(),

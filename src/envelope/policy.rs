@@ -28,11 +28,6 @@ impl PublishPolicy {
         Self { config, last: None, said: Vec::new(), scratch: Vec::new() }
     }
 
-    /// Takes changed settings from the next frame on.
-    pub fn set(&mut self, config: PublishConfig) {
-        self.config = config;
-    }
-
     /// Whether this frame's detections are to be published; a yes is remembered as said.
     ///
     /// A change that falls within `min_interval` is not lost: it is said with the first frame after it, if the scene

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::bus::{Message, MessageKind, Publisher, Qos, Topic};
 use crate::codec::{self, JpegEncoder};
 use crate::domain::{Detection, Frame};
-use crate::envelope::{FrameInfo, KeyframeConfig, KeyframeMeta, KeyframeReason, Origin};
+use crate::envelope::{Encoding, FrameInfo, KeyframeConfig, KeyframeMeta, KeyframeReason, Origin};
 use crate::telemetry::{CameraMetrics, KeyframeOutcome};
 
 /// A picture to be said, with the boxes that were computed on it.
@@ -27,6 +27,7 @@ pub struct KeyframeJob {
 pub struct KeyframeSlot {
     job: Mutex<Option<KeyframeJob>>,
     config: KeyframeConfig,
+    encoding: Encoding,
     metrics: Arc<CameraMetrics>,
     queue: Arc<KeyframeQueue>,
     /// The last JPEG, for HTTP.
@@ -80,10 +81,16 @@ struct QueueState {
 impl KeyframeQueue {
     /// A place for one camera.
     #[must_use]
-    pub fn slot(self: &Arc<Self>, config: KeyframeConfig, metrics: Arc<CameraMetrics>) -> Arc<KeyframeSlot> {
+    pub fn slot(
+        self: &Arc<Self>,
+        config: KeyframeConfig,
+        encoding: Encoding,
+        metrics: Arc<CameraMetrics>,
+    ) -> Arc<KeyframeSlot> {
         Arc::new_cyclic(|me| KeyframeSlot {
             job: Mutex::default(),
             config,
+            encoding,
             metrics,
             queue: self.clone(),
             last: Mutex::default(),
@@ -169,8 +176,9 @@ impl KeyframeSlot {
         };
         let camera = &job.origin.camera;
         // The metadata first: who has the picture can look it up.
-        let (text, content_type) = codec::encode_json(&meta);
-        publisher.offer(Message::state(Topic::KeyframeMeta(camera.clone()), text, content_type, Some(camera.clone())));
+        let (payload, content_type) = codec::encode_keyframe_meta(&meta, self.encoding);
+        let topic = Topic::KeyframeMeta(camera.clone());
+        publisher.offer(Message::state(topic, payload, content_type, Some(camera.clone())));
         publisher.offer(Message {
             kind: MessageKind::Keyframe,
             topic: Topic::Keyframe(camera.clone()),

@@ -87,11 +87,6 @@ impl Waiting {
     pub fn total_messages(&self) -> usize {
         self.messages.iter().sum()
     }
-
-    #[must_use]
-    pub fn total_bytes(&self) -> usize {
-        self.bytes.iter().sum()
-    }
 }
 
 /// Losses of one sort since they were last said.
