@@ -1,16 +1,16 @@
 //! `sightwire demo`: the whole path with nothing to install but the program.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use super::{say, signals, status, watch};
-use crate::app::Node;
+use crate::app::{AppError, Node};
 use crate::bus::{BusConfig, BusesConfig, tail};
 use crate::config::{Config, Loaded};
 use crate::domain::Name;
-use crate::http::HttpConfig;
+use crate::http::{HttpConfig, HttpError};
 use crate::inference::ModelConfig;
 use crate::pipeline::{CameraConfig, KeyframeConfig};
 use crate::source::SourceSpec;
@@ -26,17 +26,26 @@ pub struct DemoArgs {
     seconds: u64,
 }
 
+const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
 pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let stop = signals::stop_token()?;
     let state = std::env::temp_dir().join(format!("sightwire-demo-{}", std::process::id()));
-    let config = Loaded {
-        file: "demo".into(),
-        node: "demo".parse()?,
-        state_dir: state.clone(),
-        config: configuration(args.cameras)?,
-        warnings: Vec::new(),
+    let loaded = |listen| -> anyhow::Result<Loaded> {
+        Ok(Loaded {
+            file: "demo".into(),
+            node: "demo".parse()?,
+            state_dir: state.clone(),
+            config: configuration(args.cameras, listen)?,
+            warnings: Vec::new(),
+        })
     };
-    let node = Node::start(config, Telemetry::install()?).await?;
+    let telemetry = Telemetry::install()?;
+    let node = match Node::start(loaded(HttpConfig::default().listen)?, telemetry.clone()).await {
+        // A demo runs beside a node, or beside another demo.
+        Err(AppError::Http(HttpError::Listen { .. })) => Node::start(loaded(ANY_PORT)?, telemetry).await?,
+        started => started?,
+    };
     let broker = node.embedded.map_or_else(String::new, |addr| addr.port().to_string());
     say(&format!("live page:  http://{}/", node.http));
     say(&format!("subscribe:  mosquitto_sub -p {broker} -t 'sightwire/cameras/+/detections' -v"));
@@ -62,7 +71,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn configuration(cameras: u16) -> anyhow::Result<Config> {
+fn configuration(cameras: u16, listen: SocketAddr) -> anyhow::Result<Config> {
     let model: Name = "shapes".parse()?;
     let camera = |n: u16| -> anyhow::Result<(Name, CameraConfig)> {
         let source = SourceSpec::try_from(format!("synthetic:shapes?width=640&height=480&fps=15&seed={n}"))
@@ -80,12 +89,6 @@ fn configuration(cameras: u16) -> anyhow::Result<Config> {
         buses: BusesConfig::default(),
         models: BTreeMap::from([(model.clone(), ModelConfig::new("bundled:shapes"))]),
         cameras: (1..=cameras).map(camera).collect::<anyhow::Result<_>>()?,
-        http: HttpConfig { listen: page(), ..HttpConfig::default() },
+        http: HttpConfig { listen, ..HttpConfig::default() },
     })
-}
-
-/// The usual port, or a free one: a demo runs beside a node.
-fn page() -> SocketAddr {
-    let usual = HttpConfig::default().listen;
-    if TcpListener::bind(usual).is_ok() { usual } else { SocketAddr::from(([127, 0, 0, 1], 0)) }
 }

@@ -16,13 +16,17 @@ use crate::metrics::Page;
 pub const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Looks again and again until there is something, and fails saying `what` never happened.
-pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    wait_longer(what, PATIENCE, look)
+}
+
+fn wait_longer<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(start.elapsed() < PATIENCE, "never happened: {what}");
+        assert!(start.elapsed() < patience, "never happened: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -169,7 +173,9 @@ impl Node {
 
     /// Waits for the end of an `--until-done` run that goes well.
     pub fn done(mut self) -> Value {
-        let status = self.process.wait();
+        // Hundreds of frames: a busy machine may take long.
+        let ended = || self.process.0.try_wait().unwrap();
+        let status = wait_longer("everything is done", 5 * PATIENCE, ended);
         assert!(status.success(), "{status}\n{}", self.log.text());
         let line = self.out.wait("of the summary", |line| line.starts_with('{'));
         serde_json::from_str(&line).unwrap()

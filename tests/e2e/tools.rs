@@ -91,6 +91,8 @@ fn watch_says_that_no_broker_is_there() {
 #[test]
 fn the_demo_needs_nothing_and_reaches_any_subscriber() {
     let folder = tempfile::tempdir().unwrap();
+    // Beside another one, which may have the usual ports.
+    let _neighbour = Program::start(folder.path(), &["demo", "--cameras", "1"]);
     let mut demo = Program::start(folder.path(), &["demo", "--seconds", "8", "--cameras", "2"]);
     let page = demo.out.wait("of the page", |line| line.starts_with("live page:"));
     let addr = page.split("http://").nth(1).unwrap().trim_end_matches('/').to_owned();
