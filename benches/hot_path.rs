@@ -103,6 +103,7 @@ fn outbox(c: &mut Criterion) {
                 id: None,
                 camera: None,
                 captured_at: Some(Instant::now()),
+                late: None,
             });
             let parcel = outbox.try_next().unwrap();
             outbox.sent(parcel.ticket);

@@ -35,6 +35,8 @@ pub struct Message {
     pub camera: Option<Name>,
     /// When its frame was captured; latencies are measured from here.
     pub captured_at: Option<Instant>,
+    /// Makes the payload say that it comes late, after an outage (`"replayed": true`); `None` for kinds that do not say it.
+    pub late: Option<fn(&Bytes) -> Bytes>,
 }
 
 impl Message {
@@ -53,6 +55,7 @@ impl Message {
             id: None,
             camera,
             captured_at: None,
+            late: None,
         }
     }
 

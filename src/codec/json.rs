@@ -20,3 +20,11 @@ pub(super) fn encode<T: Serialize>(payload: &T) -> Bytes {
 pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     Ok(serde_json::from_slice(bytes)?)
 }
+
+/// A payload of ours with `"replayed":true` at its end.
+pub(super) fn late(payload: &Bytes) -> Bytes {
+    match payload.strip_suffix(b"}") {
+        Some(open) if open.len() > 1 => [open, br#","replayed":true}"#].concat().into(),
+        _ => payload.clone(),
+    }
+}

@@ -130,5 +130,15 @@ pub fn decode_keyframe_meta(bytes: &[u8], encoding: Encoding) -> Result<Keyframe
     }
 }
 
+/// What makes a message that is already encoded say that it comes late. It is encoded once, long before anyone knows of
+/// the outage; both encodings let a field be added at the end without reading the rest.
+#[must_use]
+pub fn late(encoding: Encoding) -> fn(&Bytes) -> Bytes {
+    match encoding {
+        Encoding::Json => json::late,
+        Encoding::Protobuf => protobuf::late,
+    }
+}
+
 #[cfg(test)]
 mod tests;

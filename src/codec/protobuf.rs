@@ -12,6 +12,11 @@ mod wire {
     include!("generated/sightwire.v1.rs");
 }
 
+/// A payload of ours with `replayed = true` at its end: field 15, a varint (wire type 0), 1. Readers take fields in any order.
+pub(super) fn late(payload: &Bytes) -> Bytes {
+    [payload, &[15 << 3, 1][..]].concat().into()
+}
+
 pub(super) fn encode_detections(full: &envelope::Detections) -> Bytes {
     let detection = |d: &domain::Detection| wire::Detection {
         label: d.label.as_ref().into(),

@@ -124,6 +124,20 @@ proptest! {
             let _ = decode_keyframe_meta(&bytes, encoding);
         }
     }
+
+    #[test]
+    fn an_encoded_message_can_say_that_it_comes_late(mut full in detections()) {
+        full.replayed = false;
+        for encoding in BOTH {
+            for payload in [PayloadChoice::Full, PayloadChoice::Minimal] {
+                let (bytes, _) = encode_detections(&full, payload, encoding);
+                prop_assert_eq!(
+                    decode_minimal(&late(encoding)(&bytes), encoding).unwrap(),
+                    Minimal { replayed: true, ..Minimal::from(&full) }
+                );
+            }
+        }
+    }
 }
 
 #[test]

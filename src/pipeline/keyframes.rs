@@ -191,6 +191,7 @@ impl KeyframeSlot {
             id: Some(format!("{camera}-{}-keyframe-{}", job.origin.boot_id, job.frame.id)),
             camera: Some(camera.clone()),
             captured_at: Some(job.frame.captured_instant),
+            late: None,
         });
     }
 }

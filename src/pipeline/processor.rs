@@ -167,6 +167,7 @@ impl Processor {
             id: Some(self.message_id("detections", message.seq)),
             camera: Some(message.camera.clone()),
             captured_at: Some(frame.captured_instant),
+            late: Some(codec::late(publish.encoding)),
         });
         self.live.send_replace(Some(Arc::new(message)));
     }
@@ -210,6 +211,7 @@ impl Processor {
             id: Some(self.message_id("event", event.seq)),
             camera: Some(event.camera.clone()),
             captured_at: captured,
+            late: Some(codec::late(self.config.publish.encoding)),
         });
     }
 

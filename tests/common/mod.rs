@@ -80,5 +80,6 @@ pub fn message(kind: MessageKind, payload: impl Into<Bytes>) -> Message {
         id: None,
         camera: Some(camera),
         captured_at: Some(Instant::now()),
+        late: None,
     }
 }

@@ -11,7 +11,7 @@ mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -46,6 +46,16 @@ struct Item {
     timed: bool,
 }
 
+impl Item {
+    /// It waited for a link that was away, or it is sent again because one was lost.
+    fn is_late(&self, up_since: Option<Instant>) -> bool {
+        self.attempts > 0 || up_since.is_some_and(|up| up.saturating_duration_since(self.offered_at) > LATE)
+    }
+}
+
+/// So much earlier than its link a message may be without being late: every start takes a moment.
+const LATE: Duration = Duration::from_secs(1);
+
 /// See the module's words. Cheap to call from any thread; nothing here waits but [`Outbox::next`] and [`Outbox::drained`].
 pub struct Outbox {
     bus: &'static str,
@@ -63,6 +73,8 @@ struct Inner {
     retained: Retained,
     ledger: Ledger,
     next_ticket: u64,
+    /// When the link came up last.
+    up_since: Option<Instant>,
     closed: bool,
     closed_empty: bool,
 }
@@ -99,6 +111,7 @@ impl Outbox {
             retained: Retained::default(),
             ledger: Ledger::default(),
             next_ticket: 0,
+            up_since: None,
             closed: false,
             closed_empty: false,
         };
@@ -131,7 +144,11 @@ impl Outbox {
         let item = inner.lanes.pop()?;
         let ticket = Ticket(inner.next_ticket);
         inner.next_ticket += 1;
-        let parcel = Parcel { ticket, message: Arc::clone(&item.message), attempts: item.attempts };
+        let message = item.message.late.filter(|_| item.is_late(inner.up_since)).map_or_else(
+            || Arc::clone(&item.message),
+            |mark| Arc::new(Message { payload: mark(&item.message.payload), ..Message::clone(&item.message) }),
+        );
+        let parcel = Parcel { ticket, message, attempts: item.attempts };
         inner.in_flight.insert(ticket, item);
         Some(parcel)
     }
@@ -183,6 +200,7 @@ impl Outbox {
         if inner.closed {
             return;
         }
+        inner.up_since = Some(Instant::now());
         for message in inner.retained.all() {
             if !inner.lanes.state_waits(&message.topic) {
                 inner.offer(self, message);

@@ -31,6 +31,7 @@ fn message(kind: MessageKind, index: u8, bytes: usize) -> Message {
         id: None,
         camera: Some(camera),
         captured_at: Some(Instant::now()),
+        late: None,
     }
 }
 
@@ -49,6 +50,19 @@ fn outbox(messages: usize, bytes: usize) -> Arc<Outbox> {
 
 fn payload(parcel: &Parcel) -> u8 {
     parcel.message.payload[0]
+}
+
+#[test]
+fn what_a_lost_session_held_says_that_it_comes_late() {
+    let outbox = outbox(10, 1000);
+    outbox.offer(Message { late: Some(|_| Bytes::from_static(&[99])), ..message(MessageKind::Event, 1, 1) });
+    outbox.link_up();
+    assert_eq!(payload(&outbox.try_next().unwrap()), 1, "a link that is just up makes nothing late");
+    outbox.requeue_in_flight();
+    let again = outbox.try_next().unwrap();
+    assert_eq!(payload(&again), 99);
+    outbox.acked(again.ticket);
+    check_law(&outbox);
 }
 
 #[test]
