@@ -116,7 +116,9 @@ impl CameraYard<'_> {
     }
 }
 
-fn settings(config: &CameraConfig, confidence: f32) -> CameraSettings {
+/// A camera's settings as its state says them.
+#[must_use]
+pub fn settings(config: &CameraConfig, confidence: f32) -> CameraSettings {
     CameraSettings {
         source: config.source.shown(),
         model: config.model.clone(),

@@ -7,6 +7,7 @@ mod node;
 mod shutdown;
 mod summary;
 
+pub use cameras::settings;
 pub use fleet::NodeFleet;
 pub use node::Node;
 pub use summary::{CameraRow, Summary};

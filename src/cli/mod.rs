@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod explain;
 mod run;
+mod samples;
 mod schema;
 mod signals;
 mod status;
