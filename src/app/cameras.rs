@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::models::Models;
 use crate::bus::Publisher;
 use crate::control::Switches;
-use crate::domain::{BootId, Name};
+use crate::domain::{BootId, Label, Name};
 use crate::envelope::{ActualState, CameraSettings, CameraState, DesiredState, Detections, Origin, Reason};
 use crate::pipeline::{
     Announcer, Applied, Camera, CameraConfig, Desired, KeyframeQueue, KeyframeSlot, Processor, ProcessorParts, Seat,
@@ -63,7 +63,7 @@ impl CameraYard<'_> {
         let model = self.models.loaded.get(&config.model);
         let confidence = model.map_or(0.0, |m| m.confidence);
         let view = StateView::new(origin.clone(), settings(config, confidence), metrics.clone());
-        let remembered = Desired { state: self.switches.get(name), generation: 0 };
+        let remembered = Desired { state: self.switches.get(name), ..Desired::default() };
         if remembered.state != DesiredState::Running {
             tracing::info!(camera = %name, state = ?remembered.state, "was switched before the restart, and stays so");
         }
@@ -83,6 +83,13 @@ impl CameraYard<'_> {
             finite: config.source.is_finite(config.looping),
             broken: model.is_none(),
         };
+        if let Some(model) = model {
+            let unknown = unknown_labels(config.labels.as_deref(), &model.info.labels);
+            if !unknown.is_empty() {
+                tracing::warn!(camera = %name, model = %config.model, labels = unknown.join(", "),
+                    "the model has no such labels: nothing of them will ever be published");
+            }
+        }
         let Some(model) = model else {
             let why = self.models.failed.get(&config.model);
             let reason = why.map(|e| Reason { code: e.code().into(), message: e.to_string() });
@@ -112,8 +119,22 @@ impl CameraYard<'_> {
             frame_ids: Arc::new(AtomicU64::new(0)),
         };
         let camera = Camera { context, processor, desired: wishes, announcer };
-        (handle, tokio::spawn(camera.run(self.shutdown.clone())))
+        (handle, tokio::spawn(watched(name.clone(), camera.run(self.shutdown.clone()))))
     }
+}
+
+/// A panic in a camera's task must not pass unheard: its last state would look alive.
+async fn watched(name: Name, life: impl Future<Output = ()> + Send + 'static) {
+    if let Err(end) = tokio::spawn(life).await {
+        tracing::error!(camera = %name, "the camera's task ended by a panic ({end}); restart the node, and please report it");
+    }
+}
+
+/// Labels that are wanted and that the model does not have.
+#[must_use]
+pub fn unknown_labels(wanted: Option<&[String]>, known: &[Label]) -> Vec<String> {
+    let wanted = wanted.unwrap_or_default().iter();
+    wanted.filter(|label| !known.iter().any(|known| **known == ***label)).cloned().collect()
 }
 
 /// A camera's settings as its state says them.

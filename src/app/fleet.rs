@@ -28,17 +28,27 @@ pub struct NodeFleet {
     pub boot_id: BootId,
     pub started_at: Timestamp,
     pub onnxruntime: String,
-    pub cameras: BTreeMap<Name, CameraHandle>,
+    pub cameras: Arc<BTreeMap<Name, CameraHandle>>,
     pub models: Vec<ModelSummary>,
     pub buses: Vec<(&'static str, watch::Receiver<LinkState>)>,
     pub fanout: Arc<Fanout>,
-    pub switches: Switches,
+    pub switches: Arc<Switches>,
     pub telemetry: Telemetry,
 }
 
 impl NodeFleet {
     fn handle(&self, camera: &str) -> Option<&CameraHandle> {
         self.cameras.get(camera)
+    }
+
+    async fn remember(&self) -> Result<(), Refusal> {
+        let (cameras, switches) = (self.cameras.clone(), self.switches.clone());
+        let wished =
+            move || cameras.iter().map(|(name, handle)| (name.clone(), handle.desired.borrow().state)).collect();
+        let written = tokio::task::spawn_blocking(move || switches.remember(wished)).await;
+        let refuse =
+            |why: String| Refusal::new("not_remembered", format!("applied, but lost with the next restart: {why}"));
+        written.map_err(|e| refuse(e.to_string()))?.map_err(|e| refuse(e.to_string()))
     }
 
     /// Lets what the camera said go out before the answer, for replies overtake everything else in the outbox: after the
@@ -76,17 +86,22 @@ impl Fleet for NodeFleet {
         self.cameras.iter().filter(addressed).map(|(name, _)| name.clone()).collect()
     }
 
-    async fn switch(&self, camera: &Name, to: DesiredState) -> Result<CameraState, Refusal> {
+    fn wished(&self, camera: &Name) -> Option<DesiredState> {
+        self.handle(camera.as_str()).map(|handle| handle.desired.borrow().state)
+    }
+
+    async fn switch(&self, camera: &Name, to: DesiredState, anew: bool) -> Result<CameraState, Refusal> {
         let unknown = || Refusal::new("unknown_camera", "no such camera on this node");
         let handle = self.handle(camera.as_str()).ok_or_else(unknown)?;
-        // Remembered first: a stop that was answered must hold even if the power fails now.
-        self.switches.set(camera, to).map_err(|e| Refusal::new("not_remembered", e.to_string()))?;
         let mut wanted = 0;
+        // The wish first: a full disk must not keep a camera from stopping.
         handle.desired.send_modify(|desired| {
             desired.state = to;
             desired.generation += 1;
+            desired.begins += u64::from(anew);
             wanted = desired.generation;
         });
+        let remembered = self.remember().await;
         let mut applied = handle.applied.clone();
         let acted = tokio::time::timeout(APPLY, applied.wait_for(|a| a.desired.generation >= wanted));
         let acted = acted.await.is_ok_and(|applied| applied.is_ok());
@@ -96,6 +111,8 @@ impl Fleet for NodeFleet {
         if to != DesiredState::Running {
             self.quiet(camera, handle).await;
         }
+        // A stop that was answered with ok must hold even if the power fails now.
+        remembered?;
         let state = handle.state();
         match state.reason {
             Some(reason) if handle.broken && to != DesiredState::Stopped => {

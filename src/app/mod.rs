@@ -7,7 +7,7 @@ mod node;
 mod shutdown;
 mod summary;
 
-pub use cameras::settings;
+pub use cameras::{settings, unknown_labels};
 pub use fleet::NodeFleet;
 pub use node::Node;
 pub use summary::{CameraRow, Summary};

@@ -28,6 +28,8 @@ use crate::telemetry::{CameraMetrics, Telemetry, set_build_info};
 
 /// Commands that may wait to be judged; more are counted and dropped by the bus that brings them.
 const COMMANDS: usize = 256;
+/// After so long somebody who waits for the end is told what for.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How often the node's own state is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -119,16 +121,16 @@ impl Node {
             boot_id,
             started_at: Timestamp::now(),
             onnxruntime: runtime.version().to_owned(),
-            cameras: handles,
+            cameras: Arc::new(handles),
             models: summaries(&models),
             buses: links.iter().map(|link| (link.name(), link.state())).collect(),
             fanout: fanout.clone(),
-            switches,
+            switches: Arc::new(switches),
             telemetry,
         });
         let http = server.addr;
         tokio::spawn(server.serve(fleet.clone(), stop_services.clone()));
-        tokio::spawn(judge(fleet.clone(), incoming, fanout.clone()));
+        tokio::spawn(judge(fleet.clone(), incoming, fanout.clone(), stop_services.clone()));
         tokio::spawn(announce(fleet.clone(), publisher.clone(), stop_services.clone()));
         Ok(Self {
             fleet,
@@ -164,27 +166,33 @@ impl Node {
                 self.fleet.cameras.iter().map(|(name, c)| format!("{name}: {}", c.view.settings.source)).collect();
             return Err(AppError::NothingEnds(sources.join(", ")));
         }
-        for camera in finite {
-            let mut applied = camera.applied.clone();
-            let over =
-                |a: &Applied| matches!(a.actual, ActualState::Ended | ActualState::Failed | ActualState::Stopped);
+        let over = |a: &Applied| matches!(a.actual, ActualState::Ended | ActualState::Failed | ActualState::Stopped);
+        // All at the same moment: a camera that failed may have come back while another was waited for.
+        while let Some(camera) = finite.iter().find(|camera| !over(&camera.applied.borrow())) {
             // The sender lives as long as the camera's task; without it there is nothing left to wait for.
-            let _gone = applied.wait_for(over).await;
+            if camera.applied.clone().wait_for(over).await.is_err() {
+                break;
+            }
         }
         let queue = self.keyframes.clone();
         let _joined = tokio::task::spawn_blocking(move || queue.drain()).await;
-        self.fanout.drained().await;
+        while tokio::time::timeout(PATIENCE, self.fanout.drained()).await.is_err() {
+            let down: Vec<&str> = self.links.iter().filter(|l| !l.state().borrow().connected).map(Link::name).collect();
+            tracing::info!(
+                ?down,
+                "all sources have ended; still waiting until everything is delivered (Ctrl-C gives up)"
+            );
+        }
         Ok(())
     }
+}
 
-    /// What every camera did, so far.
-    #[must_use]
-    pub fn summary(&self) -> Summary {
-        let row = |(name, handle): (&Name, &super::cameras::CameraHandle)| {
-            CameraRow::new(&handle.state(), &handle.view.metrics.totals, &self.fanout.camera_tally(name))
-        };
-        Summary { seconds: self.started.elapsed().as_secs_f64(), cameras: self.fleet.cameras.iter().map(row).collect() }
-    }
+/// What every camera did, so far.
+pub(super) fn summarise(fleet: &NodeFleet, fanout: &Fanout, started: Instant) -> Summary {
+    let row = |(name, handle): (&Name, &super::cameras::CameraHandle)| {
+        CameraRow::new(&handle.state(), &handle.view.metrics.totals, &fanout.camera_tally(name))
+    };
+    Summary { seconds: started.elapsed().as_secs_f64(), cameras: fleet.cameras.iter().map(row).collect() }
 }
 
 async fn connect(config: &BusesConfig, context: &BusContext) -> Result<(Option<Embedded>, Vec<Link>), AppError> {
@@ -230,15 +238,28 @@ fn summaries(models: &Models) -> Vec<ModelSummary> {
     loaded.chain(failed).collect()
 }
 
-/// One command after the other, so that a stop and the start after it are carried out in that order.
-async fn judge(fleet: Arc<NodeFleet>, mut incoming: mpsc::Receiver<RawCommand>, buses: Arc<Fanout>) {
-    while let Some(raw) = incoming.recv().await {
-        let replies = answer(fleet.as_ref(), &raw).await;
-        for reply in replies {
-            let topic = Topic::reply(raw.reply_to.as_ref(), &fleet.node);
-            let correlation = raw.reply_to.as_ref().and_then(|to| to.correlation.clone());
-            buses.offer_to(raw.bus, Message::reply(topic, codec::encode_json(&reply).0, correlation));
+/// Commands are said in their order, each at once: its wishes are out after the first poll. Waiting until they are applied
+/// and answering goes on beside the next ones, so that nobody's stop waits for another's.
+async fn judge(
+    fleet: Arc<NodeFleet>,
+    mut incoming: mpsc::Receiver<RawCommand>,
+    buses: Arc<Fanout>,
+    stop: CancellationToken,
+) {
+    while let Some(raw) = tokio::select! { () = stop.cancelled() => None, raw = incoming.recv() => raw } {
+        let mut answering = Box::pin(reply(fleet.clone(), raw, buses.clone()));
+        let first = std::future::poll_fn(|cx| std::task::Poll::Ready(answering.as_mut().poll(cx))).await;
+        if first.is_pending() {
+            tokio::spawn(answering);
         }
+    }
+}
+
+async fn reply(fleet: Arc<NodeFleet>, raw: RawCommand, buses: Arc<Fanout>) {
+    for reply in answer(fleet.as_ref(), &raw).await {
+        let topic = Topic::reply(raw.reply_to.as_ref(), &fleet.node);
+        let correlation = raw.reply_to.as_ref().and_then(|to| to.correlation.clone());
+        buses.offer_to(raw.bus, Message::reply(topic, codec::encode_json(&reply).0, correlation));
     }
 }
 

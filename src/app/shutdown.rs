@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::Node;
+use super::node::summarise;
+use super::{Node, Summary};
 use crate::bus::{Message, Publisher, Topic};
 
 /// For the cameras to stop and their frames to be processed.
@@ -13,9 +14,11 @@ const THREADS: Duration = Duration::from_secs(3);
 const FLUSH: Duration = Duration::from_secs(5);
 
 impl Node {
-    /// Ends the node within about fifteen seconds, whatever hangs.
-    pub async fn shutdown(self) {
+    /// Ends the node within about twenty seconds, whatever hangs. The summary tells each camera's state before the end, and
+    /// counts what the end itself lost.
+    pub async fn shutdown(self) -> Summary {
         let begin = Instant::now();
+        let before = summarise(&self.fleet, &self.fanout, self.started);
         self.stop_cameras.cancel();
         let deadline = tokio::time::Instant::now() + CAMERAS;
         for (name, task) in self.cameras {
@@ -24,28 +27,28 @@ impl Node {
             }
         }
         self.models.loaded.values().for_each(|model| model.turns.shut());
-        join("keyframe encoder", self.keyframe_thread, Some(&|| self.keyframes.shut())).await;
+        self.keyframes.shut();
+        let deadline = Instant::now() + THREADS;
+        join("keyframe encoder", self.keyframe_thread, deadline).await;
         for (title, thread) in self.models.workers {
-            join(&title, thread, None).await;
+            join(&title, thread, deadline).await;
         }
+        // Nobody speaks any more: the last word is `offline`.
+        self.stop_services.cancel();
         let topic = Topic::NodeStatus(self.fleet.node.clone());
         self.fanout.offer(Message::state(topic, bytes::Bytes::from_static(b"offline"), "text/plain", None));
         // Each names what it could not deliver.
         futures_util::future::join_all(self.links.into_iter().map(|link| link.shutdown(FLUSH))).await;
-        self.stop_services.cancel();
         if let Some(broker) = self.broker {
             broker.stop().await;
         }
         tracing::info!("ended in {:.1} s", begin.elapsed().as_secs_f64());
+        summarise(&self.fleet, &self.fanout, self.started).with_states_of(before)
     }
 }
 
-/// Waits for a thread, but not for ever; `wake` makes it look up first.
-async fn join(title: &str, thread: std::thread::JoinHandle<()>, wake: Option<&(dyn Fn() + Sync)>) {
-    if let Some(wake) = wake {
-        wake();
-    }
-    let deadline = Instant::now() + THREADS;
+/// Waits for a thread, but not for ever.
+async fn join(title: &str, thread: std::thread::JoinHandle<()>, deadline: Instant) {
     while !thread.is_finished() {
         if Instant::now() > deadline {
             tracing::warn!(thread = title, "late: it did not end within {THREADS:?} and is left behind");

@@ -60,6 +60,18 @@ impl CameraRow {
     }
 }
 
+impl Summary {
+    /// These figures with the states of an earlier look.
+    #[must_use]
+    pub(super) fn with_states_of(mut self, before: Self) -> Self {
+        for (row, before) in self.cameras.iter_mut().zip(before.cameras) {
+            (row.state, row.reason) = (before.state, before.reason);
+        }
+        self.seconds = before.seconds;
+        self
+    }
+}
+
 impl std::fmt::Display for Summary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let head = [

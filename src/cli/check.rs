@@ -4,9 +4,10 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use super::{ConfigArg, FAILED, explain, say};
+use crate::app;
 use crate::bus::{self, BusConfig};
 use crate::config::{self, Config, Loaded};
-use crate::domain::Frame;
+use crate::domain::{Frame, Name};
 use crate::inference::{ModelConfig, OnnxDetector, Runtime};
 use crate::pipeline::CameraConfig;
 use crate::source::{self, OpenOptions, Read};
@@ -23,6 +24,8 @@ pub struct CheckArgs {
     explain: bool,
 }
 
+/// For a source or a model, whatever hangs.
+const LONGEST: Duration = Duration::from_mins(1);
 /// For a bus to answer.
 const BUS: Duration = Duration::from_secs(10);
 
@@ -76,10 +79,13 @@ async fn open_all(config: &Config) -> Vec<Finding> {
         }));
     }
     for (name, model) in config.models.clone() {
-        tasks.push(tokio::task::spawn_blocking(move || finding("model", name.as_str(), open_model(&model))));
+        let of_model = config.cameras.iter().filter(|(_, camera)| camera.model == name);
+        let cameras: Vec<_> = of_model.map(|(name, camera)| (name.clone(), camera.labels.clone())).collect();
+        let open = move || open_model(&model, &cameras);
+        tasks.push(tokio::spawn(in_time("model", name, open)));
     }
     for (name, camera) in config.cameras.clone() {
-        tasks.push(tokio::task::spawn_blocking(move || finding("camera", name.as_str(), open_source(&camera))));
+        tasks.push(tokio::spawn(in_time("camera", name, move || open_source(&camera))));
     }
     let mut findings = Vec::new();
     for task in tasks {
@@ -88,13 +94,32 @@ async fn open_all(config: &Config) -> Vec<Finding> {
     findings
 }
 
+/// Runs what blocks, but not for ever: a driver may hang where no time-out of ours reaches.
+async fn in_time(what: &str, name: Name, open: impl FnOnce() -> Result<String, String> + Send + 'static) -> Finding {
+    let opened = tokio::time::timeout(LONGEST, tokio::task::spawn_blocking(open)).await;
+    let outcome = match opened {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(e)) => Err(e.to_string()),
+        Err(_) => Err(format!("no answer within {LONGEST:?}")),
+    };
+    finding(what, name.as_str(), outcome)
+}
+
 fn finding(what: &str, name: &str, outcome: Result<String, String>) -> Finding {
     Finding { what: what.into(), name: name.into(), outcome }
 }
 
-fn open_model(config: &ModelConfig) -> Result<String, String> {
+fn open_model(config: &ModelConfig, cameras: &[(Name, Option<Vec<String>>)]) -> Result<String, String> {
     let runtime = Runtime::load().map_err(|e| e.to_string())?;
     let info = OnnxDetector::load(&runtime, config).map_err(|e| e.to_string())?.info();
+    for (camera, labels) in cameras {
+        let unknown = app::unknown_labels(labels.as_deref(), &info.labels);
+        if !unknown.is_empty() {
+            let known = info.labels.iter().map(|label| &**label).collect::<Vec<_>>().join(", ");
+            let unknown = unknown.join(", ");
+            return Err(format!("the camera {camera} wants labels that it does not have: {unknown}; it has: {known}"));
+        }
+    }
     Ok(format!(
         "{}, {}x{}, {} classes, on {}",
         info.family,

@@ -63,8 +63,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     }
     printing.abort();
     line.end();
-    let summary = node.summary();
-    node.shutdown().await;
+    let summary = node.shutdown().await;
     say(summary.to_string().trim_end());
     // The switches of a demo are not remembered.
     let _absent = std::fs::remove_dir_all(state);

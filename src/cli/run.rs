@@ -58,8 +58,7 @@ async fn run_node(config: Loaded, until_done: Option<SummaryFormat>) -> anyhow::
         () = stop.cancelled() => None,
     };
     line.end();
-    let summary = node.summary();
-    node.shutdown().await;
+    let summary = node.shutdown().await;
     match ended {
         Some(Err(error)) => Err(error.into()),
         Some(Ok(())) => Ok(report(&summary, format)?),

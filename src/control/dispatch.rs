@@ -14,13 +14,22 @@ pub trait Fleet: Send + Sync {
     fn node(&self) -> &Name;
     /// The cameras of this node that the target addresses.
     fn cameras(&self, target: &Target) -> Vec<Name>;
-    /// Brings a camera into the state and waits until it is.
-    fn switch(&self, camera: &Name, to: DesiredState) -> impl Future<Output = Result<CameraState, Refusal>> + Send;
+    /// What is wanted of a camera now, acted upon or not.
+    fn wished(&self, camera: &Name) -> Option<DesiredState>;
+    /// Wishes the camera into the state (before the first wait: whoever polls this once has said it), then waits until it
+    /// is there. `anew`: what has ended or failed begins again.
+    fn switch(
+        &self,
+        camera: &Name,
+        to: DesiredState,
+        anew: bool,
+    ) -> impl Future<Output = Result<CameraState, Refusal>> + Send;
     fn camera_state(&self, camera: &Name) -> Option<CameraState>;
     fn node_state(&self) -> NodeState;
 }
 
-/// Judges and carries out one command; the answers are to be sent where it came from.
+/// Judges and carries out one command; the answers are to be sent where it came from. All wishes are said in the first
+/// poll, so commands that are polled once in their order are carried out in that order, however long the answers take.
 pub async fn answer<F: Fleet>(fleet: &F, raw: &RawCommand) -> Vec<Reply> {
     let now = Timestamp::now();
     let command = match parse(raw, now) {
@@ -60,15 +69,14 @@ pub async fn answer<F: Fleet>(fleet: &F, raw: &RawCommand) -> Vec<Reply> {
 
 async fn one<F: Fleet>(fleet: &F, command: &Command, camera: &Name, to: Option<DesiredState>) -> Reply {
     let target = Target::Camera(camera.clone()).to_string();
+    let stopped = fleet.wished(camera) == Some(DesiredState::Stopped);
     let outcome = match (to, command.command) {
         // Resuming what is stopped would be a start by another name.
-        (Some(_), Verb::Resume) if is_stopped(fleet, camera) => {
-            Err(Refusal::new("not_paused", "the camera is stopped; use start"))
-        }
-        (Some(_), Verb::Pause) if is_stopped(fleet, camera) => {
+        (Some(_), Verb::Resume) if stopped => Err(Refusal::new("not_paused", "the camera is stopped; use start")),
+        (Some(_), Verb::Pause) if stopped => {
             Err(Refusal::new("stopped", "the camera is stopped; there is nothing to pause"))
         }
-        (Some(state), _) => fleet.switch(camera, state).await,
+        (Some(state), verb) => fleet.switch(camera, state, verb == Verb::Start).await,
         (None, Verb::Status) => {
             fleet.camera_state(camera).ok_or_else(|| Refusal::new("unknown_camera", "no such camera on this node"))
         }
@@ -93,10 +101,6 @@ fn unsupported(verb: Verb) -> Refusal {
         "unsupported",
         format!("{word} is not supported in this version; start, stop, pause, resume and status are"),
     )
-}
-
-fn is_stopped<F: Fleet>(fleet: &F, camera: &Name) -> bool {
-    fleet.camera_state(camera).is_some_and(|state| state.desired == DesiredState::Stopped)
 }
 
 fn node_status<F: Fleet>(fleet: &F, command: &Command) -> Reply {
@@ -140,7 +144,7 @@ mod tests {
 
     use super::*;
 
-    /// Cameras that do as they are told; `broken` cannot.
+    /// Cameras that do as they are told; `broken` cannot, and `slow` never says that it has.
     struct Cameras {
         node: Name,
         states: Mutex<BTreeMap<Name, DesiredState>>,
@@ -181,11 +185,18 @@ mod tests {
             states.keys().filter(addressed).cloned().collect()
         }
 
-        async fn switch(&self, camera: &Name, to: DesiredState) -> Result<CameraState, Refusal> {
+        fn wished(&self, camera: &Name) -> Option<DesiredState> {
+            self.states.lock().unwrap().get(camera).copied()
+        }
+
+        async fn switch(&self, camera: &Name, to: DesiredState, _anew: bool) -> Result<CameraState, Refusal> {
             if camera.as_str() == "broken" {
                 return Err(Refusal::new("camera_failed", "its model did not load"));
             }
             self.states.lock().unwrap().insert(camera.clone(), to);
+            if camera.as_str() == "slow" {
+                std::future::pending::<()>().await;
+            }
             Ok(self.camera_state(camera).unwrap())
         }
 
@@ -220,6 +231,18 @@ mod tests {
         let said = fleet.answers(Target::All, "stop").await;
         assert_eq!(said, pairs(&[("camera/broken", "camera_failed"), ("camera/door", "ok")]));
         assert_eq!(fleet.wanted("door"), DesiredState::Stopped);
+    }
+
+    #[tokio::test]
+    async fn a_wish_is_out_before_anything_is_waited_for() {
+        let fleet = Cameras::of(&[("door", DesiredState::Running), ("slow", DesiredState::Running)]);
+        let mut stopping = Box::pin(fleet.answers(Target::All, "stop"));
+        assert!(futures_util::FutureExt::now_or_never(stopping.as_mut()).is_none(), "one camera is slow");
+        assert_eq!((fleet.wanted("door"), fleet.wanted("slow")), (DesiredState::Stopped, DesiredState::Stopped));
+        // The next command need not wait for it.
+        let said = fleet.answers(Target::Camera(name("door")), "start").await;
+        assert_eq!(said, pairs(&[("camera/door", "ok")]));
+        assert_eq!(fleet.wanted("door"), DesiredState::Running);
     }
 
     #[tokio::test]

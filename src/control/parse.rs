@@ -31,7 +31,7 @@ impl Refusal {
     }
 }
 
-/// Looser than [`Command`]: an unknown word or field must still be answered with the command's id.
+/// Looser than [`Command`]: an unknown word must still be answered with the command's id.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Loose {
@@ -84,7 +84,14 @@ fn read(payload: &[u8]) -> Result<Loose, Refusal> {
     }
     if text.starts_with('{') {
         // serde_json gives up at 128 levels, so nesting cannot exhaust the stack.
-        return serde_json::from_str(text).map_err(|e| malformed(&format!("not a command in JSON: {e}")));
+        let value: Value = serde_json::from_str(text).map_err(|e| malformed(&format!("not JSON: {e}")))?;
+        let said = |key: &str| value.get(key).and_then(Value::as_str).map(|text| text.chars().take(64).collect());
+        let (id, word) = (value.get("id").and_then(Value::as_str).map(str::to_owned), said("command"));
+        return serde_json::from_value(value).map_err(|e| Refusal {
+            id,
+            word,
+            ..malformed(&format!("not a command: {e}"))
+        });
     }
     // A JSON string is taken as the bare word it holds: Node-RED and others quote by habit.
     let word = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text);
@@ -136,6 +143,16 @@ mod tests {
     fn an_unknown_command_is_answered_with_its_id() {
         let refusal = parse(&raw(r#"{"command":"explode","id":"7"}"#), Timestamp::now()).unwrap_err();
         assert_eq!((refusal.id.as_deref(), refusal.word.as_deref()), (Some("7"), Some("explode")));
+    }
+
+    #[test]
+    fn a_command_with_a_field_too_many_is_answered_with_its_id() {
+        let refusal = parse(&raw(r#"{"command":"stop","id":"7","colour":1}"#), Timestamp::now()).unwrap_err();
+        assert_eq!(
+            (refusal.code, refusal.id.as_deref(), refusal.word.as_deref()),
+            ("malformed", Some("7"), Some("stop"))
+        );
+        assert!(refusal.message.contains("colour"), "{}", refusal.message);
     }
 
     #[test]

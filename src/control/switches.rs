@@ -51,21 +51,19 @@ impl Switches {
         self.states.lock().unwrap_or_else(PoisonError::into_inner).get(camera).copied().unwrap_or_default()
     }
 
-    /// Remembers the state before it is acted upon. Written whole beside the old file and put in its place, so that a crash
-    /// leaves the one or the other.
+    /// Remembers what is wished of every camera, as `wished` says it once nobody else writes: of two commands in a row the
+    /// later one is kept, whoever comes here first. Written whole beside the old file and put in its place, so that a crash
+    /// leaves the one or the other. Blocks for the disk.
     ///
     /// # Errors
-    /// When the disk does not take it; the state in memory is then as before.
-    pub fn set(&self, camera: &Name, state: DesiredState) -> Result<(), SwitchError> {
+    /// When the disk does not take it; what was remembered before still is.
+    pub fn remember(&self, wished: impl FnOnce() -> BTreeMap<Name, DesiredState>) -> Result<(), SwitchError> {
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        if states.get(camera).copied().unwrap_or_default() == state {
+        let mut next = wished();
+        next.retain(|_, state| *state != DesiredState::Running);
+        if *states == next {
             return Ok(());
         }
-        let mut next = states.clone();
-        match state {
-            DesiredState::Running => next.remove(camera),
-            other => next.insert(camera.clone(), other),
-        };
         self.write(&next).map_err(|e| SwitchError { path: self.path.display().to_string(), why: e.to_string() })?;
         *states = next;
         Ok(())
@@ -76,7 +74,9 @@ impl Switches {
         let mut file = std::fs::File::create(&beside)?;
         file.write_all(&serde_json::to_vec_pretty(states)?)?;
         file.sync_all()?;
-        std::fs::rename(&beside, &self.path)
+        std::fs::rename(&beside, &self.path)?;
+        // The new name is safe only when its folder is.
+        self.path.parent().map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all())
     }
 }
 
@@ -93,9 +93,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let open = || Switches::open(folder.path(), &name("node")).unwrap();
         let camera = name("door");
-        open().set(&camera, DesiredState::Stopped).unwrap();
+        let wish = |state| move || BTreeMap::from([(name("door"), state)]);
+        open().remember(wish(DesiredState::Stopped)).unwrap();
         assert_eq!(open().get(&camera), DesiredState::Stopped);
-        open().set(&camera, DesiredState::Running).unwrap();
+        open().remember(wish(DesiredState::Running)).unwrap();
         assert_eq!(open().get(&camera), DesiredState::Running);
     }
 

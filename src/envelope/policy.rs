@@ -28,6 +28,12 @@ impl PublishPolicy {
         Self { config, last: None, said: Vec::new(), scratch: Vec::new() }
     }
 
+    /// Nothing counts as said: the camera begins anew.
+    pub fn reset(&mut self) {
+        self.last = None;
+        self.said.clear();
+    }
+
     /// Whether this frame's detections are to be published; a yes is remembered as said.
     ///
     /// A change that falls within `min_interval` is not lost: it is said with the first frame after it, if the scene

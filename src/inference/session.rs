@@ -101,11 +101,16 @@ impl OnnxSession {
     }
 
     /// A run on a black picture: warms the session up and tells the true shapes of the outputs.
+    ///
+    /// An output that is no float32 has the shape of none: no family here reads it.
     pub fn trial(&mut self) -> Result<Shapes, InferenceError> {
         let planes = vec![0.0; 3 * self.width as usize * self.height as usize];
         let outputs =
             forward(&mut self.session, &self.input, (self.width, self.height), &planes).map_err(failed(&self.model))?;
-        let shape = |at: usize| outputs[at].dtype().tensor_shape().map(|shape| shape.to_vec()).unwrap_or_default();
+        let shape = |at: usize| match outputs[at].dtype() {
+            ValueType::Tensor { ty: TensorElementType::Float32, shape, .. } => shape.to_vec(),
+            _ => Vec::new(),
+        };
         Ok(Shapes { width: self.width, height: self.height, outputs: (0..outputs.len()).map(shape).collect() })
     }
 }

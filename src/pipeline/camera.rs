@@ -17,11 +17,13 @@ use crate::domain::Timestamp;
 use crate::envelope::{ActualState, DesiredState, Reason};
 use crate::source::{Disposition, SourceError};
 
-/// What is wanted of a camera. `generation` grows with every command: the same wish again starts an ended camera anew.
+/// What is wanted of a camera. `generation` grows with every command, so that each can be answered when it is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Desired {
     pub state: DesiredState,
     pub generation: u64,
+    /// Grows with every `start`: what has ended or failed begins again.
+    pub begins: u64,
 }
 
 /// How the camera stands, and the last wish it acted upon.
@@ -116,7 +118,7 @@ impl Camera {
                     if error.disposition() == Disposition::Fatal {
                         return self.rest(shutdown).await;
                     }
-                    if self.pause_for(backoff.next_delay(), shutdown).await {
+                    if self.pause_for(backoff.next_delay().max(error.least_delay()), shutdown).await {
                         return;
                     }
                     self.context.metrics.reconnect();
@@ -194,10 +196,12 @@ impl Camera {
     async fn drain(&mut self, session: &Session) -> bool {
         let (turns, lane, epoch) = (self.context.turns.clone(), self.context.lane, session.epoch);
         let drained = tokio::task::spawn_blocking(move || turns.drain(lane, epoch));
+        // A receiver of its own: looking at a wish here must not make it seen.
+        let mut wishes = self.desired.clone();
         tokio::select! {
             _ = drained => false,
             // An error means that nobody can wish any more: the node ends.
-            stop = self.desired.wait_for(|desired| desired.state == DesiredState::Stopped) => stop.is_ok(),
+            stop = wishes.wait_for(|desired| desired.state == DesiredState::Stopped) => stop.is_ok(),
             // A model that is stuck must not hold the camera's state up. What is left is dropped, counted.
             () = tokio::time::sleep(DRAIN) => {
                 tracing::warn!(camera = %self.context.camera, "the model did not finish what was captured within {DRAIN:?}");
@@ -222,20 +226,19 @@ impl Camera {
         SourceError::Open { source_name: self.context.spec.shown(), why: why.into() }
     }
 
-    /// Waits for another wish or the end.
+    /// Waits for the end, or for a wish that needs more than to be noted: a stop, or a start.
     async fn rest(&mut self, shutdown: &CancellationToken) {
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 changed = self.desired.changed() => {
                     let desired = *self.desired.borrow();
-                    // Paused and resumed at rest: nothing to do but to say so.
-                    let at_rest = self.announcer.actual() != ActualState::Stopped && desired.state == DesiredState::Paused;
-                    if changed.is_ok() && (desired == self.announcer.desired() || at_rest) {
-                        self.announcer.applied(desired);
-                        continue;
+                    let same = desired.begins == self.announcer.desired().begins;
+                    let stays = self.announcer.actual() != ActualState::Stopped && desired.state != DesiredState::Stopped;
+                    if changed.is_err() || !(same && stays) {
+                        return;
                     }
-                    return;
+                    self.announcer.applied(desired);
                 }
                 () = tokio::time::sleep(TICK) => self.announcer.tick(),
             }

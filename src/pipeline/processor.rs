@@ -129,6 +129,7 @@ impl Processor {
         }
         self.publish_events(at, None);
         self.publish_counts(&[]);
+        self.policy.reset();
         self.live.send_replace(None);
     }
 

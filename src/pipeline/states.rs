@@ -112,6 +112,10 @@ impl Announcer {
             tracing::info!(%camera, from = before.actual.as_str(), to = actual.as_str(), "camera state");
         }
         self.applied.send_modify(|applied| (applied.actual, applied.reason) = (actual, reason));
+        if actual != ActualState::Running {
+            self.samples.clear();
+            self.fps(0.0);
+        }
         if self.online != actual.is_online() {
             self.online = actual.is_online();
             self.say_status();
@@ -140,11 +144,15 @@ impl Announcer {
             let span = (now - *at).as_secs_f32();
             if span > 0.0 { (inferred - before) as f32 / span } else { 0.0 }
         });
-        self.view.fps.store(fps.to_bits(), Ordering::Relaxed);
-        self.view.metrics.fps(f64::from(fps));
+        self.fps(fps);
         if self.online && self.said.elapsed() >= REFRESH {
             self.say();
         }
+    }
+
+    fn fps(&self, fps: f32) {
+        self.view.fps.store(fps.to_bits(), Ordering::Relaxed);
+        self.view.metrics.fps(f64::from(fps));
     }
 
     fn say(&mut self) {

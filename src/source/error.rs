@@ -54,6 +54,15 @@ impl SourceError {
         }
     }
 
+    /// Not to be tried again sooner: cameras lock out who knocks with a wrong password a few times.
+    #[must_use]
+    pub fn least_delay(&self) -> Duration {
+        match self {
+            Self::Unauthorized { .. } => Duration::from_secs(30),
+            _ => Duration::ZERO,
+        }
+    }
+
     #[must_use]
     pub fn disposition(&self) -> Disposition {
         match self {

@@ -103,7 +103,6 @@ impl KeyframeOutcome {
 pub struct CameraTotals {
     read: AtomicU64,
     outcomes: [AtomicU64; 5],
-    reconnects: AtomicU64,
     /// When the first and the last frame were inferred.
     inferred: Mutex<Option<(Instant, Instant)>>,
     /// Capture until handed to the first bus.
@@ -138,11 +137,6 @@ impl CameraTotals {
         let seconds = span.map_or(0.0, |(first, last)| (last - first).as_secs_f64());
         let steps = self.outcome(FrameOutcome::Inferred).saturating_sub(1);
         if seconds > 0.0 { steps as f64 / seconds } else { 0.0 }
-    }
-
-    #[must_use]
-    pub fn reconnects(&self) -> u64 {
-        self.reconnects.load(Ordering::Relaxed)
     }
 }
 
@@ -209,7 +203,6 @@ impl CameraMetrics {
     }
 
     pub fn reconnect(&self) {
-        self.totals.reconnects.fetch_add(1, Ordering::Relaxed);
         self.reconnects.increment(1);
     }
 

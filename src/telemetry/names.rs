@@ -79,8 +79,12 @@ pub const CAMERA_STATE: Metric =
     metric("sightwire_camera_state", Gauge, Unit::Count, "1 for the state the camera is in, 0 for the others.");
 pub const CAMERA_FPS: Metric =
     metric("sightwire_camera_fps", Gauge, Unit::Count, "Frames inferred a second, over the last five seconds.");
-pub const CONTROL_COMMANDS: Metric =
-    metric("sightwire_control_commands_total", Counter, Unit::Count, "Commands by name and result (ok or error code).");
+pub const CONTROL_COMMANDS: Metric = metric(
+    "sightwire_control_commands_total",
+    Counter,
+    Unit::Count,
+    "Answers to commands, one a target, by command and result (ok or error code).",
+);
 pub const BUILD_INFO: Metric =
     metric("sightwire_build_info", Gauge, Unit::Count, "Always 1; the versions are in the labels.");
 

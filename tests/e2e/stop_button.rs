@@ -331,3 +331,43 @@ fn a_huge_command_by_mqtt_5_or_nats_harms_nothing() {
     flows(&nats.inbox, "right");
     assert_eq!(node.metrics().sum("sightwire_bus_reconnects_total", &[]), 0.0);
 }
+
+#[test]
+fn what_has_ended_begins_again_at_start_and_not_at_resume() {
+    let broker = Mosquitto::open();
+    let inbox = MqttWitness::v5(broker.port);
+    let config = format!(
+        "{}{SHAPES}cameras:\n  left:\n    source: {}\n    model: shapes\n    max_fps: 0\n",
+        buses(Some((broker.port, "5")), None),
+        scene(30, "&frames=6")
+    );
+    let node = Home::new(&config).start_owned();
+    node.wait_until("left", "ended");
+    let asker = Asker { port: broker.port, inbox: &inbox.inbox };
+    for (at, word) in ["pause", "resume", "resume"].into_iter().enumerate() {
+        let answer = asker.ask("cameras/left/control", word, &format!("mark-{at}"));
+        assert_eq!((&answer["ok"], &answer["state"]["actual"]), (&json!(true), &json!("ended")), "{word}: {answer}");
+    }
+    assert_eq!(frames(&node, "left"), 6);
+    assert_eq!(node.camera("left")["fps"], 0.0, "nothing flows any more");
+    assert_eq!(asker.ask("cameras/left/control", "start", "again")["ok"], true);
+    wait_for("the scene plays again", || (frames(&node, "left") == 12).then_some(()));
+}
+
+#[test]
+fn a_disk_that_takes_nothing_does_not_keep_a_camera_from_stopping() {
+    let broker = Mosquitto::open();
+    let inbox = MqttWitness::v5(broker.port);
+    let home = two_cameras(&buses(Some((broker.port, "5")), None));
+    let node = home.start();
+    ready(&node);
+    // Where the new file would be written there is a folder now: permissions would not stop root.
+    let beside = home.path().join("state/garage/switches.json.new");
+    std::fs::create_dir_all(&beside).unwrap();
+    let asker = Asker { port: broker.port, inbox: &inbox.inbox };
+    let answer = asker.ask("cameras/left/control", "stop", "full");
+    assert_eq!((&answer["ok"], &answer["error"]["code"]), (&json!(false), &json!("not_remembered")), "{answer}");
+    node.wait_until("left", "stopped");
+    std::fs::remove_dir(&beside).unwrap();
+    assert_eq!(asker.ask("cameras/left/control", "stop", "room")["ok"], true);
+}
