@@ -43,10 +43,7 @@ pub async fn start(addr: SocketAddr) -> Result<Embedded, BusError> {
         },
         ..BrokerConfig::default()
     };
-    let mut broker = MqttBroker::with_config(config).await.map_err(|e| {
-        // What follows the first line is advice about `lsof`.
-        listen_error(e.to_string().lines().next().unwrap_or_default().trim().to_owned())
-    })?;
+    let mut broker = MqttBroker::with_config(config).await.map_err(|e| listen_error(reason(&e.to_string(), addr)))?;
     let bound = broker.local_addr().ok_or_else(|| listen_error("no listener".into()))?;
     let handle = broker.shutdown_handle();
     let (shutdown, asked) = tokio::sync::oneshot::channel::<()>();
@@ -71,6 +68,14 @@ pub async fn start(addr: SocketAddr) -> Result<Embedded, BusError> {
     let _closed = ready.wait_for(|ready| *ready).await;
     tracing::info!(addr = %bound, "embedded MQTT broker listens");
     Ok(Embedded { addr: bound, task, shutdown })
+}
+
+/// The broker says a headline, a line an address (`  - 127.0.0.1:1883: Address already in use (os error 98)`), and advice
+/// about `lsof`: the address's line is the reason, the headline where there is none.
+fn reason(said: &str, addr: SocketAddr) -> String {
+    let bullet = format!("- {addr}: ");
+    let line = said.lines().find_map(|line| line.trim_start().strip_prefix(&bullet));
+    line.or_else(|| said.lines().next()).unwrap_or_default().trim().to_owned()
 }
 
 impl Embedded {

@@ -11,10 +11,14 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{ControlTopics, Outbox, OutboxLimits, Waiting};
 use crate::domain::{BootId, Name, RawCommand, ReplyTo, Target, redact_text};
-use crate::telemetry::{BusMetrics, CameraMetrics};
+use crate::telemetry::{BusMetrics, CameraMetrics, count_command};
 
 /// How long a link may take to say good-bye once its outbox is closed.
 const FAREWELL: Duration = Duration::from_secs(3);
+
+/// Of a command's payload so much is kept: one byte more than the control room reads (its `MAX_PAYLOAD`, 64 KiB), which
+/// refuses the rest by its size.
+const KEPT_PAYLOAD: usize = (64 << 10) + 1;
 
 /// What a link needs from the node.
 #[derive(Debug, Clone)]
@@ -22,7 +26,7 @@ pub struct BusContext {
     pub node: Name,
     pub boot_id: BootId,
     pub control: ControlTopics,
-    /// Where commands go; a command that finds it full is logged and lost (its sender gets no reply).
+    /// Where commands go; a command that finds it full is lost, logged and counted (its sender gets no reply).
     pub commands: mpsc::Sender<RawCommand>,
     /// Cameras whose capture-to-publish totals this link fills: give them to the first link only.
     pub cameras: HashMap<Name, Arc<CameraMetrics>>,
@@ -147,10 +151,17 @@ pub(super) struct Commands {
 impl Commands {
     fn deliver(&mut self, target: Target, inbound: Inbound) {
         let Inbound { payload, retained, reply_to, .. } = inbound;
+        // Copies: a slice would keep the whole buffer that was read from the socket, megabytes, for as long as it waits.
+        let payload = Bytes::copy_from_slice(&payload[..payload.len().min(KEPT_PAYLOAD)]);
+        let reply_to = reply_to.map(|ReplyTo { address, correlation }| {
+            let correlation = correlation.map(|data| Bytes::copy_from_slice(&data));
+            ReplyTo { address, correlation }
+        });
         let command = RawCommand { bus: self.bus, target, payload, retained, reply_to };
         // Never waits: a flood of commands must not hold up the messages on their way out.
         if let Err(mpsc::error::TrySendError::Full(command)) = self.sender.try_send(command) {
             self.overflows += 1;
+            count_command("unknown", "overflow");
             if self.overflows.is_power_of_two() {
                 let (target, lost) = (command.target, self.overflows);
                 tracing::warn!(bus = self.bus, %target, lost, "commands come faster than they are handled: lost");
@@ -258,12 +269,35 @@ mod tests {
     fn a_flood_of_commands_is_dropped_and_never_waits() {
         let (sender, mut receiver) = mpsc::channel(2);
         let mut commands = Commands { bus: "test", sender, overflows: 0 };
-        for i in 0..5_u8 {
-            let payload = Bytes::from(vec![i]);
-            let inbound = Inbound { address: "a".into(), payload, retained: false, reply_to: None, content_type: None };
-            commands.deliver(Target::All, inbound);
-        }
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            for i in 0..5_u8 {
+                let payload = Bytes::from(vec![i]);
+                let inbound =
+                    Inbound { address: "a".into(), payload, retained: false, reply_to: None, content_type: None };
+                commands.deliver(Target::All, inbound);
+            }
+        });
         assert_eq!(commands.overflows, 3);
+        let counted = recorder.handle().render();
+        assert!(counted.contains(r#"{command="unknown",result="overflow"} 3"#), "{counted}");
         assert_eq!(&receiver.try_recv().unwrap().payload[..], [0]);
+    }
+
+    #[test]
+    fn a_waiting_command_does_not_keep_the_buffer_it_was_read_into() {
+        let (sender, mut receiver) = mpsc::channel(2);
+        let mut commands = Commands { bus: "test", sender, overflows: 0 };
+        let read = Bytes::from(vec![7_u8; 16 << 20]);
+        for (size, kept) in [(read.len(), KEPT_PAYLOAD), (100, 100)] {
+            let payload = read.slice(..size);
+            let reply_to = Some(ReplyTo { address: "me".into(), correlation: Some(read.slice(..4)) });
+            let inbound = Inbound { address: "a".into(), payload, retained: false, reply_to, content_type: None };
+            commands.deliver(Target::All, inbound);
+            let waiting = receiver.try_recv().unwrap();
+            assert_eq!(waiting.payload.len(), kept);
+            assert_eq!(waiting.reply_to.as_ref().unwrap().correlation.as_deref(), Some(&[7_u8; 4][..]));
+            assert!(read.is_unique(), "{kept} bytes hold it");
+        }
     }
 }

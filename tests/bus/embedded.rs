@@ -31,6 +31,7 @@ async fn the_embedded_broker_serves_both_versions_on_one_port() {
     law_holds(&link);
     let taken = embedded::start(broker.addr()).await.unwrap_err().to_string();
     assert!(taken.contains(&port.to_string()) && taken.contains("free the port"), "{taken}");
+    assert!(taken.contains("in use") && !taken.contains("Attempted") && !taken.contains(":;"), "{taken}");
     broker.stop().await;
     down_because(&link, "").await;
     // The port is free again.

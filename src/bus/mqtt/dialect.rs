@@ -60,6 +60,9 @@ pub(super) trait Dialect: Send + Sync + Sized + 'static {
     /// Drives the connection; `None` when nothing of interest happened.
     fn poll(connection: &mut Self::Connection) -> impl Future<Output = Result<Option<Saying>, Closing>> + Send;
 
+    /// A connection that is over meanwhile gives [`Receipt::Lost`]: the message is not to blame. A queue that is full says
+    /// the same: with fewer than its room in flight, only one that nobody empties any more is.
+    ///
     /// # Errors
     /// Why this message can never be sent (its topic).
     fn publish(&self, address: &str, message: &Message) -> Result<Notice, String>;

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use super::dialect::{Closing, Dialect, Receipt, Saying};
 use super::setup::{Setup, WINDOW};
 use crate::bus::link::{End, Server, Wire};
-use crate::bus::{Backoff, Parcel, Qos, Ticket};
+use crate::bus::{Backoff, MessageKind, Parcel, Qos, Ticket};
 
 /// Nothing confirmed for so long while something is out: the connection is dead, whatever TCP believes.
 const STALL: Duration = Duration::from_secs(30);
@@ -20,7 +20,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Filters a SUBSCRIBE packet; some brokers take no more.
 const FILTERS_A_PACKET: usize = 8;
 /// A broker of MQTT 3.1.1 that finds a message too large just cuts the link, again and again: a large message that
-/// saw that many links die is given up.
+/// saw that many links die is given up. So is a reply of any size: whoever sends the command chooses its topic, and may
+/// choose one that makes the broker cut the link.
 const POISON_ATTEMPTS: u32 = 4;
 const POISON_BYTES: usize = 64 << 10;
 pub(super) const HUNG_UP: &str = "the broker closed the connection";
@@ -218,10 +219,21 @@ fn admit<D: Dialect>(
     if size > max_packet {
         return Err(format!("{size} bytes are more than the {max_packet} that the broker takes"));
     }
-    if parcel.attempts >= POISON_ATTEMPTS && parcel.message.payload.len() > POISON_BYTES {
-        return Err(format!("the link died {} times with it on the way: too large for the broker?", parcel.attempts));
+    if let Some(why) = poison(parcel) {
+        return Err(why);
     }
     client.publish(address, &parcel.message)
+}
+
+/// Why the message is held to be what kills the links.
+fn poison(parcel: &Parcel) -> Option<String> {
+    let guess = match parcel.message.kind {
+        MessageKind::Reply => "does the broker refuse the response topic?",
+        _ if parcel.message.payload.len() > POISON_BYTES => "too large for the broker?",
+        _ => return None,
+    };
+    let died = parcel.attempts;
+    (died >= POISON_ATTEMPTS).then(|| format!("the link died {died} times with it on the way: {guess}"))
 }
 
 fn ended(closing: Closing, setup: &Setup, since: Option<Instant>) -> End {
@@ -231,5 +243,58 @@ fn ended(closing: Closing, setup: &Setup, since: Option<Instant>) -> End {
         Closing::Lost(why) => End::lost(format!("{shown}: {why}"), since),
         Closing::HungUp => End::lost(format!("{shown}: {HUNG_UP}"), since),
         Closing::Done => End::lost(format!("{shown}: closed"), since),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use bytes::Bytes;
+    use futures_util::FutureExt;
+
+    use super::super::{v5, v311};
+    use super::*;
+    use crate::bus::{Message, MqttConfig, Outbox, OutboxLimits, Publisher, Topic};
+    use crate::telemetry::BusMetrics;
+
+    fn reply() -> Message {
+        Message::reply(Topic::Replies("garage".parse().unwrap()), Bytes::from_static(b"{}"), None)
+    }
+
+    fn publishes_to_nobody<D: Dialect>() {
+        let setup = Setup::for_visitor(&MqttConfig::default(), "test").unwrap();
+        let (client, connection) = D::open(&setup);
+        drop(connection);
+        let notice = client.publish("a/b", &reply()).unwrap_or_else(|why| panic!("{}: {why}", D::NAME));
+        assert_eq!(notice.now_or_never(), Some(Receipt::Lost), "{}", D::NAME);
+        let why = client.publish("a/#", &reply()).err().unwrap();
+        assert!(why.contains("no topic"), "{}: {why}", D::NAME);
+    }
+
+    #[test]
+    fn a_message_for_a_connection_that_is_over_is_lost_with_it_and_not_refused() {
+        publishes_to_nobody::<v5::Client>();
+        publishes_to_nobody::<v311::Client>();
+    }
+
+    /// As it is handed out when the link has died so often with it on the way.
+    fn after(deaths: u32, message: Message) -> Parcel {
+        let outbox = Outbox::new("test", BusMetrics::new("test"), OutboxLimits::default(), HashMap::new());
+        outbox.offer(message);
+        for _ in 0..deaths {
+            outbox.try_next().unwrap();
+            outbox.requeue_in_flight();
+        }
+        outbox.try_next().unwrap()
+    }
+
+    #[test]
+    fn a_reply_that_kills_the_link_again_and_again_is_given_up_however_small() {
+        assert_eq!(poison(&after(POISON_ATTEMPTS - 1, reply())), None);
+        assert!(poison(&after(POISON_ATTEMPTS, reply())).unwrap().contains("response topic"));
+        let event = |bytes| Message { kind: MessageKind::Event, payload: vec![0; bytes].into(), ..reply() };
+        assert_eq!(poison(&after(POISON_ATTEMPTS, event(POISON_BYTES))), None);
+        assert!(poison(&after(POISON_ATTEMPTS, event(POISON_BYTES + 1))).unwrap().contains("too large"));
     }
 }

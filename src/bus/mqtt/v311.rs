@@ -3,8 +3,8 @@
 use rumqttc_v4::mqttbytes::v4::{ConnectReturnCode, Packet, Publish, SubscribeReasonCode};
 use rumqttc_v4::mqttbytes::{Error, QoS};
 use rumqttc_v4::{
-    AsyncClient, Broker, ConnectionError, Event, EventLoop, LastWill, MqttOptions, Outgoing, PublishOptions,
-    StateError, SubscribeFilter, TlsConfiguration, Transport,
+    AsyncClient, Broker, ClientError, ConnectionError, Event, EventLoop, LastWill, MqttOptions, Outgoing,
+    PublishOptions, StateError, SubscribeFilter, TlsConfiguration, Transport,
 };
 
 use super::dialect::{Closing, Dialect, Notice, Receipt, Saying};
@@ -42,10 +42,12 @@ impl Dialect for Client {
             Qos::AtLeastOnce => QoS::AtLeastOnce,
         };
         let options = PublishOptions::new(qos).retain(message.retain);
-        let notice = self
-            .0
-            .try_publish_tracked(address, message.payload.clone(), options)
-            .map_err(|_| format!("'{address}' is no topic to publish to"))?;
+        let notice = match self.0.try_publish_tracked(address, message.payload.clone(), options) {
+            Ok(notice) => notice,
+            Err(ClientError::InvalidRequest(_)) => return Err(format!("'{address}' is no topic to publish to")),
+            // The connection is over, and its driver is about to say so.
+            Err(_) => return Ok(Box::pin(std::future::ready(Receipt::Lost))),
+        };
         Ok(Box::pin(async move {
             match notice.wait_async().await {
                 Ok(_) if qos == QoS::AtMostOnce => Receipt::Sent,

@@ -5,8 +5,8 @@ use rumqttc_v5::mqttbytes::v5::{
     ConnectReturnCode, DisconnectReasonCode, Packet, Publish, PublishProperties, SubscribeReasonCode,
 };
 use rumqttc_v5::{
-    AsyncClient, Broker, ConnectionError, Event, EventLoop, LastWill, MqttOptions, Outgoing, PublishNoticeError,
-    PublishOptions, StateError, SubscribeFilter, TlsConfiguration, Transport,
+    AsyncClient, Broker, ClientError, ConnectionError, Event, EventLoop, LastWill, MqttOptions, Outgoing,
+    PublishNoticeError, PublishOptions, StateError, SubscribeFilter, TlsConfiguration, Transport,
 };
 
 use super::dialect::{Closing, Dialect, Notice, Receipt, Saying};
@@ -48,10 +48,12 @@ impl Dialect for Client {
             ..PublishProperties::default()
         };
         let options = PublishOptions::new(qos).retain(message.retain).properties(properties);
-        let notice = self
-            .0
-            .try_publish_tracked(address, message.payload.clone(), options)
-            .map_err(|_| format!("'{address}' is no topic to publish to"))?;
+        let notice = match self.0.try_publish_tracked(address, message.payload.clone(), options) {
+            Ok(notice) => notice,
+            Err(ClientError::InvalidRequest(_)) => return Err(format!("'{address}' is no topic to publish to")),
+            // The connection is over, and its driver is about to say so.
+            Err(_) => return Ok(Box::pin(std::future::ready(Receipt::Lost))),
+        };
         Ok(Box::pin(async move {
             match notice.wait_completion_async().await {
                 Ok(()) if qos == QoS::AtMostOnce => Receipt::Sent,

@@ -2,14 +2,16 @@
 //! could not be opened, for OpenCV only says that ([`diagnose`]).
 
 mod auth;
+mod haste;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use url::Url;
 
-use super::{Cancel, OpenOptions, SourceError};
+use self::haste::Haste;
+use super::{OpenOptions, SourceError};
 use crate::domain::redact_text;
 
 /// The question is small; a server that takes longer will not be understood better.
@@ -23,7 +25,7 @@ const HEAD: usize = 4096;
 /// nothing would hold every other's opening up for its time-out, again and again. Who does not answer here never gets there.
 ///
 /// # Errors
-/// When nothing listens, or nothing is said within the time-out for opening.
+/// When nothing listens, or nothing is said within the time-out for opening (all addresses and questions together).
 pub(super) fn knock(url: &str, shown: &str, options: &OpenOptions) -> Result<(), SourceError> {
     let Ok(url) = Url::parse(url) else { return Ok(()) };
     // What any server answers at once, without credentials and without starting a stream.
@@ -32,15 +34,17 @@ pub(super) fn knock(url: &str, shown: &str, options: &OpenOptions) -> Result<(),
         "http" | "https" => http("HEAD", &bare(&url), ""),
         _ => return Ok(()),
     };
-    let (patience, cancel) = (options.open_timeout, &options.cancel);
-    let answer = ask(&url, patience, |stream, _| match question(stream, &request, patience, cancel) {
+    let haste = Haste::new(options.open_timeout, &options.cancel);
+    let answer = ask(&url, haste, |stream, _| match question(stream, &request, haste) {
         Ok(_) => Answer::Connected,
         Err(answer) => answer,
     });
     match answer {
+        _ if options.cancel.is_cancelled() => Err(SourceError::Cancelled),
         Answer::Failed(why) => Err(SourceError::Open { source_name: shown.to_owned(), why: redact_text(&why) }),
-        Answer::Silent if cancel.is_cancelled() => Err(SourceError::Cancelled),
-        Answer::Silent => Err(SourceError::OpenTimeout { source_name: shown.to_owned(), timeout: patience }),
+        Answer::Silent => {
+            Err(SourceError::OpenTimeout { source_name: shown.to_owned(), timeout: options.open_timeout })
+        }
         Answer::Connected | Answer::Strange | Answer::Status(..) => Ok(()),
     }
 }
@@ -50,8 +54,9 @@ pub(super) fn diagnose(url: &str, shown: String, options: &OpenOptions) -> Sourc
     let patience = options.open_timeout.min(PATIENCE).max(Duration::from_millis(100));
     let open = |why: String| SourceError::Open { source_name: shown.clone(), why: redact_text(&why) };
     let Ok(url) = Url::parse(url) else { return open("not a valid address".into()) };
-    let converse = |stream, address| converse(stream, address, &url, patience, &options.cancel);
-    match ask(&url, patience, converse) {
+    let haste = Haste::new(patience, &options.cancel);
+    match ask(&url, haste, |stream, address| converse(stream, address, &url, haste)) {
+        _ if options.cancel.is_cancelled() => SourceError::Cancelled,
         Answer::Failed(why) => open(why),
         Answer::Silent => SourceError::OpenTimeout { source_name: shown, timeout: options.open_timeout },
         Answer::Connected => open("the server can be reached, but gives no stream that can be played".into()),
@@ -84,7 +89,7 @@ enum Answer {
 }
 
 /// Connects, and where the connection is not encrypted, lets `talk` do so.
-fn ask(url: &Url, patience: Duration, talk: impl FnOnce(TcpStream, SocketAddr) -> Answer) -> Answer {
+fn ask(url: &Url, haste: Haste<'_>, talk: impl FnOnce(TcpStream, SocketAddr) -> Answer) -> Answer {
     let port = || match url.scheme() {
         "rtsp" => Some(554),
         "rtsps" => Some(322),
@@ -94,11 +99,21 @@ fn ask(url: &Url, patience: Duration, talk: impl FnOnce(TcpStream, SocketAddr) -
         Ok(addresses) => addresses,
         Err(e) => return Answer::Failed(format!("its host name cannot be resolved: {e}")),
     };
+    match connect(&addresses, haste) {
+        Ok((stream, address)) if matches!(url.scheme(), "rtsp" | "http") => talk(stream, address),
+        Ok(_) => Answer::Connected,
+        Err(answer) => answer,
+    }
+}
+
+/// The first address that takes us. Each gets its share of the time left, so that a dead one leaves some to the next.
+fn connect(addresses: &[SocketAddr], haste: Haste<'_>) -> Result<(TcpStream, SocketAddr), Answer> {
     let mut failure = "its host name has no address".to_owned();
-    for address in addresses {
-        match TcpStream::connect_timeout(&address, patience) {
-            Ok(stream) if matches!(url.scheme(), "rtsp" | "http") => return talk(stream, address),
-            Ok(_) => return Answer::Connected,
+    for (&address, untried) in addresses.iter().zip((1..=addresses.len()).rev()) {
+        let Some(left) = haste.left() else { return Err(Answer::Silent) };
+        let share = left / u32::try_from(untried).unwrap_or(u32::MAX);
+        match TcpStream::connect_timeout(&address, share.max(Duration::from_millis(1))) {
+            Ok(stream) => return Ok((stream, address)),
             Err(e) if e.kind() == ErrorKind::TimedOut => failure = format!("{address} does not answer"),
             Err(e) if e.kind() == ErrorKind::ConnectionRefused => {
                 failure = format!("connection refused: nothing listens at {address}");
@@ -106,7 +121,7 @@ fn ask(url: &Url, patience: Duration, talk: impl FnOnce(TcpStream, SocketAddr) -
             Err(e) => failure = format!("{address}: {e}"),
         }
     }
-    Answer::Failed(failure)
+    Err(Answer::Failed(failure))
 }
 
 /// The address without its credentials.
@@ -130,7 +145,7 @@ fn http(method: &str, url: &Url, authorization: &str) -> String {
 }
 
 /// Asks, and once more with credentials when the server wants some.
-fn converse(stream: TcpStream, address: SocketAddr, url: &Url, patience: Duration, cancel: &Cancel) -> Answer {
+fn converse(stream: TcpStream, address: SocketAddr, url: &Url, haste: Haste<'_>) -> Answer {
     let bare = bare(url);
     let path = &bare[url::Position::BeforePath..url::Position::AfterQuery];
     let (method, uri) = if url.scheme() == "rtsp" { ("DESCRIBE", bare.as_str()) } else { ("GET", path) };
@@ -138,7 +153,7 @@ fn converse(stream: TcpStream, address: SocketAddr, url: &Url, patience: Duratio
         "GET" => http(method, &bare, authorization),
         _ => rtsp(method, &bare, authorization),
     };
-    let head = match question(stream, &request(""), patience, cancel) {
+    let head = match question(stream, &request(""), haste) {
         Ok(head) => head,
         Err(answer) => return answer,
     };
@@ -147,23 +162,23 @@ fn converse(stream: TcpStream, address: SocketAddr, url: &Url, patience: Duratio
         return first;
     }
     let Some(authorization) = auth::answer(&head, url, method, uri) else { return first };
-    let Ok(stream) = TcpStream::connect_timeout(&address, patience) else { return first };
-    let second = question(stream, &request(&format!("Authorization: {authorization}\r\n")), patience, cancel);
+    let Ok((stream, _)) = connect(&[address], haste) else { return first };
+    let second = question(stream, &request(&format!("Authorization: {authorization}\r\n")), haste);
     second.ok().and_then(|head| status(&head)).unwrap_or(first)
 }
 
 /// Sends the request and returns the reply's head.
-fn question(mut stream: TcpStream, request: &str, patience: Duration, cancel: &Cancel) -> Result<String, Answer> {
-    let deadline = Instant::now() + patience;
-    if stream.set_write_timeout(Some(patience)).is_err() || stream.write_all(request.as_bytes()).is_err() {
+fn question(mut stream: TcpStream, request: &str, haste: Haste<'_>) -> Result<String, Answer> {
+    let Some(left) = haste.left() else { return Err(Answer::Silent) };
+    if stream.set_write_timeout(Some(left)).is_err() || stream.write_all(request.as_bytes()).is_err() {
         return Err(Answer::Strange);
     }
     let mut head = Vec::new();
     let mut part = [0; 512];
     // A byte a minute must not hold us.
     while !head.windows(4).any(|end| end == b"\r\n\r\n") && head.len() < HEAD {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() || cancel.is_cancelled() || stream.set_read_timeout(Some(left.min(GLANCE))).is_err() {
+        let Some(left) = haste.left() else { break };
+        if stream.set_read_timeout(Some(left.min(GLANCE))).is_err() {
             break;
         }
         match stream.read(&mut part) {
@@ -175,7 +190,7 @@ fn question(mut stream: TcpStream, request: &str, patience: Duration, cancel: &C
         }
     }
     match head.is_empty() {
-        true if Instant::now() >= deadline || cancel.is_cancelled() => Err(Answer::Silent),
+        true if haste.left().is_none() => Err(Answer::Silent),
         true => Err(Answer::Strange),
         false => Ok(String::from_utf8_lossy(&head).into_owned()),
     }
@@ -188,4 +203,31 @@ fn status(head: &str) -> Option<Answer> {
     let code = words.next()?.parse().ok()?;
     let reason = words.next().unwrap_or_default().chars().filter(|c| !c.is_control()).take(80).collect();
     Some(Answer::Status(code, reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::super::Cancel;
+    use super::*;
+
+    #[test]
+    fn no_address_is_tried_when_the_time_is_spent_or_nobody_waits_any_more() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (waiting, gone) = (Cancel::default(), Cancel::default());
+        gone.cancel();
+        let minute = Duration::from_mins(1);
+        let spent = Haste::new(Duration::ZERO, &waiting);
+        for haste in [spent, Haste::new(minute, &gone)] {
+            assert!(matches!(connect(&[address, address], haste), Err(Answer::Silent)));
+        }
+        let (stream, _) = connect(&[address], Haste::new(minute, &waiting)).ok().unwrap();
+        assert!(matches!(question(stream, "OPTIONS", spent), Err(Answer::Silent)));
+        // An address that takes nobody does not keep from the next.
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (_, reached) = connect(&[closed, address], Haste::new(minute, &waiting)).ok().unwrap();
+        assert_eq!(reached, address);
+    }
 }

@@ -1,11 +1,11 @@
 //! Cameras: network streams and webcams. Their pictures are stamped by this machine's clock.
 
-use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::super::diagnose::{diagnose, knock};
 use super::super::{FrameSource, OpenOptions, Read, SourceError};
 use super::capture::Capture;
+use super::turn::OPENING;
 use crate::domain::{Frame, Timestamp, TimestampSource, redact};
 
 /// An open camera. `decode` of its frames is the time of `retrieve` alone (colour conversion and copying): FFmpeg decodes
@@ -23,25 +23,6 @@ pub struct LiveSource {
 /// An opening that had to wait for its turn still gets so much time.
 const LEAST: Duration = Duration::from_secs(1);
 
-/// OpenCV opens one stream at a time. Waited for here and not inside it, for then it can be told who is slow, and stopped.
-fn turn(deadline: Instant, shown: &str, options: &OpenOptions) -> Result<MutexGuard<'static, ()>, SourceError> {
-    static OPENING: Mutex<()> = Mutex::new(());
-    loop {
-        match OPENING.try_lock() {
-            Ok(turn) => return Ok(turn),
-            Err(TryLockError::Poisoned(turn)) => return Ok(turn.into_inner()),
-            Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
-                let why = "other cameras' streams, opened one at a time, take too long".to_owned();
-                return Err(SourceError::Open { source_name: shown.to_owned(), why });
-            }
-            Err(TryLockError::WouldBlock) if options.cancel.wait(Duration::from_millis(20)) => {
-                return Err(SourceError::Cancelled);
-            }
-            Err(TryLockError::WouldBlock) => {}
-        }
-    }
-}
-
 /// A time-out's clock and ours do not read the same moment.
 fn reached(elapsed: Duration, limit: Duration) -> bool {
     elapsed >= limit.mul_f64(0.9)
@@ -52,7 +33,7 @@ impl LiveSource {
         let shown = redact(url);
         let deadline = Instant::now() + options.open_timeout;
         knock(url, &shown, options)?;
-        let turn = turn(deadline, &shown, options)?;
+        let turn = OPENING.take(deadline, &shown, options)?;
         let began = Instant::now();
         let left = deadline.saturating_duration_since(began).max(LEAST);
         if let Some(capture) = Capture::ffmpeg(url, &OpenOptions { open_timeout: left, ..options.clone() }) {

@@ -5,6 +5,7 @@ mod container;
 mod file;
 mod hush;
 mod live;
+mod turn;
 
 pub(super) use capture::{fill, quiet};
 pub use file::FileSource;
