@@ -73,7 +73,8 @@ pub fn parse(raw: &RawCommand, now: Timestamp) -> Result<Command, Refusal> {
 fn read(payload: &[u8]) -> Result<Loose, Refusal> {
     let malformed = |why: &str| Refusal::new("malformed", why);
     if payload.len() > MAX_PAYLOAD {
-        let why = format!("{} bytes; at most {MAX_PAYLOAD} are read", payload.len());
+        // How long it really was the buses keep to themselves: they cut what is too long anyway.
+        let why = format!("more than the {MAX_PAYLOAD} bytes that are read");
         return Err(Refusal::new("too_large", why));
     }
     let text = std::str::from_utf8(payload)
