@@ -83,18 +83,16 @@ impl CameraYard<'_> {
             finite: config.source.is_finite(config.looping),
             broken: model.is_none(),
         };
-        if let Some(model) = model {
-            let unknown = unknown_labels(config.labels.as_deref(), &model.info.labels);
-            if !unknown.is_empty() {
-                tracing::warn!(camera = %name, model = %config.model, labels = unknown.join(", "),
-                    "the model has no such labels: nothing of them will ever be published");
-            }
-        }
         let Some(model) = model else {
             let why = self.models.failed.get(&config.model);
             let reason = why.map(|e| Reason { code: e.code().into(), message: e.to_string() });
             return (handle, tokio::spawn(broken(announcer, reason, wishes, self.shutdown.clone())));
         };
+        let unknown = unknown_labels(config.labels.as_deref(), &model.info.labels);
+        if !unknown.is_empty() {
+            tracing::warn!(camera = %name, model = %config.model, labels = unknown.join(", "),
+                "the model has no such labels: nothing of them will ever be published");
+        }
         let parts = ProcessorParts {
             config: config.clone(),
             origin,

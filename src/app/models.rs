@@ -88,7 +88,7 @@ fn detectors(
     config: &ModelConfig,
     tracked: bool,
 ) -> Result<(ModelInfo, Vec<OnnxDetector>), InferenceError> {
-    let floor = if tracked { config.confidence.min(TrackerConfig::default().low) } else { config.confidence };
+    let floor = if tracked { TrackerConfig::for_confidence(config.confidence).low } else { config.confidence };
     let config = &ModelConfig { confidence: floor, ..config.clone() };
     let first = OnnxDetector::load(runtime, config)?;
     let info = first.info();

@@ -87,12 +87,7 @@ impl Node {
         let (broker, links) = connect(&config.buses, &context).await?;
         let fanout = Arc::new(Fanout::new(&links));
         let publisher: Arc<dyn Publisher> = fanout.clone();
-        publisher.offer(Message::state(
-            Topic::NodeStatus(node.clone()),
-            bytes::Bytes::from_static(b"online"),
-            "text/plain",
-            None,
-        ));
+        publisher.offer(Message::word(Topic::NodeStatus(node.clone()), "online", None));
 
         let keyframes = Arc::new(KeyframeQueue::default());
         let keyframe_thread = std::thread::Builder::new().name("keyframes".into()).spawn({
@@ -149,23 +144,10 @@ impl Node {
         })
     }
 
-    /// Whether every bus is connected now.
-    #[must_use]
-    pub fn connected(&self) -> bool {
-        self.links.iter().all(|link| link.state().borrow().connected)
-    }
-
-    /// Waits until every finite source has ended or failed, and everything accepted is sent or acknowledged.
-    ///
-    /// # Errors
-    /// When no camera ends by itself.
-    pub async fn until_done(&self) -> Result<(), AppError> {
+    /// Waits until every finite source has ended or failed, and everything accepted is sent or acknowledged. Whether any
+    /// source is finite is for [`AppError::unless_something_ends`] to say, before the start.
+    pub async fn until_done(&self) {
         let finite: Vec<_> = self.fleet.cameras.values().filter(|camera| camera.finite).collect();
-        if finite.is_empty() {
-            let sources: Vec<String> =
-                self.fleet.cameras.iter().map(|(name, c)| format!("{name}: {}", c.view.settings.source)).collect();
-            return Err(AppError::NothingEnds(sources.join(", ")));
-        }
         let over = |a: &Applied| matches!(a.actual, ActualState::Ended | ActualState::Failed | ActualState::Stopped);
         // All at the same moment: a camera that failed may have come back while another was waited for.
         while let Some(camera) = finite.iter().find(|camera| !over(&camera.applied.borrow())) {
@@ -183,7 +165,6 @@ impl Node {
                 "all sources have ended; still waiting until everything is delivered (Ctrl-C gives up)"
             );
         }
-        Ok(())
     }
 }
 

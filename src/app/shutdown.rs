@@ -36,7 +36,7 @@ impl Node {
         // Nobody speaks any more: the last word is `offline`.
         self.stop_services.cancel();
         let topic = Topic::NodeStatus(self.fleet.node.clone());
-        self.fanout.offer(Message::state(topic, bytes::Bytes::from_static(b"offline"), "text/plain", None));
+        self.fanout.offer(Message::word(topic, "offline", None));
         // Each names what it could not deliver.
         futures_util::future::join_all(self.links.into_iter().map(|link| link.shutdown(FLUSH))).await;
         if let Some(broker) = self.broker {

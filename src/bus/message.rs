@@ -59,6 +59,12 @@ impl Message {
         }
     }
 
+    /// A retained value that is a plain word or number: a status, a count.
+    #[must_use]
+    pub fn word(topic: Topic, word: impl Into<Bytes>, camera: Option<Name>) -> Self {
+        Self::state(topic, word.into(), "text/plain", camera)
+    }
+
     /// An answer to a command, JSON.
     #[must_use]
     pub fn reply(topic: Topic, payload: Bytes, correlation: Option<Bytes>) -> Self {

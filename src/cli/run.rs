@@ -53,21 +53,18 @@ async fn run_node(config: Loaded, until_done: Option<SummaryFormat>) -> anyhow::
         node.shutdown().await;
         return Ok(ExitCode::SUCCESS);
     };
-    let ended = tokio::select! {
-        ended = node.until_done() => Some(ended),
-        () = stop.cancelled() => None,
+    let done = tokio::select! {
+        () = node.until_done() => true,
+        () = stop.cancelled() => false,
     };
     line.end();
     let summary = node.shutdown().await;
-    match ended {
-        Some(Err(error)) => Err(error.into()),
-        Some(Ok(())) => Ok(report(&summary, format)?),
-        None => {
-            report(&summary, format)?;
-            tracing::warn!("interrupted before everything was done");
-            Ok(ExitCode::from(FAILED))
-        }
+    let code = report(&summary, format)?;
+    if done {
+        return Ok(code);
     }
+    tracing::warn!("interrupted before everything was done");
+    Ok(ExitCode::from(FAILED))
 }
 
 fn report(summary: &Summary, format: SummaryFormat) -> anyhow::Result<ExitCode> {

@@ -1,5 +1,7 @@
 //! Non-maximum suppression: greedy, by class unless asked otherwise.
 
+use crate::domain::BBox;
+
 /// One box before suppression, in pixels of the model's input.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Candidate {
@@ -12,18 +14,10 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    fn area(&self) -> f32 {
-        (self.x1 - self.x0).max(0.0) * (self.y1 - self.y0).max(0.0)
-    }
-
+    /// Overlap knows no unit: pixels do as well as fractions.
     fn iou(&self, other: &Self) -> f32 {
-        let w = self.x1.min(other.x1) - self.x0.max(other.x0);
-        let h = self.y1.min(other.y1) - self.y0.max(other.y0);
-        if w <= 0.0 || h <= 0.0 {
-            return 0.0;
-        }
-        let inter = w * h;
-        inter / (self.area() + other.area() - inter)
+        let corners = |c: &Self| BBox::from([c.x0, c.y0, c.x1, c.y1]);
+        corners(self).iou(&corners(other))
     }
 }
 

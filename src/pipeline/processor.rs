@@ -220,7 +220,7 @@ impl Processor {
         let camera = &self.builder.origin().camera;
         for (label, count) in self.counts.update(found) {
             let topic = Topic::Count(camera.clone(), label.to_string());
-            self.publisher.offer(Message::state(topic, count.to_string().into(), "text/plain", Some(camera.clone())));
+            self.publisher.offer(Message::word(topic, count.to_string(), Some(camera.clone())));
         }
     }
 

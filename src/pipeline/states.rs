@@ -167,13 +167,7 @@ impl Announcer {
 
     fn say_status(&self) {
         let camera = &self.view.origin.camera;
-        let text: &'static [u8] = if self.online { b"online" } else { b"offline" };
-        let topic = Topic::CameraStatus(camera.clone());
-        self.publisher.offer(Message::state(
-            topic,
-            bytes::Bytes::from_static(text),
-            "text/plain",
-            Some(camera.clone()),
-        ));
+        let word = if self.online { "online" } else { "offline" };
+        self.publisher.offer(Message::word(Topic::CameraStatus(camera.clone()), word, Some(camera.clone())));
     }
 }
