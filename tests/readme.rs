@@ -31,6 +31,16 @@ fn marked(kind: &str) -> Vec<(String, String)> {
     found
 }
 
+/// A folder with the files that the examples name; what is in them is not looked at.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("models")).unwrap();
+    for file in ["models/yolox_nano.onnx", "mqtt_password", "ca.pem", "client.pem", "client.key", "node.creds"] {
+        fs::write(folder.path().join(file), "x\n").unwrap();
+    }
+    folder
+}
+
 /// The variables that the examples need.
 fn environment(name: &str) -> Option<String> {
     match name {
@@ -57,12 +67,7 @@ fn every_payload_in_the_readme_fits_its_schema() {
 
 #[test]
 fn every_configuration_in_the_readme_loads() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::create_dir(folder.path().join("models")).unwrap();
-    // Files that the examples name must be there; what is in them is not looked at.
-    for file in ["models/yolox_nano.onnx", "mqtt_password", "ca.pem", "client.pem", "client.key", "node.creds"] {
-        fs::write(folder.path().join(file), "x\n").unwrap();
-    }
+    let folder = folder();
     let examples = marked("config");
     assert_eq!(examples.len(), 2);
     for (_, block) in examples {
@@ -74,11 +79,7 @@ fn every_configuration_in_the_readme_loads() {
 
 #[test]
 fn the_full_configuration_shows_the_defaults() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::create_dir(folder.path().join("models")).unwrap();
-    for file in ["models/yolox_nano.onnx", "mqtt_password", "ca.pem", "client.pem", "client.key", "node.creds"] {
-        fs::write(folder.path().join(file), "x\n").unwrap();
-    }
+    let folder = folder();
     let load = |text: &str| {
         sightwire::config::load_text(text, &folder.path().join("sightwire.yaml"), &environment).unwrap().config
     };

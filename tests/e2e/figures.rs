@@ -240,11 +240,7 @@ fn serve_video(port: u16) {
 #[test]
 fn a_camera_that_connects_for_ever_is_not_ready() {
     let (broker, silent) = (Mosquitto::open(), Silent::open());
-    let home = Home::new(&format!(
-        "{}{SHAPES}cameras:\n  hung: {{ source: \"rtsp://127.0.0.1:{}/stream\", model: shapes }}\n",
-        buses(Some((broker.port, "5")), None),
-        silent.port
-    ));
+    let home = silent.home(&buses(Some((broker.port, "5")), None));
     let node = home.start();
     wait_for("the bus is connected", || (part(&readiness(&node).1, "buses", "mqtt")["ready"] == true).then_some(()));
     assert_eq!(readiness(&node).0, 503);

@@ -266,4 +266,10 @@ impl Silent {
         });
         Self { port }
     }
+
+    /// A node whose one camera, `hung`, is this one.
+    pub fn home(&self, buses: &str) -> Home {
+        let source = format!("rtsp://127.0.0.1:{}/stream", self.port);
+        Home::new(&format!("{buses}{SHAPES}cameras:\n  hung: {{ source: \"{source}\", model: shapes }}\n"))
+    }
 }

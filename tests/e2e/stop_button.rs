@@ -202,11 +202,7 @@ fn by_nats_whoever_asks_is_answered() {
 #[test]
 fn a_camera_that_never_connected_can_be_stopped() {
     let (broker, silent) = (Mosquitto::open(), Silent::open());
-    let home = Home::new(&format!(
-        "{}{SHAPES}cameras:\n  hung: {{ source: \"rtsp://127.0.0.1:{}/stream\", model: shapes }}\n",
-        buses(Some((broker.port, "5")), None),
-        silent.port
-    ));
+    let home = silent.home(&buses(Some((broker.port, "5")), None));
     let node = home.start();
     let witness = MqttWitness::v5(broker.port);
     wait_for("the bus is connected", || {
