@@ -89,6 +89,12 @@ pub enum FamilyChoice {
     Yolov5,
     /// YOLOX: grid `[1, cells, 5+classes]`, raw or decoded.
     Yolox,
+    /// NanoDet (scores and box bins of each stride) and NanoDet-Plus (both in one output).
+    Nanodet,
+    /// FastestDet: `[1, 5+classes, rows, columns]`.
+    Fastestdet,
+    /// Ultra-Light face detectors (RFB, slim; 320, 640): scores and boxes of each prior.
+    Ultraface,
     /// YOLO exports with suppression inside: `[1, N, 6]` (YOLOv10, YOLO26, `nms=True`), `[N, 7]` (YOLOv7), `num_dets`, ….
     YoloEnd2end,
     /// RT-DETR, D-FINE, DEIM, RF-DETR, DETR and kin: `labels`, `boxes`, `scores`, or logits and boxes.
@@ -105,6 +111,9 @@ impl FamilyChoice {
             Self::Yolo => "yolo",
             Self::Yolov5 => "yolov5",
             Self::Yolox => "yolox",
+            Self::Nanodet => "nanodet",
+            Self::Fastestdet => "fastestdet",
+            Self::Ultraface => "ultraface",
             Self::YoloEnd2end => "yolo_end2end",
             Self::Detr => "detr",
             Self::Ssd => "ssd",

@@ -5,8 +5,11 @@
 //! it wants its picture, and turns outputs into candidates.
 
 mod detr;
+mod fastestdet;
 mod listed;
+mod nanodet;
 mod ssd;
+mod ultraface;
 mod ultralytics;
 mod yolo;
 mod yolo_end2end;
@@ -75,6 +78,9 @@ type Recognised = Result<Box<dyn Family>, Miss>;
 
 /// Every family, the more particular first: in doubt the first that recognises a model has it.
 const FAMILIES: &[(FamilyChoice, fn(&Facts) -> Recognised)] = &[
+    (FamilyChoice::Nanodet, nanodet::recognise),
+    (FamilyChoice::Ultraface, ultraface::recognise),
+    (FamilyChoice::Fastestdet, fastestdet::recognise),
     (FamilyChoice::Yolov5, yolov5::recognise),
     (FamilyChoice::Yolox, yolox::recognise),
     (FamilyChoice::YoloEnd2end, yolo_end2end::recognise),
@@ -134,6 +140,11 @@ fn only_output(facts: &Facts) -> Result<[i64; 3], Miss> {
 /// A side as a size.
 fn size(side: i64) -> usize {
     usize::try_from(side).unwrap_or_default()
+}
+
+/// Whether these can be scores: 0 to 1, as far as numbers are exact.
+fn are_scores(values: &[f32]) -> bool {
+    values.iter().all(|value| (-1e-4..=1.0001).contains(value))
 }
 
 /// The greatest of the scores and its place; the first of equals.

@@ -200,13 +200,13 @@ mod tests {
         let output = |name, shape, values| Output { name, shape, values };
         let outputs = [
             output("num_detections:0", &[1], &[1.0]),
-            output("detection_boxes:0", &[1, 2, 4], &[0.1, 0.2, 0.3, 0.4, 0.0, 0.0, 1.0, 1.0]),
+            output("detection_boxes:0", &[1, 2, 4], &[0.125, 0.25, 0.25, 0.5, 0.0, 0.0, 1.0, 1.0]),
             output("detection_scores:0", &[1, 2], &[0.9, 0.8]),
             output("detection_classes:0", &[1, 2], &[3.0, 1.0]),
         ];
         let mut found = Vec::new();
         family.decode(&outputs, 0.5, &mut found).unwrap();
-        assert_eq!(found, [Candidate { x0: 20.0, y0: 20.0, x1: 40.0, y1: 60.0, score: 0.9, class: 3 }]);
+        assert_eq!(found, [Candidate { x0: 25.0, y0: 25.0, x1: 50.0, y1: 50.0, score: 0.9, class: 3 }]);
     }
 
     #[test]
