@@ -2,11 +2,12 @@
 //! row by row. Slower than the linear path, and as the reference code of a family has it.
 
 use super::fit::Area;
+use crate::domain::Frame;
 use crate::inference::config::Interpolation;
 
 /// What each position along one side of the input is made of.
 #[derive(Debug, Default)]
-pub struct Axis {
+struct Axis {
     positions: Vec<Position>,
     weights: Vec<f32>,
 }
@@ -20,26 +21,6 @@ struct Position {
     weights: usize,
     /// Their sum: below 1 where the picture ends and the padding begins.
     sum: f32,
-}
-
-/// The two sides' axes.
-#[expect(clippy::cast_precision_loss, reason = "picture sizes are small numbers")]
-pub fn axes(width: u32, height: u32, area: &Area, how: Interpolation) -> (Axis, Axis) {
-    let from = (width as usize, height as usize);
-    let scale = (from.0 as f64 / area.width as f64, from.1 as f64 / area.height as f64);
-    let at = &area.placement;
-    match how {
-        Interpolation::Warp => (
-            Axis::warp(from.0, area.width, at.scale_x.into(), at.left.into()),
-            Axis::warp(from.1, area.height, at.scale_y.into(), at.top.into()),
-        ),
-        Interpolation::Antialias => (Axis::antialias(from.0, area.width), Axis::antialias(from.1, area.height)),
-        // True averaging where both sides shrink; OpenCV's own kind of linear otherwise.
-        Interpolation::Area if scale.0 >= 1.0 && scale.1 >= 1.0 => {
-            (Axis::average(from.0, area.width), Axis::average(from.1, area.height))
-        }
-        _ => (Axis::grow(from.0, area.width), Axis::grow(from.1, area.height)),
-    }
 }
 
 #[expect(
@@ -60,12 +41,12 @@ impl Axis {
         &self.weights[at.weights..at.weights + at.count]
     }
 
-    /// `cv2.warpAffine`, `warpPerspective` with `INTER_LINEAR`: whole coordinates are pixels' centres on both sides, in
-    /// steps of 1/32; beyond the border lies the padding.
+    /// `cv2.warpPerspective` with `INTER_LINEAR`: whole coordinates are pixels' centres on both sides; beyond the border
+    /// lies the padding.
     fn warp(from: usize, to: usize, scale: f64, shift: f64) -> Self {
         let mut axis = Self::default();
         for at in 0..to {
-            let place = (((at as f64 - shift) / scale) * 32.0).round() / 32.0;
+            let place = (at as f64 - shift) / scale;
             let (low, part) = (place.floor(), place - place.floor());
             let inside = |pixel: f64| pixel >= 0.0 && pixel < from as f64;
             match (inside(low), inside(low + 1.0)) {
@@ -107,27 +88,10 @@ impl Axis {
         }
         axis
     }
-
-    /// `INTER_AREA` where a side grows: pixels stay flat and are mixed at their borders only.
-    fn grow(from: usize, to: usize) -> Self {
-        let (scale, inverse) = (from as f64 / to as f64, to as f64 / from as f64);
-        let mut axis = Self::default();
-        for at in 0..to {
-            let low = ((at as f64 * scale).floor() as usize).min(from - 1);
-            let part = (at + 1) as f64 - (low + 1) as f64 * inverse;
-            let part = if part <= 0.0 { 0.0 } else { part - part.floor() };
-            if low + 1 < from {
-                axis.push(low, [1.0 - part, part]);
-            } else {
-                axis.push(low, [1.0]);
-            }
-        }
-        axis
-    }
 }
 
 /// Makes one row of the input after the other.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Filter {
     columns: Axis,
     rows: Axis,
@@ -136,8 +100,20 @@ pub struct Filter {
 }
 
 impl Filter {
-    pub fn set(&mut self, (columns, rows): (Axis, Axis)) {
-        (self.columns, self.rows) = (columns, rows);
+    /// For pictures of this frame's size.
+    pub fn new(frame: &Frame, area: &Area, how: Interpolation) -> Self {
+        let (width, height, at) = (frame.width as usize, frame.height as usize, &area.placement);
+        let (columns, rows) = match how {
+            Interpolation::Warp => (
+                Axis::warp(width, area.width, at.scale_x.into(), at.left.into()),
+                Axis::warp(height, area.height, at.scale_y.into(), at.top.into()),
+            ),
+            Interpolation::Antialias => (Axis::antialias(width, area.width), Axis::antialias(height, area.height)),
+            Interpolation::Area | Interpolation::Linear => {
+                (Axis::average(width, area.width), Axis::average(height, area.height))
+            }
+        };
+        Self { columns, rows, sum: Vec::new() }
     }
 
     /// Row `y` of the picture in the input, as three planes in the picture's order of channels; `pad` shows through where
@@ -163,9 +139,16 @@ impl Filter {
                     *pixel += value * weight;
                 }
             }
-            [*b, *g, *r] = pixel;
+            [*b, *g, *r] = pixel.map(whole);
         }
     }
+}
+
+/// A value 0…255 rounded: the reference code of every family scales bytes to bytes. Adding 1.5 * 2^23 leaves no bits for
+/// fractions, which is quicker than `round`.
+fn whole(value: f32) -> f32 {
+    const BIG: f32 = 12_582_912.0;
+    (value + BIG) - BIG
 }
 
 #[cfg(test)]
@@ -174,9 +157,8 @@ mod tests {
 
     fn scaled(axis: Axis, row: &[u8]) -> Vec<f32> {
         let bgr: Vec<u8> = row.iter().flat_map(|&v| [v; 3]).collect();
-        let mut filter = Filter::default();
         let width = axis.positions.len();
-        filter.set((axis, Axis::average(1, 1)));
+        let mut filter = Filter { columns: axis, rows: Axis::average(1, 1), sum: Vec::new() };
         let mut out = vec![0.0; 3 * width];
         filter.row(&bgr, bgr.len(), 0, [0.0; 3], &mut out);
         out.truncate(width);
@@ -194,19 +176,13 @@ mod tests {
     }
 
     #[test]
-    fn growing_by_area_keeps_pixels_flat() {
-        close(&scaled(Axis::grow(2, 4), &[0, 100]), &[0.0, 0.0, 100.0, 100.0]);
-        close(&scaled(Axis::grow(2, 3), &[0, 90]), &[0.0, 45.0, 90.0]);
-    }
-
-    #[test]
     fn a_warp_fades_into_the_padding() {
         close(&scaled(Axis::warp(2, 6, 2.0, 1.0), &[100, 200]), &[50.0, 100.0, 150.0, 200.0, 100.0, 0.0]);
     }
 
     #[test]
     fn antialiasing_looks_at_every_pixel() {
-        close(&scaled(Axis::antialias(4, 2), &[0, 0, 200, 200]), &[28.57, 171.43]);
+        close(&scaled(Axis::antialias(4, 2), &[0, 0, 200, 200]), &[29.0, 171.0]);
         close(&scaled(Axis::antialias(2, 2), &[7, 9]), &[7.0, 9.0]);
     }
 
@@ -214,9 +190,7 @@ mod tests {
     fn weights_sum_to_one_whatever_the_sides() {
         for from in [1, 2, 3, 7, 352, 1001] {
             for to in [1, 2, 5, 352, 640] {
-                let growing = (from < to).then(|| Axis::grow(from, to));
-                let shrinking = (from >= to).then(|| Axis::average(from, to));
-                for axis in [Some(Axis::antialias(from, to)), growing, shrinking].into_iter().flatten() {
+                for axis in [Axis::antialias(from, to), Axis::average(from, to)] {
                     assert_eq!(axis.positions.len(), to);
                     for at in &axis.positions {
                         assert!((at.sum - 1.0).abs() < 1e-4 && at.first + at.count <= from, "{from} to {to}: {at:?}");

@@ -1,7 +1,8 @@
 //! Where a picture goes in the model's input.
 
+use crate::domain::Frame;
 use crate::inference::config::{Interpolation, Padding, Resize};
-use crate::inference::spec::InputSpec;
+use crate::inference::spec::{InputSpec, Preparation};
 
 /// How a picture was laid into the model's input: `input = picture * scale + offset`, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,6 +25,13 @@ pub struct Area {
     pub placement: Placement,
 }
 
+impl Area {
+    /// Whether the picture grows along a side.
+    pub fn grows(&self, frame: &Frame) -> bool {
+        self.width > frame.width as usize || self.height > frame.height as usize
+    }
+}
+
 /// At least a pixel, whatever the picture's shape.
 #[expect(clippy::cast_precision_loss, reason = "picture sizes are small numbers")]
 pub fn fit(width: u32, height: u32, spec: &InputSpec) -> Area {
@@ -32,8 +40,8 @@ pub fn fit(width: u32, height: u32, spec: &InputSpec) -> Area {
     let full = (spec.width as f32 / frame_width, spec.height as f32 / frame_height);
     let letterbox = how.resize == Resize::Letterbox;
     let scale = full.0.min(full.1);
-    let x = Side::new(width, spec.width, if letterbox { scale } else { full.0 }, how.padding);
-    let y = Side::new(height, spec.height, if letterbox { scale } else { full.1 }, how.padding);
+    let x = Side::new(width, spec.width, if letterbox { scale } else { full.0 }, how);
+    let y = Side::new(height, spec.height, if letterbox { scale } else { full.1 }, how);
     let (width, height) = (x.length, y.length);
     let placed =
         |left: f32, top: f32| Placement { scale_x: x.scale, scale_y: y.scale, left, top, frame_width, frame_height };
@@ -61,13 +69,14 @@ impl Side {
         clippy::cast_sign_loss,
         reason = "picture sizes are small positive numbers"
     )]
-    fn new(from: u32, limit: u32, scale: f32, padding: Padding) -> Self {
-        let ideal = (from as f32 * scale).round();
+    fn new(from: u32, limit: u32, scale: f32, how: &Preparation) -> Self {
+        let ideal = from as f32 * scale;
+        let ideal = if how.cut { ideal.floor() } else { ideal.round() };
         let length = ideal.clamp(1.0, limit as f32);
         // The nominal scale, as the reference code has it, unless a sliver had to be made a pixel wide.
         let scale = if ideal < 1.0 { length / from as f32 } else { scale };
         let length = length as usize;
-        let start = if padding == Padding::Centre { (limit as usize - length) / 2 } else { 0 };
+        let start = if how.padding == Padding::Centre { (limit as usize - length) / 2 } else { 0 };
         Self { start, length, scale }
     }
 }
@@ -75,7 +84,7 @@ impl Side {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inference::spec::{Layout, Preparation};
+    use crate::inference::spec::Layout;
 
     fn spec(width: u32, height: u32, preparation: Preparation) -> InputSpec {
         InputSpec { width, height, layout: Layout::Nchw, preparation }

@@ -1,7 +1,7 @@
 //! From packed BGR to the model's input in one pass: scale, pad, reorder, normalise.
 //!
-//! The scaling is bilinear with half-pixel centres and no antialiasing, as OpenCV's `INTER_LINEAR`, which the reference
-//! code of most model families uses; `filter.rs` has the others.
+//! The scaling is OpenCV's `INTER_LINEAR` (`linear.rs`), which the reference code of most model families uses;
+//! `filter.rs` has the others.
 
 mod filter;
 mod fit;
@@ -25,7 +25,8 @@ use pixels::Sample;
 pub struct Preprocessor {
     size: (u32, u32),
     linear: Linear,
-    filter: Filter,
+    /// In the place of `linear`.
+    filter: Option<Filter>,
     /// One row of the picture in the input, as planes.
     row: Vec<f32>,
 }
@@ -38,9 +39,12 @@ impl Preprocessor {
         let new = self.size != (frame.width, frame.height);
         if new {
             self.size = (frame.width, frame.height);
+            self.filter = None;
             match spec.preparation.interpolation {
-                Interpolation::Linear => self.linear.set(frame.width, frame.height, &area),
-                other => self.filter.set(filter::axes(frame.width, frame.height, &area, other)),
+                // Averaging needs something to average: OpenCV is linear where a side grows.
+                Interpolation::Area if area.grows(frame) => self.linear.set(frame, &area, Interpolation::Area),
+                Interpolation::Linear => self.linear.set(frame, &area, Interpolation::Linear),
+                other => self.filter = Some(Filter::new(frame, &area, other)),
             }
         }
         match pixels {
@@ -66,21 +70,18 @@ impl Preprocessor {
         }
         let stride = frame.width as usize * 3;
         let mut target = Target { spec, area, scales: &scales, values };
-        if spec.preparation.interpolation == Interpolation::Linear {
-            self.linear.begin();
-            for y in 0..area.height {
-                let (upper, lower, weight) = self.linear.rows(&frame.bgr, stride, y);
-                target.write(y, |channel| {
-                    let range = channel * area.width..(channel + 1) * area.width;
-                    upper[range.clone()].iter().zip(&lower[range]).map(move |(&a, &b)| a + (b - a) * weight)
-                });
-            }
-        } else {
+        if let Some(filter) = &mut self.filter {
             self.row.resize(3 * area.width, 0.0);
             for y in 0..area.height {
-                self.filter.row(&frame.bgr, stride, y, scales.pad, &mut self.row);
+                filter.row(&frame.bgr, stride, y, scales.pad, &mut self.row);
                 let row = &self.row;
                 target.write(y, |channel| row[channel * area.width..(channel + 1) * area.width].iter().copied());
+            }
+        } else {
+            self.linear.begin();
+            for y in 0..area.height {
+                let between = self.linear.rows(&frame.bgr, stride, y);
+                target.write(y, |channel| between.values(channel, area.width));
             }
         }
     }
