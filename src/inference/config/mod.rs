@@ -99,7 +99,7 @@ pub enum FamilyChoice {
     YoloEnd2end,
     /// RT-DETR, D-FINE, DEIM, RF-DETR, DETR and kin: `labels`, `boxes`, `scores`, or logits and boxes.
     Detr,
-    /// SSD, `TensorFlow`'s object detection API, torchvision: boxes, classes and scores apart.
+    /// SSD, TensorFlow's object detection API, torchvision: boxes, classes and scores apart.
     Ssd,
 }
 

@@ -12,6 +12,7 @@
 use super::listed::Listed;
 use super::ultralytics::extras;
 use super::{Candidate, Facts, Family, Miss, Output, Preparation, Recognised, best, size};
+use crate::inference::config::Interpolation;
 use crate::inference::facts::TrialOutput;
 use crate::inference::labels::COCO91;
 use crate::inference::output::values;
@@ -34,7 +35,7 @@ struct Queries {
     /// Places among the outputs; the same for the one-output form.
     boxes: usize,
     logits: usize,
-    queries: usize,
+    rows: usize,
     /// Numbers of a query in the output of the logits, and where its classes begin there.
     columns: usize,
     head: usize,
@@ -85,13 +86,13 @@ pub fn recognise(facts: &Facts) -> Recognised {
     Ok(Box::new(Queries {
         boxes: boxes_at,
         logits: logits_at,
-        queries: size(queries),
+        rows: size(queries),
         columns,
         head: 0,
         classes: if scores == Scores::Softmax { columns - 1 } else { columns },
         scores,
         size: sides(facts),
-        preparation: if imagenet { Preparation::IMAGENET } else { Preparation::STRETCHED },
+        preparation: smoothed(if imagenet { Preparation::IMAGENET } else { Preparation::STRETCHED }),
     }))
 }
 
@@ -129,7 +130,7 @@ fn one_output(facts: &Facts, only: &TrialOutput) -> Recognised {
     Ok(Box::new(Queries {
         boxes: 0,
         logits: 0,
-        queries: size(queries),
+        rows: size(queries),
         columns: size(columns),
         head: 4,
         classes: size(columns) - 4,
@@ -152,6 +153,11 @@ fn says_no_object(logits: &[f32], columns: usize) -> bool {
     2 * logits.chunks_exact(columns).filter(none).count() > rows
 }
 
+/// Scaled by PIL, as the authors' code has it; Ultralytics' by OpenCV.
+const fn smoothed(how: Preparation) -> Preparation {
+    Preparation { interpolation: Interpolation::Antialias, ..how }
+}
+
 fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + (-x).exp())
 }
@@ -162,7 +168,7 @@ impl Family for Processed {
     }
 
     fn preparation(&self) -> Preparation {
-        Preparation::STRETCHED
+        smoothed(Preparation::STRETCHED)
     }
 
     fn overlaps(&self) -> bool {
@@ -204,8 +210,8 @@ impl Family for Queries {
         candidates: &mut Vec<Candidate>,
     ) -> Result<(), String> {
         let width = if self.head == 0 { 4 } else { self.columns };
-        let boxes = values(outputs, self.boxes, self.queries * width)?.chunks_exact(width);
-        let logits = values(outputs, self.logits, self.queries * self.columns)?.chunks_exact(self.columns);
+        let boxes = values(outputs, self.boxes, self.rows * width)?.chunks_exact(width);
+        let logits = values(outputs, self.logits, self.rows * self.columns)?.chunks_exact(self.columns);
         let [w, h] = self.size;
         for (corners, logits) in boxes.zip(logits) {
             let all = &logits[self.head..];
@@ -271,7 +277,7 @@ mod tests {
         let mut facts = Facts::of(100, 100).with("logits", &[1, 2, 3]).with("pred_boxes", &[1, 2, 4]);
         facts.outputs[0].values.copy_from_slice(&[-3.0, -2.0, 6.0, -3.0, -2.0, 6.0]);
         let mut family = recognise(&facts).unwrap();
-        assert_eq!((family.classes(), family.preparation()), (Some(2), Preparation::IMAGENET));
+        assert_eq!((family.classes(), family.preparation()), (Some(2), smoothed(Preparation::IMAGENET)));
         let boxes = ("pred_boxes", &[1, 2, 4][..], &[0.5; 8][..]);
         let found = run(&mut *family, &[("logits", &[1, 2, 3], &[0.0, 2.0, 0.0, 0.0, 0.0, 9.0]), boxes]);
         assert_eq!(found.len(), 1);

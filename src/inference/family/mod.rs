@@ -32,7 +32,7 @@ pub trait Family: Send {
         None
     }
 
-    /// Whether classes are counted from 1, as in `TensorFlow`'s label maps: labels are to begin with one for 0 then.
+    /// Whether classes are counted from 1, as in TensorFlow's label maps: labels are to begin with one for 0 then.
     fn counts_from_one(&self) -> bool {
         false
     }
@@ -75,9 +75,10 @@ impl Miss {
 }
 
 type Recognised = Result<Box<dyn Family>, Miss>;
+type Recognise = fn(&Facts) -> Recognised;
 
 /// Every family, the more particular first: in doubt the first that recognises a model has it.
-const FAMILIES: &[(FamilyChoice, fn(&Facts) -> Recognised)] = &[
+const FAMILIES: &[(FamilyChoice, Recognise)] = &[
     (FamilyChoice::Nanodet, nanodet::recognise),
     (FamilyChoice::Ultraface, ultraface::recognise),
     (FamilyChoice::Fastestdet, fastestdet::recognise),

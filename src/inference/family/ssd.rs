@@ -77,7 +77,7 @@ fn tensorflow(facts: &Facts) -> Option<Ssd> {
     Some(Ssd { listed, classes, labels: None, preparation: BYTES })
 }
 
-/// `TensorFlow` 2 calls outputs `Identity`, and sorts them by the names they had: anchor indices, boxes, classes, multiclass
+/// TensorFlow 2 calls outputs `Identity`, and sorts them by the names they had: anchor indices, boxes, classes, multiclass
 /// scores, scores, count.
 fn unnamed(facts: &Facts) -> Option<Ssd> {
     if !facts.outputs.iter().all(|o| o.name.starts_with("Identity") || o.name.starts_with("StatefulPartitionedCall")) {

@@ -42,7 +42,10 @@ pub fn resolve(
             (None, Some(own)) => (owned(own), "the family".to_owned()),
             // YOLOX and others export no names; 80 classes are COCO in practice, and so are 91.
             (None, None) if matches!(count, Some(80 | 91)) => (coco(&classes), "coco".to_owned()),
-            (None, None) => return Err(InferenceError::NoLabels { model: model.into(), classes: counted(count) }),
+            (None, None) => {
+                let Some(count) = count else { return Ok(numbered(model)) };
+                return Err(InferenceError::NoLabels { model: model.into(), classes: counted(count) });
+            }
         },
     };
     if classes.from_one && !labels.first().is_some_and(|first| NONE.contains(&first.as_str())) {
@@ -59,12 +62,15 @@ pub fn resolve(
 /// What lists call class 0 where classes are counted from 1.
 const NONE: [&str; 4] = ["background", "__background__", "N/A", "BG"];
 
-fn counted(classes: Option<usize>) -> String {
-    match classes {
-        Some(1) => "has 1 class".into(),
-        Some(classes) => format!("has {classes} classes"),
-        None => "does not tell how many classes it has".into(),
-    }
+/// No labels: a model that lists what it found does not say how many classes there are, so no list can be held against it.
+/// Its classes go by their numbers, which is no less right, and works at the first try.
+fn numbered(model: &str) -> Arc<[Label]> {
+    tracing::warn!(model, "its classes have no names and go by their numbers; set `labels:` (coco, a file, or a list)");
+    Arc::default()
+}
+
+fn counted(classes: usize) -> String {
+    if classes == 1 { "has 1 class".into() } else { format!("has {classes} classes") }
 }
 
 /// COCO in the model's own numbering.
@@ -152,6 +158,13 @@ mod tests {
         assert!(error.contains("2 labels") && error.contains("80 classes"), "{error}");
         assert!(matches!(resolve("m.onnx", None, None, of(3)), Err(InferenceError::NoLabels { .. })));
         assert_eq!(&*resolve("m.onnx", None, None, of(80)).unwrap()[2], "car");
+    }
+
+    #[test]
+    fn classes_of_unknown_number_and_name_go_by_their_numbers() {
+        assert_eq!(resolve("m.onnx", None, None, Classes::default()).unwrap().len(), 0);
+        assert_eq!(resolve("m.onnx", None, Some("['a']"), Classes::default()).unwrap().len(), 0);
+        assert_eq!(resolve("m.onnx", None, Some(r#"["a"]"#), Classes::default()).unwrap().len(), 1);
     }
 
     #[test]
