@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::family::{self, Family};
 use super::nms::{Candidate, NmsConfig, rank, suppress};
+use super::output::no_numbers;
 use super::preprocess::{Pixels, Placement, Preprocessor};
 use super::session::{ModelBytes, OnnxSession};
 use super::spec::InputSpec;
@@ -66,6 +67,9 @@ impl OnnxDetector {
         };
         let mut session = OnnxSession::load(runtime, &model, &bytes, config)?;
         let facts = session.trial()?;
+        if !facts.outputs.is_empty() && facts.outputs.iter().all(|output| no_numbers(&output.values)) {
+            return Err(InferenceError::NotNumbers { model });
+        }
         let (family_name, family) = family::recognise(&model, config.family, &facts)?;
         // Ultralytics' word for it, and Hugging Face's.
         let names = ["names", "id2label"].iter().find_map(|key| facts.metadata.get(*key)).map(String::as_str);
@@ -122,16 +126,22 @@ impl Detector for OnnxDetector {
         let prepared = Instant::now();
         self.candidates.clear();
         let (family, candidates, confidence) = (&mut self.family, &mut self.candidates, self.confidence);
-        let (ran, read) = self.session.run(&self.pixels, |outputs| {
+        let (ran, read, mut nothing) = self.session.run(&self.pixels, |outputs| {
             let ran = Instant::now();
-            (ran, family.decode(outputs, confidence, candidates))
+            let read = family.decode(outputs, confidence, candidates);
+            // An empty street or a broken model: only then is it worth to look through everything.
+            (ran, read, candidates.is_empty() && outputs.iter().any(|output| no_numbers(output.values)))
         })?;
-        let (model, family) = (&self.model, self.family_name);
+        let (model, family, some) = (&self.model, self.family_name, !self.candidates.is_empty());
         read.map_err(|why| InferenceError::Decode { model: model.clone(), family, why })?;
         if self.family.overlaps() {
             suppress(&mut self.candidates, &self.nms);
         } else {
             rank(&mut self.candidates, self.nms.max_detections);
+        }
+        nothing |= some && self.candidates.is_empty();
+        if nothing {
+            return Err(InferenceError::NotNumbers { model: self.model.clone() });
         }
         let labels = &self.labels;
         found.extend(self.candidates.iter().map(|c| to_detection(c, &placement, labels)));
