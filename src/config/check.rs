@@ -122,7 +122,7 @@ impl Check<'_> {
             if let Some(LabelsConfig::Named(labels)) = model.labels.as_ref()
                 && !is_builtin(labels)
             {
-                let fix = "give 'coco', a file with one label a line, or a list: '[person, car]'";
+                let fix = "give 'coco', 'coco91', a file with one label a line, or a list: '[person, car]'";
                 self.file(&path.key("labels"), Some(FilePath::new(labels)), fix);
             }
             for (key, what, fix) in model.input.faults() {

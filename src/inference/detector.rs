@@ -71,8 +71,11 @@ impl OnnxDetector {
             return Err(InferenceError::NotNumbers { model });
         }
         let (family_name, family) = family::recognise(&model, config.family, &facts)?;
-        let names = facts.metadata.get("names").map(String::as_str);
-        let labels = labels::resolve(&model, config.labels.as_ref(), names, family.labels(), family.classes())?;
+        // Ultralytics' word for it, and Hugging Face's.
+        let names = ["names", "id2label"].iter().find_map(|key| facts.metadata.get(*key)).map(String::as_str);
+        let classes =
+            labels::Classes { count: family.classes(), own: family.labels(), from_one: family.counts_from_one() };
+        let labels = labels::resolve(&model, config.labels.as_ref(), names, classes)?;
         let picture = &session.picture;
         Ok(Self {
             input: InputSpec {
