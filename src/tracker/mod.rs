@@ -86,11 +86,14 @@ pub struct TrackEvent {
     pub label: Label,
     /// Of the detection at hand when it starts, the best there was when it ends.
     pub score: f32,
-    /// The last box in which it was found.
+    /// The last box in which it was found, and the first.
     pub bbox: BBox,
+    pub first_bbox: BBox,
     /// Found for the first time, before it was confirmed.
     pub first_seen: Timestamp,
     pub last_seen: Timestamp,
+    /// From the first to the last sight, summed frame by frame: a clock that is set back shortens nothing.
+    pub duration: Duration,
 }
 
 /// Follows the objects of one camera, for as long as the process lives: ids count from 1 and are never used again.
