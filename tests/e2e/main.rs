@@ -17,4 +17,5 @@ mod metrics;
 mod node;
 mod stop_button;
 mod tools;
+mod tracks;
 mod witness;
