@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::family::{self, Family, InputSpec};
-use super::nms::{Candidate, NmsConfig, suppress};
-use super::preprocess::{Placement, Preprocessor};
+use super::family::{self, Family};
+use super::nms::{Candidate, NmsConfig, rank, suppress};
+use super::preprocess::{Pixels, Placement, Preprocessor};
 use super::session::{ModelBytes, OnnxSession};
+use super::spec::InputSpec;
 use super::{Device, InferenceError, ModelConfig, Runtime, bundled, labels};
 use crate::domain::{BBox, Detection, Frame, Label};
 
@@ -36,14 +37,16 @@ pub struct ModelInfo {
 
 /// A detector that runs an ONNX model.
 pub struct OnnxDetector {
+    model: String,
     session: OnnxSession,
+    family_name: &'static str,
     family: Box<dyn Family>,
     input: InputSpec,
     labels: Arc<[Label]>,
     confidence: f32,
     nms: NmsConfig,
     preprocessor: Preprocessor,
-    planes: Vec<f32>,
+    pixels: Pixels,
     candidates: Vec<Candidate>,
 }
 
@@ -62,13 +65,22 @@ impl OnnxDetector {
             None => ModelBytes::File(config.path.clone()),
         };
         let mut session = OnnxSession::load(runtime, &model, &bytes, config)?;
-        let shapes = session.trial()?;
-        let family = family::recognise(&model, config.family, &shapes, &session.described())?;
-        let names = session.metadata("names");
-        let labels = labels::resolve(&model, config.labels.as_ref(), names.as_deref(), family.classes())?;
+        let facts = session.trial()?;
+        let (family_name, family) = family::recognise(&model, config.family, &facts)?;
+        let names = facts.metadata.get("names").map(String::as_str);
+        let labels = labels::resolve(&model, config.labels.as_ref(), names, family.labels(), family.classes())?;
+        let picture = &session.picture;
         Ok(Self {
-            input: family.input(),
+            input: InputSpec {
+                width: picture.width,
+                height: picture.height,
+                layout: picture.layout,
+                preparation: family.preparation().settled(&config.input, picture.element),
+            },
+            pixels: Pixels::new(picture.element),
+            model,
             session,
+            family_name,
             family,
             labels,
             confidence: config.confidence,
@@ -79,7 +91,6 @@ impl OnnxDetector {
                 max_detections: config.max_detections.max(1),
             },
             preprocessor: Preprocessor::default(),
-            planes: Vec::new(),
             candidates: Vec::new(),
         })
     }
@@ -87,7 +98,7 @@ impl OnnxDetector {
     #[must_use]
     pub fn info(&self) -> ModelInfo {
         ModelInfo {
-            family: self.family.name(),
+            family: self.family_name,
             width: self.input.width,
             height: self.input.height,
             labels: self.labels.clone(),
@@ -100,16 +111,25 @@ impl Detector for OnnxDetector {
     fn detect(&mut self, frame: &Frame, found: &mut Vec<Detection>) -> Result<DetectTiming, InferenceError> {
         found.clear();
         let begin = Instant::now();
-        let placement = self.preprocessor.run(frame, &self.input, &mut self.planes);
+        let (width, height, bytes) = (frame.width, frame.height, frame.bgr.len());
+        if bytes == 0 || bytes as u64 != 3 * u64::from(width) * u64::from(height) {
+            return Err(InferenceError::NoPicture { model: self.model.clone(), width, height, bytes });
+        }
+        let placement = self.preprocessor.run(frame, &self.input, self.session.length(), &mut self.pixels);
         let prepared = Instant::now();
         self.candidates.clear();
         let (family, candidates, confidence) = (&mut self.family, &mut self.candidates, self.confidence);
-        let ran = self.session.run(&self.planes, |outputs| {
+        let (ran, read) = self.session.run(&self.pixels, |outputs| {
             let ran = Instant::now();
-            family.decode(outputs, confidence, candidates);
-            ran
+            (ran, family.decode(outputs, confidence, candidates))
         })?;
-        suppress(&mut self.candidates, &self.nms);
+        let (model, family) = (&self.model, self.family_name);
+        read.map_err(|why| InferenceError::Decode { model: model.clone(), family, why })?;
+        if self.family.overlaps() {
+            suppress(&mut self.candidates, &self.nms);
+        } else {
+            rank(&mut self.candidates, self.nms.max_detections);
+        }
         let labels = &self.labels;
         found.extend(self.candidates.iter().map(|c| to_detection(c, &placement, labels)));
         Ok(DetectTiming { preprocess: prepared - begin, inference: ran - prepared, postprocess: ran.elapsed() })
@@ -117,10 +137,10 @@ impl Detector for OnnxDetector {
 }
 
 fn to_detection(c: &Candidate, at: &Placement, labels: &[Label]) -> Detection {
-    let x = |v: f32| (v - at.left) / at.scale / at.frame_width;
-    let y = |v: f32| (v - at.top) / at.scale / at.frame_height;
+    let x = |v: f32| (v - at.left) / at.scale_x / at.frame_width;
+    let y = |v: f32| (v - at.top) / at.scale_y / at.frame_height;
     Detection {
-        // The label count was held against the class count when the model was loaded.
+        // A class count that the outputs tell was held against the labels when the model was loaded.
         label: labels.get(c.class as usize).cloned().unwrap_or_else(|| c.class.to_string().into()),
         score: c.score.clamp(0.0, 1.0),
         bbox: BBox::clamped(x(c.x0), y(c.y0), x(c.x1), y(c.y1)),

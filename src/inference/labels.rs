@@ -90,7 +90,7 @@ pub const COCO: [&str; 80] = [
     "toothbrush",
 ];
 
-/// The labels of a model of `classes` classes.
+/// The labels of a model of `classes` classes, where its outputs tell their number; `own` are the family's.
 ///
 /// # Errors
 /// When their number does not fit, the file cannot be read, or nothing says what the classes are called.
@@ -98,28 +98,36 @@ pub fn resolve(
     model: &str,
     config: Option<&LabelsConfig>,
     metadata: Option<&str>,
-    classes: usize,
+    own: Option<&[&str]>,
+    classes: Option<usize>,
 ) -> Result<Arc<[Label]>, InferenceError> {
+    let own = own.filter(|own| classes.is_none_or(|classes| classes == own.len()));
     let (labels, from) = match config {
         Some(LabelsConfig::List(list)) => (list.clone(), "`labels:`".to_owned()),
         Some(LabelsConfig::Named(name)) if name == "coco" => (coco(), "`labels: coco`".to_owned()),
         Some(LabelsConfig::Named(path)) => (read(model, Path::new(path))?, format!("labels file {path}")),
-        None => match metadata.and_then(parse_names) {
-            Some(names) => (names, "the model's metadata".to_owned()),
+        None => match (metadata.and_then(parse_names), own) {
+            (Some(names), _) => (names, "the model's metadata".to_owned()),
+            (None, Some(own)) => (own.iter().map(ToString::to_string).collect(), "the family".to_owned()),
             // YOLOX and others export no names; 80 classes are COCO in practice.
-            None if classes == COCO.len() => (coco(), "coco".to_owned()),
-            None => return Err(InferenceError::NoLabels { model: model.into(), classes }),
+            (None, None) if classes == Some(COCO.len()) => (coco(), "coco".to_owned()),
+            (None, None) => return Err(InferenceError::NoLabels { model: model.into(), classes: counted(classes) }),
         },
     };
-    if labels.len() != classes {
-        return Err(InferenceError::LabelCount {
-            model: model.into(),
-            labels_from: from,
-            labels: labels.len(),
-            classes,
-        });
+    match classes {
+        Some(classes) if labels.len() != classes => {
+            Err(InferenceError::LabelCount { model: model.into(), labels_from: from, labels: labels.len(), classes })
+        }
+        _ => Ok(labels.into_iter().map(Label::from).collect()),
     }
-    Ok(labels.into_iter().map(Label::from).collect())
+}
+
+fn counted(classes: Option<usize>) -> String {
+    match classes {
+        Some(1) => "has 1 class".into(),
+        Some(classes) => format!("has {classes} classes"),
+        None => "does not tell how many classes it has".into(),
+    }
 }
 
 fn coco() -> Vec<String> {
@@ -190,9 +198,9 @@ mod tests {
     #[test]
     fn a_class_count_that_does_not_fit_is_said() {
         let list = LabelsConfig::List(vec!["a".into(), "b".into()]);
-        let error = resolve("m.onnx", Some(&list), None, 80).unwrap_err().to_string();
+        let error = resolve("m.onnx", Some(&list), None, None, Some(80)).unwrap_err().to_string();
         assert!(error.contains("2 labels") && error.contains("80 classes"), "{error}");
-        assert!(matches!(resolve("m.onnx", None, None, 3), Err(InferenceError::NoLabels { .. })));
-        assert_eq!(&*resolve("m.onnx", None, None, 80).unwrap()[2], "car");
+        assert!(matches!(resolve("m.onnx", None, None, None, Some(3)), Err(InferenceError::NoLabels { .. })));
+        assert_eq!(&*resolve("m.onnx", None, None, None, Some(80)).unwrap()[2], "car");
     }
 }

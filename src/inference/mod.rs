@@ -4,15 +4,22 @@ mod bundled;
 mod config;
 mod detector;
 mod error;
+mod facts;
 mod family;
+mod feed;
 mod labels;
 mod nms;
+mod output;
 mod preprocess;
 mod runtime;
 mod session;
+mod spec;
 
 pub use bundled::KNOWN as BUNDLED;
-pub use config::{Device, Devices, FamilyChoice, LabelsConfig, ModelConfig};
+pub use config::{
+    Channels, Device, Devices, FamilyChoice, InputConfig, Interpolation, LabelsConfig, ModelConfig, Padding,
+    PerChannel, Resize,
+};
 pub use detector::{DetectTiming, Detector, ModelInfo, OnnxDetector};
 pub use error::InferenceError;
 pub use labels::COCO;

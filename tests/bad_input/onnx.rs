@@ -4,7 +4,7 @@
 /// `TensorProto.DataType`
 pub const FLOAT: u64 = 1;
 pub const UINT8: u64 = 2;
-const INT64: u64 = 7;
+pub const INT64: u64 = 7;
 
 /// A model whose outputs are zeros of the given shapes, whatever comes in.
 #[derive(Default)]

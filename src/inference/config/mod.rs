@@ -1,9 +1,13 @@
 //! The `models:` part of the configuration.
 
+mod input;
+
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use input::{Channels, InputConfig, Interpolation, Padding, PerChannel, Resize};
 
 /// One ONNX model, shared by the cameras that name it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -14,6 +18,9 @@ pub struct ModelConfig {
     /// How the outputs are decoded; `auto` reads it off the model.
     #[serde(default)]
     pub family: FamilyChoice,
+    /// How pictures are prepared; what is absent is as the family has it.
+    #[serde(default, skip_serializing_if = "InputConfig::is_default")]
+    pub input: InputConfig,
     /// A name (`coco`), a file (one label a line), or a list; default: the model's own metadata.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<LabelsConfig>,
@@ -56,6 +63,7 @@ impl ModelConfig {
         Self {
             path: path.into(),
             family: FamilyChoice::Auto,
+            input: InputConfig::default(),
             labels: None,
             confidence: defaults::confidence(),
             iou: defaults::iou(),
@@ -79,6 +87,17 @@ pub enum FamilyChoice {
     Yolo,
     /// YOLOX: raw grid `[1, anchors, 5+classes]`.
     Yolox,
+}
+
+impl FamilyChoice {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Yolo => "yolo",
+            Self::Yolox => "yolox",
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

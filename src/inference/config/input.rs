@@ -1,0 +1,92 @@
+//! The `input:` part of a model: what is done to a picture before the model sees it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How pictures are prepared; what is absent is as the model's family has it.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InputConfig {
+    /// Width and height, of a model that leaves them open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(inner(range(min = 1, max = 8192)))]
+    pub size: Option<[u32; 2]>,
+    /// Keep the picture's shape and fill up with `pad`, or stretch it to the input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resize: Option<Resize>,
+    /// Where a letterboxed picture lies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub padding: Option<Padding>,
+    /// The padding's colour, 0 to 255: one number, or three in the order of `channels`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pad: Option<PerChannel>,
+    /// How pixels between pixels are made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interpolation: Option<Interpolation>,
+    /// The order of the colours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channels: Option<Channels>,
+    /// Subtracted from values of 0 to 255: one number, or three in the order of `channels`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean: Option<PerChannel>,
+    /// What values are divided by then: one number (255 makes them 0 to 1), or three in the order of `channels`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub std: Option<PerChannel>,
+}
+
+impl InputConfig {
+    /// Whether everything is the family's own.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Resize {
+    /// The picture keeps its shape; the rest of the input is padding.
+    Letterbox,
+    /// The picture fills the input, whatever its shape.
+    Stretch,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Padding {
+    Centre,
+    TopLeft,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Interpolation {
+    /// Between the four nearest pixels, as OpenCV's `INTER_LINEAR`.
+    Linear,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Channels {
+    Rgb,
+    Bgr,
+}
+
+/// One number for every channel, or one for each.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(description = "one number, or a list of three")]
+pub enum PerChannel {
+    Same(f32),
+    Each([f32; 3]),
+}
+
+impl PerChannel {
+    #[must_use]
+    pub fn each(self) -> [f32; 3] {
+        match self {
+            Self::Same(value) => [value; 3],
+            Self::Each(values) => values,
+        }
+    }
+}
