@@ -23,8 +23,8 @@ pub use keyframe::{KeyframeMeta, KeyframeReason};
 pub use policy::PublishPolicy;
 pub use schema::{SCHEMAS, schema};
 pub use state::{
-    ActualState, BusState, CameraSettings, CameraState, CameraSummary, DesiredState, FrameCounts, ModelSummary,
-    NodeState, Reason,
+    ActualState, BusState, CameraSettings, CameraState, CameraSummary, DesiredState, FrameCounts, InputSize,
+    ModelSummary, NodeState, Reason,
 };
 
 /// For `skip_serializing_if`: `replayed` is only said when it is true.

@@ -8,6 +8,7 @@ mod common;
 mod accuracy;
 mod broker;
 mod delivery;
+mod devices;
 mod endings;
 mod figures;
 mod isolation;
