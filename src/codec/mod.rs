@@ -2,9 +2,11 @@
 
 mod jpeg;
 mod json;
+mod overlay;
 mod protobuf;
 
 pub use jpeg::JpegEncoder;
+pub use overlay::Overlay;
 
 use bytes::Bytes;
 use serde::Serialize;
