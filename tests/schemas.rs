@@ -154,6 +154,8 @@ fn whatever_is_encoded_fits_its_schema() {
                     bbox: first.bbox,
                     first_seen: timestamp,
                     last_seen: timestamp,
+                    first_bbox: Some(first.bbox),
+                    duration: Some(0.0),
                     replayed,
                 };
                 prop_assert_eq!(valid("event", &json(&encode_event(&event, Encoding::Json).0)), Ok(()));

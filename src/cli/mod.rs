@@ -3,6 +3,8 @@
 mod check;
 mod demo;
 mod explain;
+#[allow(dead_code, reason = "detect and bench, about to land, are told of a model by it")]
+mod model_args;
 mod run;
 mod samples;
 mod schema;
