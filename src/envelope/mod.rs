@@ -12,6 +12,7 @@ mod keyframe;
 mod policy;
 mod schema;
 mod state;
+mod still;
 
 pub use builder::{EnvelopeBuilder, Origin, TrackSpan};
 pub use config::{Encoding, KeyframeConfig, KeyframeWhen, PayloadChoice, PublishConfig, PublishWhen};
@@ -26,6 +27,7 @@ pub use state::{
     ActualState, BusState, CameraSettings, CameraState, CameraSummary, DesiredState, FrameCounts, InputSize,
     ModelSummary, NodeState, Reason,
 };
+pub use still::{StillDetections, StillName};
 
 /// For `skip_serializing_if`: `replayed` is only said when it is true.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
