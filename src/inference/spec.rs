@@ -7,6 +7,8 @@ use super::facts::Element;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Preparation {
     pub resize: Resize,
+    /// Whether a letterboxed side of so many pixels and a half has so many; else the nearest number.
+    pub cut: bool,
     /// Where the picture lies in the input, letterboxed.
     pub padding: Padding,
     /// The padding's colour, 0…255, in the order of `channels`.
@@ -22,6 +24,7 @@ impl Preparation {
     /// RGB, 0…1, centred on grey 114: the YOLO families.
     pub const YOLO: Self = Self {
         resize: Resize::Letterbox,
+        cut: false,
         padding: Padding::Centre,
         pad: [114.0; 3],
         interpolation: Interpolation::Linear,
@@ -39,6 +42,7 @@ impl Preparation {
         let own = if element == Element::U8 { Self { mean: [0.0; 3], std: [1.0; 3], ..self } } else { self };
         Self {
             resize: config.resize.unwrap_or(own.resize),
+            cut: own.cut,
             padding: config.padding.unwrap_or(own.padding),
             pad: config.pad.map_or(own.pad, |pad| pad.each()),
             interpolation: config.interpolation.unwrap_or(own.interpolation),

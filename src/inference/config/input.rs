@@ -61,8 +61,14 @@ pub enum Padding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Interpolation {
-    /// Between the four nearest pixels, as OpenCV's `INTER_LINEAR`.
+    /// Between the four nearest pixels, as OpenCV's `INTER_LINEAR`; the quickest.
     Linear,
+    /// The average of what falls together, as OpenCV's `INTER_AREA`.
+    Area,
+    /// Bilinear over all that falls together, as Pillow and torchvision.
+    Antialias,
+    /// Linear between whole coordinates, as OpenCV's `warpAffine` and `warpPerspective`.
+    Warp,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -88,6 +88,12 @@ pub enum FamilyChoice {
     Yolo,
     /// YOLOX: raw grid `[1, anchors, 5+classes]`.
     Yolox,
+    /// NanoDet (scores and box bins of each stride) and NanoDet-Plus (both in one output).
+    Nanodet,
+    /// FastestDet: `[1, 5+classes, rows, columns]`.
+    Fastestdet,
+    /// Ultra-Light face detectors (RFB, slim; 320, 640): scores and boxes of each prior.
+    Ultraface,
 }
 
 impl FamilyChoice {
@@ -97,6 +103,9 @@ impl FamilyChoice {
             Self::Auto => "auto",
             Self::Yolo => "yolo",
             Self::Yolox => "yolox",
+            Self::Nanodet => "nanodet",
+            Self::Fastestdet => "fastestdet",
+            Self::Ultraface => "ultraface",
         }
     }
 }

@@ -4,6 +4,9 @@
 //! A family recognises its models by what a trial run shows (so that models with open sides are recognised too), says how
 //! it wants its picture, and turns outputs into candidates.
 
+mod fastestdet;
+mod nanodet;
+mod ultraface;
 mod yolo;
 mod yolox;
 
@@ -63,8 +66,13 @@ impl Miss {
 type Recognised = Result<Box<dyn Family>, Miss>;
 
 /// Every family, the more particular first: in doubt the first that recognises a model has it.
-const FAMILIES: &[(FamilyChoice, fn(&Facts) -> Recognised)] =
-    &[(FamilyChoice::Yolox, yolox::recognise), (FamilyChoice::Yolo, yolo::recognise)];
+const FAMILIES: &[(FamilyChoice, fn(&Facts) -> Recognised)] = &[
+    (FamilyChoice::Nanodet, nanodet::recognise),
+    (FamilyChoice::Ultraface, ultraface::recognise),
+    (FamilyChoice::Fastestdet, fastestdet::recognise),
+    (FamilyChoice::Yolox, yolox::recognise),
+    (FamilyChoice::Yolo, yolo::recognise),
+];
 
 /// The family asked for, or the first that recognises the model; with its name.
 ///
@@ -117,6 +125,11 @@ fn only_output(facts: &Facts) -> Result<[i64; 3], Miss> {
 /// A side as a size.
 fn size(side: i64) -> usize {
     usize::try_from(side).unwrap_or_default()
+}
+
+/// Whether these can be scores: 0 to 1, as far as numbers are exact.
+fn are_scores(values: &[f32]) -> bool {
+    values.iter().all(|value| (-1e-4..=1.0001).contains(value))
 }
 
 /// The greatest of the scores and its place; the first of equals.

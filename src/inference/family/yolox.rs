@@ -47,7 +47,13 @@ impl Family for Yolox {
     }
 
     fn preparation(&self) -> Preparation {
-        Preparation { padding: Padding::TopLeft, channels: Channels::Bgr, std: [1.0; 3], ..Preparation::YOLO }
+        Preparation {
+            cut: true,
+            padding: Padding::TopLeft,
+            channels: Channels::Bgr,
+            std: [1.0; 3],
+            ..Preparation::YOLO
+        }
     }
 
     fn decode(
