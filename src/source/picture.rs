@@ -1,6 +1,6 @@
-//! One still picture from a file: JPEG, PNG, WebP or BMP, none of an absurd size.
+//! One still picture from a file: JPEG, PNG, WebP, TIFF or BMP, none of an absurd size.
 
-use std::io::Read as _;
+use std::io::Read;
 use std::path::Path;
 use std::time::Instant;
 
@@ -15,27 +15,37 @@ use crate::domain::{Frame, Timestamp, TimestampSource};
 const MAX_PIXELS: u64 = 100_000_000;
 const MAX_BYTES: u64 = 256 << 20;
 
-/// Reads a picture into `frame` (all but its `id`); captured now, by this machine's clock. EXIF orientation is heeded.
+/// Reads a picture into `frame` (all but its `id`); captured now, by this machine's clock. It is turned as its EXIF
+/// orientation says; 16 bits become 8, grey becomes three channels, transparency is dropped.
 ///
 /// # Errors
 /// `NotFound`, `Open` (not readable), `Undecodable` (no picture, damaged, above 100 megapixels or 256 MiB).
 pub fn read_picture(path: &Path, frame: &mut Frame) -> Result<(), SourceError> {
-    let began = Instant::now();
-    let source_name = || path.display().to_string();
-    let undecodable = |why: String| SourceError::Undecodable { source_name: source_name(), why };
-    let bytes = load(path).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => SourceError::NotFound { source_name: source_name() },
-        std::io::ErrorKind::FileTooLarge => undecodable("more than 256 MiB".into()),
-        _ => SourceError::Open { source_name: source_name(), why: e.to_string() },
-    })?;
-    if bytes.is_empty() {
-        return Err(undecodable("the file is empty (0 bytes)".into()));
+    let source_name = path.display().to_string();
+    match std::fs::File::open(path) {
+        Ok(file) => decode(file, source_name, frame),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(SourceError::NotFound { source_name }),
+        Err(e) => Err(SourceError::Open { source_name, why: e.to_string() }),
     }
-    let Some((width, height)) = dimensions(&bytes) else {
-        return Err(undecodable("not a JPEG, PNG, WebP or BMP picture, or cut short".into()));
+}
+
+/// Like [`read_picture`], of what the program is given on standard input.
+///
+/// # Errors
+/// `Open` (not readable), `Undecodable`.
+pub fn read_picture_from(input: impl Read, frame: &mut Frame) -> Result<(), SourceError> {
+    decode(input, "standard input".into(), frame)
+}
+
+fn decode(input: impl Read, source_name: String, frame: &mut Frame) -> Result<(), SourceError> {
+    let began = Instant::now();
+    let bytes = match load(input) {
+        Ok(bytes) => bytes,
+        Err(e) => return Err(SourceError::Open { source_name, why: e.to_string() }),
     };
-    if u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(undecodable(format!("{width}x{height} pixels are more than 100 megapixels")));
+    let undecodable = |why: String| SourceError::Undecodable { source_name, why };
+    if let Err(why) = sound(&bytes) {
+        return Err(undecodable(why));
     }
     quiet();
     let decoded = Mat::from_slice(&bytes).and_then(|bytes| imdecode(&bytes, IMREAD_COLOR));
@@ -43,7 +53,7 @@ pub fn read_picture(path: &Path, frame: &mut Frame) -> Result<(), SourceError> {
         Ok(picture) if !picture.empty() => fill(&picture, &mut Mat::default(), frame),
         _ => None,
     }
-    .ok_or_else(|| undecodable("damaged".into()))?;
+    .ok_or_else(|| undecodable("damaged or cut short".into()))?;
     frame.captured_at = Timestamp::now();
     frame.captured_instant = Instant::now();
     frame.timestamp_source = TimestampSource::Host;
@@ -52,11 +62,54 @@ pub fn read_picture(path: &Path, frame: &mut Frame) -> Result<(), SourceError> {
     Ok(())
 }
 
-fn load(path: &Path) -> std::io::Result<Vec<u8>> {
-    let file = std::fs::File::open(path)?;
+/// What speaks against decoding these bytes, found before anything is made of them.
+fn sound(bytes: &[u8]) -> Result<(), String> {
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err("more than 256 MiB".into());
+    }
+    if bytes.is_empty() {
+        return Err("the file is empty (0 bytes)".into());
+    }
+    let Some((width, height)) = dimensions(bytes) else {
+        return Err(match foreign(bytes) {
+            Some(kind) => format!("it is {kind}, which cannot be read here; convert it to JPEG or PNG"),
+            None => "not a JPEG, PNG, WebP, TIFF or BMP picture, or cut short".into(),
+        });
+    };
+    if u64::from(width) * u64::from(height) > MAX_PIXELS {
+        return Err(format!("{width}x{height} pixels are more than 100 megapixels"));
+    }
+    // Its decoder would fill what is missing with grey and say nothing.
+    if bytes.starts_with(&[0xff, 0xd8]) && !bytes.array_windows().any(|marker| *marker == END_OF_IMAGE) {
+        return Err("cut short: the end of the JPEG is missing".into());
+    }
+    Ok(())
+}
+
+/// EOI; within the compressed data every 0xff is followed by something else (ITU T.81, B.1.1.5).
+const END_OF_IMAGE: [u8; 2] = [0xff, 0xd9];
+
+/// Pictures that people have and that cannot be read.
+fn foreign(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [b'G', b'I', b'F', b'8', ..] => Some("a GIF"),
+        [_, _, _, _, b'f', b't', b'y', b'p', brand @ ..] => match brand.get(..4)? {
+            b"avif" | b"avis" => Some("an AVIF picture"),
+            b"heic" | b"heix" | b"hevc" | b"heim" | b"heis" | b"mif1" | b"msf1" => Some("an HEIC picture"),
+            _ => Some("a video or something like it"),
+        },
+        [0xff, 0x0a, ..] => Some("a JPEG XL picture"),
+        [b'%', b'P', b'D', b'F', ..] => Some("a PDF document"),
+        [b'<', ..] => Some("text such as SVG or HTML"),
+        _ => None,
+    }
+}
+
+/// One byte more than is allowed tells that there is more.
+fn load(input: impl Read) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_BYTES { Err(std::io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+    input.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Width and height by the header. None when it is of no known kind.
@@ -69,6 +122,8 @@ fn dimensions(bytes: &[u8]) -> Option<(u32, u32)> {
         // The height is negative when rows go from the top.
         [b'B', b'M', ..] => Some((le32(bytes, 18)?, le32(bytes, 22)?.cast_signed().unsigned_abs())),
         [b'R', b'I', b'F', b'F', ..] if bytes.get(8..12)? == b"WEBP" => webp(bytes),
+        [b'I', b'I', 42, 0, ..] => tiff(bytes, le16, le32),
+        [b'M', b'M', 0, 42, ..] => tiff(bytes, be16, be32),
         _ => None,
     }
 }
@@ -111,6 +166,24 @@ fn webp(bytes: &[u8]) -> Option<(u32, u32)> {
     }
 }
 
+type Number = fn(&[u8], usize) -> Option<u32>;
+
+/// ImageWidth (256) and ImageLength (257) of the first directory (TIFF 6.0, section 2), each SHORT (3) or LONG (4).
+fn tiff(bytes: &[u8], short: Number, long: Number) -> Option<(u32, u32)> {
+    let directory = long(bytes, 4)? as usize;
+    let (mut width, mut height) = (None, None);
+    for entry in 0..short(bytes, directory)? as usize {
+        let at = directory.checked_add(2 + 12 * entry)?;
+        let value = if short(bytes, at + 2)? == 3 { short(bytes, at + 8)? } else { long(bytes, at + 8)? };
+        match short(bytes, at)? {
+            256 => width = Some(value),
+            257 => height = Some(value),
+            _ => {}
+        }
+    }
+    Some((width?, height?))
+}
+
 fn be16(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?)))
 }
@@ -137,7 +210,7 @@ mod tests {
         let picture = Mat::new_rows_cols_with_default(37, 53, CV_8UC3, Scalar::new(10.0, 90.0, 200.0, 0.0)).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let mut frame = Frame::empty();
-        for extension in [".jpg", ".png", ".bmp", ".webp"] {
+        for extension in [".jpg", ".png", ".bmp", ".webp", ".tif"] {
             let mut bytes = Vector::<u8>::new();
             opencv::imgcodecs::imencode_def(extension, &picture, &mut bytes).unwrap();
             assert_eq!(dimensions(bytes.as_slice()), Some((53, 37)), "{extension}");
@@ -160,9 +233,36 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_read_is_called_by_its_name() {
+        for (bytes, says) in [
+            (&b""[..], "0 bytes"),
+            (b"GIF89a....", "a GIF"),
+            (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC"),
+            (b"\0\0\0\x18ftypavif\0\0\0\0", "AVIF"),
+            (b"hello", "not a JPEG"),
+            (b"\xff\xd8\xff\xc0\0\x11\x08\0\x10\0\x10\x03rest", "cut short"),
+        ] {
+            let said = read_picture_from(bytes, &mut Frame::empty()).unwrap_err().to_string();
+            assert!(said.contains(says) && said.contains("standard input"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_jpeg_cut_anywhere_in_its_data_is_refused() {
+        let picture = Mat::new_rows_cols_with_default(64, 64, CV_8UC3, Scalar::new(10.0, 90.0, 200.0, 0.0)).unwrap();
+        let mut bytes = Vector::<u8>::new();
+        opencv::imgcodecs::imencode_def(".jpg", &picture, &mut bytes).unwrap();
+        let (bytes, mut frame) = (bytes.as_slice(), Frame::empty());
+        read_picture_from(bytes, &mut frame).unwrap();
+        for end in [bytes.len() - 1, bytes.len() - 10, bytes.len() / 2] {
+            assert!(read_picture_from(&bytes[..end], &mut frame).is_err(), "{end} of {}", bytes.len());
+        }
+    }
+
+    #[test]
     fn no_header_cut_anywhere_panics() {
         let picture = Mat::new_rows_cols_with_default(8, 8, CV_8UC3, Scalar::all(1.0)).unwrap();
-        for extension in [".jpg", ".png", ".bmp", ".webp"] {
+        for extension in [".jpg", ".png", ".bmp", ".webp", ".tif"] {
             let mut bytes = Vector::<u8>::new();
             opencv::imgcodecs::imencode_def(extension, &picture, &mut bytes).unwrap();
             for end in 0..bytes.len() {
