@@ -37,7 +37,11 @@ pub struct Painter {
 
 impl Overlays {
     pub fn into_folder(folder: &Path) -> Result<Self, String> {
-        std::fs::create_dir_all(folder).map_err(|e| format!("--overlay {}: {e}", folder.display()))?;
+        let wrong = |why: String| format!("--overlay {}: {why}", folder.display());
+        if folder.exists() && !folder.is_dir() {
+            return Err(wrong("is no folder".into()));
+        }
+        std::fs::create_dir_all(folder).map_err(|e| wrong(format!("cannot be made: {e}")))?;
         Ok(Self { folder: folder.to_owned() })
     }
 
