@@ -1,6 +1,12 @@
 //! `sightwire detect` as a user runs it: the real program on pictures whose true boxes are known, and on what is no picture.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a few boxes and pixels"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -207,7 +213,7 @@ fn overlays_have_their_pictures_name_and_differ_from_it_only_around_the_boxes() 
     assert!(!found.is_empty());
     for (label, bbox) in &found {
         // The lower right corner carries no label here; halfway up the right side there is a line.
-        let (x, y) = ((bbox.x_max * 640.0) as u32, ((bbox.y_min + bbox.y_max) / 2.0 * 480.0) as u32);
+        let (x, y) = ((bbox.x_max * 640.0) as u32, (f32::midpoint(bbox.y_min, bbox.y_max) * 480.0) as u32);
         let changed = (x.saturating_sub(4)..(x + 4).min(640)).any(|x| pixel(&plain, x, y) != pixel(&drawn, x, y));
         assert!(changed, "{label} at {bbox:?} has a line");
     }

@@ -108,7 +108,7 @@ impl Brush {
 /// What each overlay is called: as its picture is, with a number where two would be called the same.
 fn names(inputs: &[Option<&Input>]) -> Vec<String> {
     let mut taken = HashSet::new();
-    let name = |input: &Option<&Input>| {
+    let mut name = |input: Option<&Input>| {
         let Some(input) = input else { return String::new() };
         let (stem, extension) = target(&input.name());
         let numbered =
@@ -116,7 +116,7 @@ fn names(inputs: &[Option<&Input>]) -> Vec<String> {
         // Some file systems know no difference between capitals and small letters.
         numbered.into_iter().find(|name| taken.insert(name.to_lowercase())).unwrap_or_default()
     };
-    inputs.iter().map(name).collect()
+    inputs.iter().map(|input| name(*input)).collect()
 }
 
 /// Stem and extension: JPEG and PNG stay what they are, what else is without loss becomes PNG, the rest JPEG.

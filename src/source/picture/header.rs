@@ -66,7 +66,7 @@ fn webp(bytes: &[u8]) -> Option<(u32, u32)> {
 
 type Number = fn(&[u8], usize) -> Option<u32>;
 
-/// ImageWidth (256) and ImageLength (257) of the first directory (TIFF 6.0, section 2), each SHORT (3) or LONG (4).
+/// Width (tag 256) and length (257) of the first directory (TIFF 6.0, section 2), each SHORT (3) or LONG (4).
 fn tiff(bytes: &[u8], short: Number, long: Number) -> Option<(u32, u32)> {
     let directory = long(bytes, 4)? as usize;
     let (mut width, mut height) = (None, None);

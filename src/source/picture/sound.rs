@@ -36,7 +36,7 @@ pub(super) fn checked(bytes: Vec<u8>) -> Result<Vec<u8>, String> {
 fn jpeg_ends(bytes: &[u8]) -> bool {
     jpeg_data(bytes)
         .and_then(|data| bytes.get(data..))
-        .is_some_and(|data| data.array_windows().any(|two| *two == [0xff, 0xd9]))
+        .is_some_and(|data| data.windows(2).any(|two| two == [0xff, 0xd9]))
 }
 
 /// Uncompressed rows are of whole 32-bit words. None for other kinds.
