@@ -56,6 +56,11 @@ impl Ledger {
         }
     }
 
+    /// The last number of each line of this kind.
+    pub fn reached(&self, kind: &str) -> BTreeMap<Line, u64> {
+        self.last.iter().filter(|(line, _)| line.2 == kind).map(|(line, last)| (line.clone(), *last)).collect()
+    }
+
     pub fn reaches(&self, promised: &BTreeMap<Line, u64>) -> bool {
         promised.iter().all(|(line, last)| self.last.get(line) == Some(last))
     }

@@ -9,12 +9,20 @@
 #[allow(unused_imports, reason = "every test binary uses its own part of this")]
 mod common;
 
+#[path = "../e2e/metrics.rs"]
+#[allow(dead_code, reason = "the same reader as in the tests of the whole program")]
+mod metrics;
+#[path = "../e2e/node.rs"]
+#[allow(dead_code, reason = "the same node as in the tests of the whole program")]
+mod node;
+
 mod arena;
 mod faults;
 mod ledger;
 mod mqtt;
 mod nats;
 mod plan;
+mod program;
 mod proxy;
 mod stream;
 mod tap;
