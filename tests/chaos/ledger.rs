@@ -43,7 +43,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    pub fn saw(&mut self, said: Said) {
+    pub fn saw(&mut self, said: &Said) {
         self.messages += 1;
         let last = self.last.entry(said.line.clone()).or_default();
         if said.seq <= *last {
@@ -67,7 +67,12 @@ impl Ledger {
 
     /// Fails unless everything promised was seen, in order.
     pub fn check(&self, who: &str, promised: &BTreeMap<Line, u64>) {
-        assert!(self.wrong.is_empty(), "{who}: {} gaps: {:?}", self.wrong.len(), &self.wrong[..self.wrong.len().min(5)]);
+        assert!(
+            self.wrong.is_empty(),
+            "{who}: {} gaps: {:?}",
+            self.wrong.len(),
+            &self.wrong[..self.wrong.len().min(5)]
+        );
         for (line, last) in promised {
             assert_eq!(self.last.get(line), Some(last), "{who}: {line:?} ends too early");
         }
@@ -78,10 +83,13 @@ impl Ledger {
 fn a_ledger_tells_a_repetition_from_a_gap_and_from_a_late_comer() {
     let said = |seq| Said { line: ("cam".into(), "boot".into(), "event"), seq };
     let mut ledger = Ledger::default();
-    [1, 2, 3, 2, 3, 4].into_iter().for_each(|seq| ledger.saw(said(seq)));
+    for seq in [1, 2, 3, 2, 3, 4] {
+        ledger.saw(&said(seq));
+    }
     assert_eq!((ledger.duplicates, ledger.wrong.len()), (2, 0));
     ledger.check("good", &[(said(4).line, 4)].into());
-    [6, 5].into_iter().for_each(|seq| ledger.saw(said(seq)));
+    ledger.saw(&said(6));
+    ledger.saw(&said(5));
     assert_eq!(ledger.wrong.len(), 1);
     assert!(!ledger.reaches(&[(said(7).line, 7)].into()));
 }

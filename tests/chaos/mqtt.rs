@@ -46,7 +46,18 @@ async fn check_the_status(port: u16, promised: &Promised) {
     let start = Instant::now();
     loop {
         let kept = Command::new("mosquitto_sub")
-            .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-t", "sightwire/cameras/cam-0/status", "-C", "1", "-W", "2"])
+            .args([
+                "-h",
+                "127.0.0.1",
+                "-p",
+                &port.to_string(),
+                "-t",
+                "sightwire/cameras/cam-0/status",
+                "-C",
+                "1",
+                "-W",
+                "2",
+            ])
             .output()
             .unwrap();
         let kept = String::from_utf8_lossy(&kept.stdout).trim().to_owned();
@@ -77,7 +88,7 @@ async fn brokers_that_remember(version: MqttVersion, name: &'static str, links: 
     for index in 0..plan().links(links) {
         storms.spawn(async move {
             let broker = Mosquitto::with(REMEMBERS);
-            let witness = Witness::new(broker.port).await;
+            let witness = Witness::new(broker.port);
             let mut arena = arena(broker, version, name, index);
             let (promised, mut report) = arena.storm(false).await;
             check_the_wire(&arena, &promised);
@@ -104,7 +115,7 @@ struct Witness {
 }
 
 impl Witness {
-    async fn new(port: u16) -> Self {
+    fn new(port: u16) -> Self {
         // The first visit makes the session: from here on the broker keeps what it cannot deliver.
         let session = ["-h", "127.0.0.1", "-p", &port.to_string(), "-V", "mqttv311", "-c", "-i", "witness", "-q", "1"];
         let made = Command::new("mosquitto_sub").args(session).args(["-t", EVENTS, "-E"]).status().unwrap();
@@ -117,7 +128,7 @@ impl Witness {
         let into = Arc::clone(&seen);
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
-                into.lock().unwrap().saw(Said::read(line.as_bytes()).expect("an event"));
+                into.lock().unwrap().saw(&Said::read(line.as_bytes()).expect("an event"));
             }
         });
         Self { seen, _process: process }

@@ -47,7 +47,7 @@ impl Plan {
 
 /// Between the two, evenly.
 pub fn between(dice: &mut Rng, from: Duration, to: Duration) -> Duration {
-    from + (to - from).mul_f64(dice.f64())
+    from + to.saturating_sub(from).mul_f64(dice.f64())
 }
 
 pub fn ms(milliseconds: u64) -> Duration {

@@ -12,6 +12,7 @@ use super::arena::Report;
 use super::common::{Mosquitto, NatsServer};
 use super::faults::{Fault, Struck};
 use super::ledger::{Ledger, Line};
+use super::memory::Samples;
 use super::mqtt::sum;
 use super::nats::stored;
 use super::node::{Home, Node, SHAPES};
@@ -19,11 +20,14 @@ use super::plan::{between, ms, plan};
 use super::proxy::{Proxy, Weather};
 use super::tap::Tap;
 
-const FPS: u64 = 20;
+const FPS: u64 = 15;
 const CAMERAS: [&str; 3] = ["door", "gate", "yard"];
 const KINDS: [&str; 5] = ["state", "event", "keyframe", "detections", "reply"];
 /// After the last fault: both links may be at the end of their longest pause.
 const CALM: Duration = Duration::from_secs(150);
+
+/// While messages wait they cost memory, and the stream keeps its heap warm: a leak of every frame's message would be far more.
+const FLAT_MIB: u64 = 24;
 
 /// A bus of the node with the way there.
 struct Bus<S> {
@@ -43,6 +47,15 @@ fn frames() -> u64 {
     plan().storm().as_secs() * FPS
 }
 
+/// Every frame is looked at, and every message is one that has to arrive.
+fn camera(name: &str, seed: u32) -> String {
+    let scene = format!("synthetic:shapes?width=320&height=240&fps={FPS}&frames={}&seed={seed}&objects=6", frames());
+    format!(
+        "  {name}:\n    source: \"{scene}\"\n    model: shapes\n    max_fps: 0\n    publish: {{ qos: 1 }}\n    \
+         queue: {{ depth: 4, when_full: block }}\n    keyframes: {{ when: [event], every: 5s }}\n"
+    )
+}
+
 fn yard(version: u8, index: usize) -> Yard {
     let (broker, server) = (Mosquitto::with("allow_anonymous true"), NatsServer::with_jetstream());
     let mqtt = Bus { proxy: Proxy::start(broker.port, Some(Tap::new(version == 5))), server: broker };
@@ -53,13 +66,8 @@ fn yard(version: u8, index: usize) -> Yard {
         "buses:\n  mqtt: {{ url: \"mqtt://127.0.0.1:{}\", version: {version} }}\n  nats: {{ url: \"nats://127.0.0.1:{}\" }}\n{SHAPES}cameras:\n",
         mqtt.proxy.port, nats.proxy.port
     );
-    for camera in CAMERAS {
-        let (seed, frames) = (dice.u32(..), frames());
-        text += &format!(
-            "  {camera}:\n    source: \"synthetic:shapes?width=160&height=120&fps={FPS}&frames={frames}&seed={seed}&objects=6\"\n    \
-             model: shapes\n    max_fps: 0\n    queue: {{ depth: 4, when_full: block }}\n    publish: {{ qos: 1 }}\n    \
-             keyframes: {{ when: [event], every: 5s }}\n"
-        );
+    for name in CAMERAS {
+        text += &camera(name, dice.u32(..));
     }
     Yard { mqtt, nats, home: Home::new(&text), dice }
 }
@@ -68,10 +76,12 @@ impl Yard {
     async fn storm(mut self) -> Report {
         let mut node = block_in_place(|| self.home.start());
         let mut report = Report { links: 2, ..Report::default() };
+        let (mut memory, pid) = (Samples::default(), node.process.0.id().to_string());
         let end = Instant::now() + plan().storm();
         while Instant::now() < end {
             self.strike(&node, &mut report.struck).await;
             report.looks += block_in_place(|| look_at_the_law(&node));
+            memory.take(&pid);
             let rest = if self.dice.bool() { ms(2_500) } else { ms(400) };
             sleep(between(&mut self.dice, ms(0), rest)).await;
         }
@@ -79,11 +89,17 @@ impl Yard {
         self.mqtt.proxy.cut_after(-1);
         self.nats.proxy.weather(Weather::default());
         self.nats.proxy.cut_after(-1);
+        if plan().full {
+            println!("chaos: the program's resident memory: {}", memory.assert_flat("the program", FLAT_MIB));
+        }
         self.calm(&mut node).await;
         let page = block_in_place(|| node.metrics());
-        let offered = |bus| page.sum("sightwire_messages_total", &[("bus", bus), ("kind", "event"), ("outcome", "offered")]);
+        let offered =
+            |bus| page.sum("sightwire_messages_total", &[("bus", bus), ("kind", "event"), ("outcome", "offered")]);
         for bus in ["mqtt", "nats"] {
-            let sum = |outcome| page.sum("sightwire_messages_total", &[("bus", bus), ("kind", "event"), ("outcome", outcome)]);
+            let sum = |outcome| {
+                page.sum("sightwire_messages_total", &[("bus", bus), ("kind", "event"), ("outcome", outcome)])
+            };
             assert_eq!((sum("acked"), sum("dropped"), sum("refused")), (offered(bus), 0.0, 0.0), "{bus}");
             report.sessions += 1 + page.sum("sightwire_bus_reconnects_total", &[("bus", bus)]) as u64;
         }
@@ -120,7 +136,7 @@ impl Yard {
             let ended = |camera: &&str| block_in_place(|| node.camera(camera))["actual"] == "ended";
             let page = block_in_place(|| node.metrics());
             let waiting = page.sum("sightwire_outbox_messages", &[]);
-            if CAMERAS.iter().all(|camera| ended(&camera)) && waiting == 0.0 {
+            if CAMERAS.iter().all(ended) && waiting == 0.0 {
                 return;
             }
             assert!(start.elapsed() < CALM, "{waiting} messages still wait\n{}", node.log.text());
@@ -132,6 +148,7 @@ impl Yard {
 /// On the wire and in the stream: the same events, every one, and every frame's detections acknowledged.
 fn check(wire: &Ledger, stream: &Ledger, events: u64) {
     let promised: BTreeMap<Line, u64> = stream.reached("event");
+    assert!(events > 0, "nothing happened in front of the cameras");
     assert_eq!(promised.values().sum::<u64>(), events, "{promised:?}");
     stream.check("in the stream", &promised);
     wire.check("acknowledged on the wire", &promised);
@@ -146,7 +163,8 @@ fn look_at_the_law(node: &Node) -> u64 {
     for _ in 0..50 {
         let page = node.metrics();
         let wrong = ["mqtt", "nats"].iter().flat_map(|bus| KINDS.map(|kind| (*bus, kind))).find_map(|(bus, kind)| {
-            let sum = |outcome| page.sum("sightwire_messages_total", &[("bus", bus), ("kind", kind), ("outcome", outcome)]);
+            let sum =
+                |outcome| page.sum("sightwire_messages_total", &[("bus", bus), ("kind", kind), ("outcome", outcome)]);
             let waiting = page.sum("sightwire_outbox_messages", &[("bus", bus), ("kind", kind)]);
             let settled = sum("sent") + sum("acked") + sum("dropped") + sum("refused");
             (sum("offered") != settled + waiting)

@@ -1,7 +1,7 @@
 //! A TCP proxy on loopback that can do what networks do: cut, refuse, hold back one direction, trickle.
 
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,7 +11,6 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::common::free_port;
 use super::tap::Tap;
-
 
 /// What goes on in the network now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
