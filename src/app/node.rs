@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,8 +14,10 @@ use super::cameras::CameraYard;
 use super::models::Models;
 use super::{AppError, CameraRow, NodeFleet, Summary};
 use crate::bus::{
-    self, BusContext, BusesConfig, ControlTopics, Fanout, Link, Message, MqttConfig, OutboxLimits, Publisher, Topic,
+    self, BusContext, BusesConfig, ControlTopics, Fanout, Link, Message, MqttConfig, OutboxLimits, Publisher,
+    SpoolConfig, SpoolPlace, Topic,
     embedded::{self, Embedded},
+    spool,
 };
 use crate::codec;
 use crate::config::Loaded;
@@ -83,6 +86,7 @@ impl Node {
             commands,
             cameras: metrics.clone(),
             limits: OutboxLimits::default(),
+            spool: spool_place(config.spool, &state_dir, &node),
         };
         let (broker, links) = connect(&config.buses, &context).await?;
         let fanout = Arc::new(Fanout::new(&links));
@@ -119,6 +123,7 @@ impl Node {
             cameras: Arc::new(handles),
             models: summaries(&models),
             buses: links.iter().map(|link| (link.name(), link.state())).collect(),
+            spools: links.iter().filter_map(|link| Some((link.name(), link.spool()?))).collect(),
             fanout: fanout.clone(),
             switches: Arc::new(switches),
             telemetry,
@@ -176,6 +181,25 @@ pub(super) fn summarise(fleet: &NodeFleet, fanout: &Fanout, started: Instant) ->
     Summary { seconds: started.elapsed().as_secs_f64(), cameras: fleet.cameras.iter().map(row).collect() }
 }
 
+/// Where undelivered messages wait, one file a bus.
+fn spool_place(config: SpoolConfig, state_dir: &Path, node: &Name) -> Option<SpoolPlace> {
+    let folder = state_dir.join(node.as_str()).join("spool");
+    config.enabled.then_some(SpoolPlace {
+        folder,
+        max_bytes: config.max_size.0,
+        mark: |content_type| codec::late(codec::encoding_of(Some(content_type))),
+    })
+}
+
+/// What was meant for a bus that is no longer in the configuration goes nowhere by itself.
+fn name_left_behind(place: &SpoolPlace, links: &[Link]) {
+    let buses: Vec<&str> = links.iter().filter(|link| link.spool().is_some()).map(Link::name).collect();
+    for (path, bytes) in spool::left_behind(&place.folder, &buses) {
+        tracing::warn!(path = %path.display(), bytes, "the spool of a bus that is not configured: what it holds is delivered once \
+            its bus is configured again; remove the file to give it up");
+    }
+}
+
 async fn connect(config: &BusesConfig, context: &BusContext) -> Result<(Option<Embedded>, Vec<Link>), AppError> {
     let mut links = Vec::new();
     let mut broker = None;
@@ -187,12 +211,17 @@ async fn connect(config: &BusesConfig, context: &BusContext) -> Result<(Option<E
         broker = Some(started);
     }
     if let Some(mqtt) = &mqtt {
-        links.push(bus::start_mqtt(mqtt, context.clone())?);
+        // A broker in this very process is never away while the process lives, and forgets everything with it.
+        let spool = context.spool.clone().filter(|_| broker.is_none());
+        links.push(bus::start_mqtt(mqtt, BusContext { spool, ..context.clone() })?);
     }
     if let Some(nats) = &config.nats {
         // A frame's way to the socket is counted once: by the first bus.
         let cameras = if links.is_empty() { context.cameras.clone() } else { HashMap::new() };
         links.push(bus::start_nats(nats, BusContext { cameras, ..context.clone() })?);
+    }
+    if let Some(place) = &context.spool {
+        name_left_behind(place, &links);
     }
     Ok((broker, links))
 }
