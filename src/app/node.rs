@@ -79,6 +79,7 @@ impl Node {
         let (commands, incoming) = mpsc::channel(COMMANDS);
         let groups = config.cameras.values().flat_map(|c| c.groups.iter().cloned());
         let groups: std::collections::BTreeSet<Name> = groups.collect();
+        let spools = state_dir.join(node.as_str()).join("spool");
         let context = BusContext {
             node: node.clone(),
             boot_id: boot_id.clone(),
@@ -86,9 +87,10 @@ impl Node {
             commands,
             cameras: metrics.clone(),
             limits: OutboxLimits::default(),
-            spool: spool_place(config.spool, &state_dir, &node),
+            spool: spool_place(config.spool, &spools),
         };
         let (broker, links) = connect(&config.buses, &context).await?;
+        name_left_behind(&spools, &links);
         let fanout = Arc::new(Fanout::new(&links));
         let publisher: Arc<dyn Publisher> = fanout.clone();
         publisher.offer(Message::word(Topic::NodeStatus(node.clone()), "online", None));
@@ -182,21 +184,21 @@ pub(super) fn summarise(fleet: &NodeFleet, fanout: &Fanout, started: Instant) ->
 }
 
 /// Where undelivered messages wait, one file a bus.
-fn spool_place(config: SpoolConfig, state_dir: &Path, node: &Name) -> Option<SpoolPlace> {
-    let folder = state_dir.join(node.as_str()).join("spool");
+fn spool_place(config: SpoolConfig, folder: &Path) -> Option<SpoolPlace> {
     config.enabled.then_some(SpoolPlace {
-        folder,
+        folder: folder.to_owned(),
         max_bytes: config.max_size.0,
+        write_after: config.write_after.0,
         mark: |content_type| codec::late(codec::encoding_of(Some(content_type))),
     })
 }
 
 /// What was meant for a bus that is no longer in the configuration goes nowhere by itself.
-fn name_left_behind(place: &SpoolPlace, links: &[Link]) {
+fn name_left_behind(folder: &Path, links: &[Link]) {
     let buses: Vec<&str> = links.iter().filter(|link| link.spool().is_some()).map(Link::name).collect();
-    for (path, bytes) in spool::left_behind(&place.folder, &buses) {
-        tracing::warn!(path = %path.display(), bytes, "the spool of a bus that is not configured: what it holds is delivered once \
-            its bus is configured again; remove the file to give it up");
+    for (path, bytes) in spool::left_behind(folder, &buses) {
+        tracing::warn!(path = %path.display(), bytes, "a spool that is not used: what it holds is delivered once its bus is \
+            configured (and spool.enabled) again; remove the file to give it up");
     }
 }
 
@@ -219,9 +221,6 @@ async fn connect(config: &BusesConfig, context: &BusContext) -> Result<(Option<E
         // A frame's way to the socket is counted once: by the first bus.
         let cameras = if links.is_empty() { context.cameras.clone() } else { HashMap::new() };
         links.push(bus::start_nats(nats, BusContext { cameras, ..context.clone() })?);
-    }
-    if let Some(place) = &context.spool {
-        name_left_behind(place, &links);
     }
     Ok((broker, links))
 }

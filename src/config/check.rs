@@ -153,6 +153,11 @@ impl Check<'_> {
     }
 
     fn spool(&mut self) {
+        let path = Path::of(["spool", "write_after"]);
+        if self.config.spool.write_after > SpoolConfig::LATEST {
+            let what = format!("{} is long: all that is offered meanwhile is lost with the process", self.raw(&path));
+            self.problem(&path, what, "give at most 10s; 50ms is the default");
+        }
         let path = Path::of(["spool", "max_size"]);
         let least = SpoolConfig::SMALLEST;
         if self.config.spool.max_size < least {

@@ -246,7 +246,7 @@ fn the_spool_of_a_bus_that_is_gone_is_named_and_kept() {
     std::fs::create_dir_all(&spools).unwrap();
     std::fs::write(spools.join("nats.db"), "what was meant for it").unwrap();
     let node = home.start();
-    let line = node.log.wait("of the spool left behind", |line| line.contains("not configured"));
+    let line = node.log.wait("of the spool left behind", |line| line.contains("a spool that is not used"));
     assert!(line.contains("nats.db"), "{line}");
     assert!(spools.join("nats.db").is_file());
 }

@@ -77,9 +77,16 @@ impl Lane {
     }
 }
 
-/// A lane that has something and was passed over so often gets one turn: no flood above starves it for ever. By lane:
-/// states and replies are few, so only a storm of them makes the others wait that long.
-const PATIENCE: [u32; 6] = [0, 32, 32, 8, 8, 8];
+/// A lane that was passed over so much while it had something gets one turn, so that no flood above starves it for ever. By
+/// lane, in [`weight`]s: an event waits for 32 states or replies at most, which only a storm of them reaches. Detections at
+/// most once are small and worth something only while they are fresh: they get every third turn even while a long backlog
+/// of events goes out. Never two such turns in a row, so an event that is fresh waits for one of them at most.
+const PATIENCE: [u32; 6] = [0, 32, 32, 8 * 16, 3 * 16, 2 * 16];
+
+/// What a message of this lane weighs for those it goes before: states and replies are small, few and soon over.
+fn weight(lane: Lane) -> u32 {
+    if matches!(lane, Lane::State | Lane::Reply) { 1 } else { 16 }
+}
 
 #[derive(Debug)]
 struct Queue {
@@ -96,8 +103,10 @@ pub(super) struct Lanes {
     keyframe: Strands,
     acked_detections: Strands,
     detections: Queue,
-    /// Messages that went while the lane had one.
+    /// What went while the lane had something.
     passed_over: [u32; 6],
+    /// The last one went before its turn.
+    out_of_turn: bool,
 }
 
 impl Lanes {
@@ -110,6 +119,7 @@ impl Lanes {
             acked_detections: Strands::new(MessageKind::Detections, l.acked_detections),
             detections: Queue::new(l.detections),
             passed_over: [0; 6],
+            out_of_turn: false,
         }
     }
 
@@ -131,20 +141,21 @@ impl Lanes {
     /// The first of the first lane that holds any, but for those whose patience has ended. `gate` shut: nothing of the
     /// lanes whose earlier messages may still come from the disk. What is missing in memory is asked for in `wants`.
     pub(super) fn pop(&mut self, gate: bool, wants: &mut Vec<Want>) -> Option<Item> {
-        let passed_over = self.passed_over;
-        let impatient = |lane: &Lane| *lane != Lane::State && passed_over[*lane as usize] >= PATIENCE[*lane as usize];
-        for lane in ALL.into_iter().rev().filter(impatient).chain(ALL) {
+        let impatient = |lane: &Lane| self.passed_over[*lane as usize] >= PATIENCE[*lane as usize];
+        let lowest = ALL[1..].iter().rev().copied().find(impatient).filter(|_| !self.out_of_turn);
+        for (lane, out_of_turn) in lowest.map(|lane| (lane, true)).into_iter().chain(ALL.map(|lane| (lane, false))) {
             let item = match self.lane(lane) {
                 Line::Queue(queue) => queue.pop(),
                 Line::Strands(strands) if gate => strands.pop(wants),
                 Line::Strands(_) => None,
             };
             let Some(item) = item else { continue };
+            self.out_of_turn = out_of_turn;
             self.passed_over[lane as usize] = 0;
             for below in &ALL[lane as usize + 1..] {
                 let waits = self.has_any(*below);
                 let passed_over = &mut self.passed_over[*below as usize];
-                *passed_over = if waits { passed_over.saturating_add(1) } else { 0 };
+                *passed_over = if waits { passed_over.saturating_add(weight(lane)) } else { 0 };
             }
             return Some(item);
         }

@@ -43,7 +43,7 @@ struct Boot {
 
 impl Boot {
     fn new(folder: &Path, number: usize, room: usize, max_bytes: u64) -> Self {
-        let place = SpoolPlace { folder: folder.to_owned(), max_bytes, mark };
+        let place = SpoolPlace { folder: folder.to_owned(), max_bytes, write_after: Duration::from_millis(50), mark };
         let (bell, cameras) = (Arc::new(Bell::default()), HashMap::new());
         let outbox = Outbox::with_spool("test", BusMetrics::new("test"), limits(room), cameras, bell);
         let (tell, state) = watch::channel(SpoolState::default());
@@ -443,6 +443,57 @@ impl Story {
         let earlier = self.safe.iter().filter(|other| other.0 == said.0 && (other.1, other.2) < (said.1, said.2));
         let seen = |other: &Said| self.settled.contains(other) || self.in_hand.iter().any(|(_, held)| held == other);
         earlier.into_iter().all(seen)
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    /// Little room in memory and on disk: messages are dropped for every reason there is, and each is counted once.
+    #[test]
+    fn the_law_holds_where_there_is_no_room(
+        steps in prop::collection::vec((step(), 1..20_usize), 1..150), room in 1..12_usize, pages in 20..60_u64
+    ) {
+        let mut folder = tempfile::tempdir().unwrap();
+        let mut boot = Boot::open(folder.path(), 1, room, pages * 4096);
+        let mut tickets: Vec<Ticket> = Vec::new();
+        for (step, times) in steps {
+            let pick = |i: usize| tickets.get(i % tickets.len().max(1)).copied();
+            match step {
+                Step::Offer(kind, camera, bytes) => for _ in 0..times { boot.offer(KINDS[kind], camera, bytes * 100); },
+                Step::Take => tickets.extend(boot.take().map(|parcel| parcel.ticket)),
+                Step::Acked(i) => if let Some(ticket) = pick(i) { boot.outbox.acked(ticket); },
+                Step::Refused(i) => if let Some(ticket) = pick(i) { boot.outbox.refused(ticket, "test"); },
+                Step::Lose => { boot.outbox.requeue_in_flight(); }
+                Step::LinkUp => boot.outbox.link_up(),
+                Step::Round => boot.round(),
+                Step::Crash => {
+                    let number = boot.number + 1;
+                    folder = crash_image(&folder);
+                    drop(boot);
+                    tickets.clear();
+                    boot = Boot::open(folder.path(), number, room, pages * 4096);
+                }
+                Step::Restart => {
+                    let number = boot.number + 1;
+                    let kept = boot.end();
+                    tickets.clear();
+                    boot = Boot::open(folder.path(), number, room, pages * 4096);
+                    prop_assert_eq!(boot.restored(), kept);
+                }
+            }
+            check_law(&boot.outbox);
+        }
+        boot.outbox.requeue_in_flight();
+        boot.round();
+        while let Some(parcel) = boot.take() {
+            boot.outbox.acked(parcel.ticket);
+            check_law(&boot.outbox);
+        }
+        prop_assert_eq!(boot.outbox.waiting().total_messages(), 0);
+        for kind in KINDS {
+            let tally = boot.outbox.tally(kind);
+            prop_assert_eq!(tally.offered + tally.restored, tally.acked + tally.dropped + tally.refused, "{:?}", tally);
+        }
     }
 }
 

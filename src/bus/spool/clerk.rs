@@ -16,8 +16,6 @@ use crate::bus::Outbox;
 use crate::bus::outbox::{Drafts, Reading, Want};
 use crate::telemetry::SpoolMetrics;
 
-/// What is acknowledged before it is that old is never written.
-pub(super) const WINDOW: Duration = Duration::from_millis(25);
 /// Payload bytes of one transaction.
 const BATCH: usize = 4 << 20;
 /// Erasing alone is in no hurry: what is erased late may be delivered twice, after a crash only.
@@ -47,7 +45,10 @@ pub(in crate::bus) struct Clerk {
     store: Option<Store>,
     /// Of the first opening in this run.
     base: Option<i64>,
+    /// When a spool that does not open is tried again.
     retry_at: Instant,
+    /// The disk is full: nothing is written until then.
+    full_until: Option<Instant>,
     wants: Vec<Want>,
     unread_since: Option<Instant>,
     committed_at: Instant,
@@ -66,6 +67,7 @@ impl Clerk {
             store: None,
             base: None,
             retry_at: now,
+            full_until: None,
             wants: Vec::new(),
             unread_since: None,
             committed_at: now,
@@ -100,7 +102,10 @@ impl Clerk {
         if self.store.is_none() && (self.retry_at <= Instant::now() || pace == Pace::Everything) {
             self.open(outbox);
         }
-        while self.store.is_some() && self.write(outbox, pace) {}
+        if pace == Pace::Everything || self.full_until.is_some_and(|until| until <= Instant::now()) {
+            self.full_until = None;
+        }
+        while self.store.is_some() && self.full_until.is_none() && self.write(outbox, pace) {}
         self.wants.extend(outbox.spool_wants());
         self.read(outbox);
         self.sync();
@@ -111,11 +116,14 @@ impl Clerk {
         if self.store.is_none() {
             return Some(self.retry_at.saturating_duration_since(Instant::now()));
         }
-        let draft = outbox.spool_oldest().map(|oldest| WINDOW.saturating_sub(oldest.elapsed()));
-        let erase = (outbox.spool_to_erase() > 0).then(|| ERASE_EVERY.saturating_sub(self.committed_at.elapsed()));
-        let sync = self.unsynced_since.map(|since| SYNC_EVERY.saturating_sub(since.elapsed()));
+        let in_between = |span: Duration, since: Instant| span.saturating_sub(since.elapsed());
+        let draft = outbox.spool_oldest().map(|oldest| in_between(self.place.write_after, oldest));
+        let erase = (outbox.spool_to_erase() > 0).then(|| in_between(ERASE_EVERY, self.committed_at));
+        let full = self.full_until.map(|until| until.saturating_duration_since(Instant::now()));
+        let write = full.or_else(|| [draft, erase].into_iter().flatten().min());
+        let sync = self.unsynced_since.map(|since| in_between(SYNC_EVERY, since));
         // Never quite at once: a clock that has not moved would spin.
-        [draft, erase, sync].into_iter().flatten().min().map(|span| span.max(Duration::from_millis(1)))
+        [write, sync].into_iter().flatten().min().map(|span| span.max(Duration::from_millis(1)))
     }
 
     fn open(&mut self, outbox: &Outbox) {
@@ -157,15 +165,16 @@ impl Clerk {
     fn write(&mut self, outbox: &Outbox, pace: Pace) -> bool {
         let now = Instant::now();
         let everything = pace == Pace::Everything;
-        let before = if everything { Some(now) } else { now.checked_sub(WINDOW) };
-        let draft = outbox.spool_oldest().is_some_and(|oldest| before.is_some_and(|before| oldest <= before));
+        let after = if everything { Duration::ZERO } else { self.place.write_after };
+        let draft = outbox.spool_oldest().is_some_and(|oldest| oldest.elapsed() >= after);
         let to_erase = outbox.spool_to_erase();
         let erase = to_erase >= ERASE_AT_ONCE
             || (to_erase > 0 && (draft || everything || self.committed_at.elapsed() >= ERASE_EVERY));
         if !draft && !erase {
             return false;
         }
-        let drafts = outbox.spool_take(before.unwrap_or(now), BATCH);
+        // Those that are due soon go along: fewer and larger transactions.
+        let drafts = outbox.spool_take(now.checked_sub(after / 2).unwrap_or(now), BATCH);
         match self.commit(outbox, &drafts) {
             Ok(()) => {
                 self.committed_at = now;
@@ -199,15 +208,8 @@ impl Clerk {
         let victims = match store.commit(&rows, &drafts.erase) {
             Err(SpoolError::Full { .. }) => {
                 let bytes = rows.iter().map(|row| row.record.len() as u64).sum();
-                let mut victims = store.make_room(bytes)?;
-                match store.commit(&rows, &drafts.erase) {
-                    Ok(more) => victims.extend(more),
-                    Err(error) => {
-                        outbox.spool_gave_way(victims);
-                        return Err(error);
-                    }
-                }
-                victims
+                outbox.spool_gave_way(store.make_room(bytes, &drafts.erase)?);
+                store.commit(&rows, &[])?
             }
             committed => committed?,
         };
@@ -279,10 +281,12 @@ impl Clerk {
                 Err(error) => self.report.fails(&error),
             }
         }
-        if !matches!(error, SpoolError::Full { .. }) {
+        self.retry_at = Instant::now() + RETRY;
+        if matches!(error, SpoolError::Full { .. }) {
+            self.full_until = Some(self.retry_at);
+        } else {
             self.store = None;
         }
-        self.retry_at = Instant::now() + RETRY;
         outbox.spool_shut();
         self.report.fails(error);
     }
@@ -325,8 +329,7 @@ impl Report {
         if self.state.borrow().ok {
             return;
         }
-        let again = !self.state.borrow().detail.is_empty();
-        tracing::info!(bus = self.bus, path = %path.display(), again, "the spool is open");
+        tracing::info!(bus = self.bus, path = %path.display(), "the spool works");
         self.state.send_replace(SpoolState { ok: true, detail: path.display().to_string() });
     }
 

@@ -52,7 +52,7 @@ pub(in crate::bus) struct Spool {
 impl Spool {
     /// Serves the outbox that was made with this bell.
     pub(in crate::bus) fn start(place: SpoolPlace, bell: Arc<Bell>, outbox: &Arc<Outbox>) -> Self {
-        let (tell, state) = watch::channel(SpoolState::default());
+        let (tell, state) = watch::channel(SpoolState { ok: false, detail: "not yet open".into() });
         let clerk = Clerk::new(outbox.bus(), place, tell);
         let (weak, called) = (Arc::downgrade(outbox), Arc::clone(&bell));
         let name = format!("spool-{}", outbox.bus());

@@ -2,7 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::{Mark, SpoolError};
 
@@ -12,6 +12,8 @@ pub struct SpoolPlace {
     /// `<state_dir>/<node>/spool`
     pub folder: PathBuf,
     pub max_bytes: u64,
+    /// What is acknowledged before it is that old is never written.
+    pub write_after: Duration,
     /// How a payload of this content type is made to say that it comes late.
     pub mark: fn(&str) -> Mark,
 }

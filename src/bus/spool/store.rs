@@ -181,12 +181,8 @@ impl Store {
         let known = self.cameras.len();
         let done = (|| {
             let writing = self.db.transaction()?;
-            let mut erased = 0;
+            let erased = erase_all(&writing, erase, base)?;
             {
-                let mut statement = writing.prepare("DELETE FROM messages WHERE pos = ?1")?;
-                for pos in erase {
-                    erased += statement.execute([pos + base])?;
-                }
                 let mut statement = writing.prepare(
                     "INSERT OR REPLACE INTO messages (pos, kind, camera, bytes, record) VALUES (?1, ?2, ?3, ?4, ?5)",
                 )?;
@@ -203,7 +199,7 @@ impl Store {
         })();
         match done {
             Ok((erased, victims)) => {
-                let gone = erased as u64 + victims.len() as u64;
+                let gone = erased + victims.len() as u64;
                 self.messages = (self.messages + rows.len() as u64).saturating_sub(gone);
                 self.give_back();
                 Ok(victims)
@@ -267,20 +263,21 @@ impl Store {
 
     /// The disk has no room although the spool may take more: keyframes and detections give way for `bytes` of what is new.
     /// Events stay: those that come wait in memory.
-    pub(super) fn make_room(&mut self, bytes: u64) -> Result<Vec<Victim>, SpoolError> {
+    pub(super) fn make_room(&mut self, bytes: u64, erase: &[i64]) -> Result<Vec<Victim>, SpoolError> {
         let base = self.base;
         let made = (|| {
             // The log begins anew, in the room that it has.
             self.db.execute_batch("PRAGMA wal_checkpoint(RESTART)")?;
             let making = self.db.transaction()?;
             let enough = used(&making)?.saturating_sub(bytes + bytes / 4 + 16 * PAGE);
+            let erased = erase_all(&making, erase, base)?;
             let victims = shed(&making, &self.cameras, &ORDER[..2], base, enough)?;
             making.commit()?;
             self.db.execute_batch("PRAGMA wal_checkpoint(RESTART)")?;
-            Ok(victims)
+            Ok((erased, victims))
         })();
-        let victims: Vec<Victim> = self.checked(made)?;
-        self.messages = self.messages.saturating_sub(victims.len() as u64);
+        let (erased, victims): (u64, Vec<Victim>) = self.checked(made)?;
+        self.messages = self.messages.saturating_sub(erased + victims.len() as u64);
         Ok(victims)
     }
 
@@ -301,6 +298,15 @@ impl Store {
         log.push("-wal");
         std::fs::File::open(log)?.sync_data()
     }
+}
+
+fn erase_all(writing: &Transaction<'_>, erase: &[i64], base: i64) -> rusqlite::Result<u64> {
+    let mut statement = writing.prepare("DELETE FROM messages WHERE pos = ?1")?;
+    let mut erased = 0;
+    for pos in erase {
+        erased += statement.execute([pos + base])? as u64;
+    }
+    Ok(erased)
 }
 
 fn camera_id(writing: &Transaction<'_>, known: &mut HashMap<Name, i64>, name: &Name) -> rusqlite::Result<i64> {
