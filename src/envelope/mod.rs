@@ -24,7 +24,7 @@ pub use policy::PublishPolicy;
 pub use schema::{SCHEMAS, schema};
 pub use state::{
     ActualState, BusState, CameraSettings, CameraState, CameraSummary, DesiredState, FrameCounts, ModelSummary,
-    NodeState, Reason,
+    NodeState, Reason, SpoolSummary,
 };
 
 /// For `skip_serializing_if`: `replayed` is only said when it is true.
