@@ -196,7 +196,7 @@ fn states_replies_and_keyframe_metadata_fit_their_schemas() {
         started_at: Timestamp::now(),
         cameras: vec![CameraSummary { name: "front-door".parse().unwrap(), state: ActualState::Running }],
         models: vec![ModelSummary { name: "street".parse().unwrap(), family: None, device: Some("cpu".into()) }],
-        buses: vec![BusState { name: "mqtt".into(), connected: true }],
+        buses: vec![BusState { name: "mqtt".into(), connected: true, problem: None }],
     };
     let reply = |state| Reply {
         id: None,

@@ -4,7 +4,7 @@ mod jpeg;
 mod json;
 mod protobuf;
 
-pub use jpeg::JpegEncoder;
+pub use jpeg::{JpegEncoder, shrink_jpeg};
 
 use bytes::Bytes;
 use serde::Serialize;

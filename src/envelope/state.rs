@@ -166,4 +166,7 @@ pub struct BusState {
     /// `mqtt` or `nats`.
     pub name: String,
     pub connected: bool,
+    /// Why it is not connected, or what is wrong although it is; absent when all is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }

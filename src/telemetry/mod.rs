@@ -9,7 +9,7 @@ pub mod names;
 mod quantiles;
 mod recorder;
 
-pub use bus::{BusMetrics, MessageKind, Outcome};
+pub use bus::{BusMetrics, MessageKind, Notice, Outcome};
 pub use camera::{CameraMetrics, CameraTotals, FrameOutcome, KeyframeOutcome, Stage};
 pub use log::{LogFormat, StatusLine, init_log};
 pub use quantiles::Quantiles;

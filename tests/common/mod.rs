@@ -81,5 +81,6 @@ pub fn message(kind: MessageKind, payload: impl Into<Bytes>) -> Message {
         camera: Some(camera),
         captured_at: Some(Instant::now()),
         late: None,
+        shrink: None,
     }
 }
