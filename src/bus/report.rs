@@ -49,11 +49,13 @@ pub struct LinkState {
     pub connected: bool,
     pub detail: String,
     pub troubles: BTreeMap<Trouble, String>,
+    /// Whether the delivery probe comes back; `None`: nobody knows.
+    pub delivering: Option<bool>,
 }
 
 impl LinkState {
     fn down(detail: impl Into<String>) -> Self {
-        Self { connected: false, detail: detail.into(), troubles: BTreeMap::new() }
+        Self { connected: false, detail: detail.into(), ..Self::default() }
     }
 
     pub(super) fn new() -> Self {
@@ -240,23 +242,24 @@ impl Report {
 
     /// What the delivery probe says.
     pub(super) fn delivery(&mut self, verdict: Verdict, address: &str) {
-        let metrics = self.outbox.metrics();
+        self.delivering(match verdict {
+            Verdict::Unknown => None,
+            Verdict::Delivering => Some(true),
+            Verdict::Stopped { .. } | Verdict::Never { .. } => Some(false),
+        });
         match verdict {
-            Verdict::Unknown => metrics.delivering(None),
+            Verdict::Unknown => {}
             Verdict::Delivering => {
-                metrics.delivering(Some(true));
                 self.relieved(Trouble::Delivery, "what is published comes back again");
                 self.relieved(Trouble::Unproven, "the delivery probe comes back");
             }
             Verdict::Stopped { .. } => {
-                metrics.delivering(Some(false));
                 self.trouble(
                     Trouble::Delivery,
                     "connected, but nobody would receive: the delivery probe comes back no more; look at the server's load, log and permissions",
                 );
             }
             Verdict::Never { .. } => {
-                metrics.delivering(Some(false));
                 let why = format!(
                     "the delivery probe never came back: either the server delivers nothing, or it does not let this node publish to and read {address}; allow both, or set probe_interval: 0s"
                 );
@@ -265,9 +268,14 @@ impl Report {
         }
     }
 
+    fn delivering(&self, yes: Option<bool>) {
+        self.outbox.metrics().delivering(yes);
+        self.state.send_if_modified(|state| std::mem::replace(&mut state.delivering, yes) != yes);
+    }
+
     /// The probe itself is forbidden: whether anybody would receive is not known.
     pub(super) fn probe_forbidden(&mut self, what: &str, address: &str) {
-        self.outbox.metrics().delivering(None);
+        self.delivering(None);
         let why = format!(
             "the delivery probe is forbidden: the server does not let this node {what} {address}; allow it, or set probe_interval: 0s"
         );

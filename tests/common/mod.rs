@@ -5,6 +5,7 @@
 mod mosquitto;
 mod nats;
 mod process;
+mod proxy;
 
 use std::collections::HashMap;
 use std::net::TcpListener;
@@ -18,6 +19,7 @@ use tokio::sync::mpsc;
 
 pub use mosquitto::{Mosquitto, Subscriber, publish};
 pub use nats::NatsServer;
+pub use proxy::{Proxy, Way};
 
 /// Generous: it only ends a test that would fail anyway.
 pub const PATIENCE: Duration = Duration::from_secs(30);

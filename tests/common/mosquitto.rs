@@ -58,6 +58,11 @@ impl Mosquitto {
         wait_for_port(self.port);
     }
 
+    /// See [`Process::signal`].
+    pub fn signal(&self, name: &str) {
+        self.process.as_ref().unwrap().signal(name);
+    }
+
     pub fn stop(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.terminate();

@@ -47,6 +47,15 @@ impl NatsServer {
         self.process = None;
     }
 
+    /// See [`Process::signal`].
+    pub fn signal(&self, name: &str) {
+        self.process.as_ref().unwrap().signal(name);
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().unwrap().id()
+    }
+
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
     }

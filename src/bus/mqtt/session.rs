@@ -33,8 +33,6 @@ pub(super) struct Broker<D> {
     setup: Setup,
     /// Sessions in a row that were made and did not last.
     short_sessions: u32,
-    /// A session was made: the broker may hold it for us.
-    made: bool,
     /// It let us listen on everything we asked for.
     listening: bool,
     dialect: PhantomData<fn() -> D>,
@@ -42,7 +40,7 @@ pub(super) struct Broker<D> {
 
 impl<D> Broker<D> {
     pub(super) fn new(setup: Setup) -> Self {
-        Self { setup, short_sessions: 0, made: false, listening: false, dialect: PhantomData }
+        Self { setup, short_sessions: 0, listening: false, dialect: PhantomData }
     }
 }
 
@@ -96,8 +94,8 @@ struct Session<'a, D: Dialect> {
 impl<D: Dialect> Broker<D> {
     async fn talk(&mut self, wire: &mut Wire) -> End {
         let stop = wire.stop.clone();
-        let resume = self.made && self.setup.session_seconds > 0;
-        let mut link = Driven::<D>::open(&self.setup, resume);
+        // On the first connection too, when there can be no session of ours: mosquitto 2.0.11 saves none that began clean.
+        let mut link = Driven::<D>::open(&self.setup, self.setup.session_seconds > 0);
         let connected = tokio::select! {
             () = stop.cancelled() => return End::Stopped,
             first = link.next() => first,
@@ -107,7 +105,6 @@ impl<D: Dialect> Broker<D> {
             Ok(other) => return End::lost(format!("unexpected before the session began: {other:?}"), None),
             Err(closing) => return ended::<D>(closing, &self.setup, None),
         };
-        self.made = true;
         let mut session = Session {
             setup: &self.setup,
             link,
