@@ -20,8 +20,8 @@ pub enum SourceError {
     Open { source_name: String, why: String },
     #[error("{source_name}: the server refused: {why}; check user name and password")]
     Unauthorized { source_name: String, why: String },
-    #[error("{source_name}: no answer within {timeout:?}")]
-    OpenTimeout { source_name: String, timeout: Duration },
+    #[error("{source_name}: no answer within {:.0} s", timeout.as_secs_f64())]
+    OpenTimeout { source_name: String, timeout: Duration, least_delay: Duration },
     #[error("{source_name}: no frame for {timeout:?}")]
     ReadTimeout { source_name: String, timeout: Duration },
     #[error("{source_name}: the stream ended")]
@@ -49,16 +49,18 @@ impl SourceError {
             Self::Disconnected { .. } => "source_disconnected",
             Self::Undecodable { .. } => "source_undecodable",
             Self::Truncated { .. } => "source_truncated",
-            Self::Stuck { .. } => "source_stuck",
+            Self::Stuck { .. } => "capture_stuck",
             Self::Cancelled => "cancelled",
         }
     }
 
-    /// Not to be tried again sooner: cameras lock out who knocks with a wrong password a few times.
+    /// Not to be tried again sooner: cameras lock out who knocks with a wrong password a few times, and who opens slowly
+    /// keeps the others waiting.
     #[must_use]
     pub fn least_delay(&self) -> Duration {
         match self {
             Self::Unauthorized { .. } => Duration::from_secs(30),
+            Self::OpenTimeout { least_delay, .. } => *least_delay,
             _ => Duration::ZERO,
         }
     }

@@ -6,11 +6,13 @@ mod bus;
 mod camera;
 mod log;
 pub mod names;
+mod panics;
 mod quantiles;
 mod recorder;
 
 pub use bus::{BusMetrics, MessageKind, Outcome};
 pub use camera::{CameraMetrics, CameraTotals, FrameOutcome, KeyframeOutcome, Stage};
 pub use log::{LogFormat, StatusLine, init_log};
+pub use panics::{log_panics, panic_place};
 pub use quantiles::Quantiles;
 pub use recorder::{Telemetry, TelemetryError, count_command, set_build_info};

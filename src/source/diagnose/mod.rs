@@ -23,10 +23,12 @@ const HEAD: usize = 4096;
 
 /// Before OpenCV is asked: it opens one stream at a time in the whole process, so one camera that accepts and says
 /// nothing would hold every other's opening up for its time-out, again and again. Who does not answer here never gets there.
+/// `thorough`: ask for the stream itself, as somebody who greets and then hangs has to be asked. Not otherwise: some servers
+/// start their encoder at the question.
 ///
 /// # Errors
 /// When nothing listens, or nothing is said within the time-out for opening (all addresses and questions together).
-pub(super) fn knock(url: &str, shown: &str, options: &OpenOptions) -> Result<(), SourceError> {
+pub(super) fn knock(url: &str, shown: &str, options: &OpenOptions, thorough: bool) -> Result<(), SourceError> {
     let Ok(url) = Url::parse(url) else { return Ok(()) };
     // What any server answers at once, without credentials and without starting a stream.
     let request = match url.scheme() {
@@ -35,15 +37,16 @@ pub(super) fn knock(url: &str, shown: &str, options: &OpenOptions) -> Result<(),
         _ => return Ok(()),
     };
     let haste = Haste::new(options.open_timeout, &options.cancel);
-    let answer = ask(&url, haste, |stream, _| match question(stream, &request, haste) {
-        Ok(_) => Answer::Connected,
-        Err(answer) => answer,
+    let answer = ask(&url, haste, |stream, address| match thorough {
+        true => converse(stream, address, &url, haste),
+        false => question(stream, &request, haste).map_or_else(|answer| answer, |_| Answer::Connected),
     });
     match answer {
         _ if options.cancel.is_cancelled() => Err(SourceError::Cancelled),
         Answer::Failed(why) => Err(SourceError::Open { source_name: shown.to_owned(), why: redact_text(&why) }),
         Answer::Silent => {
-            Err(SourceError::OpenTimeout { source_name: shown.to_owned(), timeout: options.open_timeout })
+            let (source_name, timeout) = (shown.to_owned(), options.open_timeout);
+            Err(SourceError::OpenTimeout { source_name, timeout, least_delay: Duration::ZERO })
         }
         Answer::Connected | Answer::Strange | Answer::Status(..) => Ok(()),
     }
@@ -58,7 +61,7 @@ pub(super) fn diagnose(url: &str, shown: String, options: &OpenOptions) -> Sourc
     match ask(&url, haste, |stream, address| converse(stream, address, &url, haste)) {
         _ if options.cancel.is_cancelled() => SourceError::Cancelled,
         Answer::Failed(why) => open(why),
-        Answer::Silent => SourceError::OpenTimeout { source_name: shown, timeout: options.open_timeout },
+        Answer::Silent => SourceError::OpenTimeout { source_name: shown, timeout: patience, least_delay: Duration::ZERO },
         Answer::Connected => open("the server can be reached, but gives no stream that can be played".into()),
         Answer::Status(401, _) => {
             let given = !url.username().is_empty() || url.password().is_some();

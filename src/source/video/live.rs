@@ -22,6 +22,10 @@ pub struct LiveSource {
 
 /// An opening that had to wait for its turn still gets so much time.
 const LEAST: Duration = Duration::from_secs(1);
+/// Who used its turn up in vain gets a short one next time and waits longer for it, for everybody else waits meanwhile. Every
+/// third time it gets all the time again: a camera may be slow without being dead.
+const SHORT: Duration = Duration::from_secs(3);
+const PENANCE: Duration = Duration::from_secs(15);
 
 /// A time-out's clock and ours do not read the same moment.
 fn reached(elapsed: Duration, limit: Duration) -> bool {
@@ -32,11 +36,14 @@ impl LiveSource {
     pub fn stream(url: &str, options: &OpenOptions) -> Result<Self, SourceError> {
         let shown = redact(url);
         let deadline = Instant::now() + options.open_timeout;
-        knock(url, &shown, options)?;
+        let in_vain = OPENING.in_vain(&shown);
+        knock(url, &shown, options, in_vain > 0)?;
         let turn = OPENING.take(deadline, &shown, options)?;
         let began = Instant::now();
         let left = deadline.saturating_duration_since(began).max(LEAST);
+        let left = if in_vain % 3 == 0 { left } else { left.min(SHORT) };
         if let Some(capture) = Capture::ffmpeg(url, &OpenOptions { open_timeout: left, ..options.clone() }) {
+            OPENING.opened(&shown);
             return Ok(Self::new(capture, shown, options));
         }
         let spent = began.elapsed();
@@ -44,7 +51,9 @@ impl LiveSource {
         Err(if options.cancel.is_cancelled() {
             SourceError::Cancelled
         } else if reached(spent, left) {
-            SourceError::OpenTimeout { source_name: shown, timeout: options.open_timeout }
+            OPENING.timed_out(&shown);
+            let least_delay = if in_vain > 0 { PENANCE } else { Duration::ZERO };
+            SourceError::OpenTimeout { source_name: shown, timeout: left, least_delay }
         } else {
             diagnose(url, shown, options)
         })
