@@ -26,6 +26,8 @@ pub enum SourceError {
     ReadTimeout { source_name: String, timeout: Duration },
     #[error("{source_name}: the stream ended")]
     Disconnected { source_name: String },
+    #[error("{source_name}: the camera now sends its video in another size or form; it is opened anew")]
+    Changed { source_name: String },
     #[error("{source_name}: holds no picture that can be decoded: {why}")]
     Undecodable { source_name: String, why: String },
     #[error("{source_name}: broken after frame {after}: {why}")]
@@ -47,6 +49,7 @@ impl SourceError {
             Self::OpenTimeout { .. } => "source_open_timeout",
             Self::ReadTimeout { .. } => "source_read_timeout",
             Self::Disconnected { .. } => "source_disconnected",
+            Self::Changed { .. } => "source_changed",
             Self::Undecodable { .. } => "source_undecodable",
             Self::Truncated { .. } => "source_truncated",
             Self::Stuck { .. } => "capture_stuck",
@@ -75,6 +78,7 @@ impl SourceError {
             | Self::OpenTimeout { .. }
             | Self::ReadTimeout { .. }
             | Self::Disconnected { .. }
+            | Self::Changed { .. }
             | Self::Stuck { .. } => Disposition::Retry,
             Self::Undecodable { .. } | Self::Truncated { .. } | Self::Cancelled => Disposition::Fatal,
         }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::diagnose::{diagnose, knock};
 use super::super::{FrameSource, OpenOptions, Read, SourceError};
 use super::capture::Capture;
+use super::sentinel::Sentinel;
 use super::turn::OPENING;
 use crate::domain::{Frame, Timestamp, TimestampSource, redact};
 
@@ -18,6 +19,7 @@ pub struct LiveSource {
     stalled: bool,
     /// Cameras that never sent one picture are told apart from those that went away.
     frames: u64,
+    sentinel: Option<Sentinel>,
 }
 
 /// An opening that had to wait for its turn still gets so much time.
@@ -44,7 +46,8 @@ impl LiveSource {
         let left = if in_vain % 3 == 0 { left } else { left.min(SHORT) };
         if let Some(capture) = Capture::ffmpeg(url, &OpenOptions { open_timeout: left, ..options.clone() }) {
             OPENING.opened(&shown);
-            return Ok(Self::new(capture, shown, options));
+            let sentinel = url.starts_with("rtsp:").then(|| Sentinel::post(url, options)).flatten();
+            return Ok(Self { sentinel, ..Self::new(capture, shown, options) });
         }
         let spent = began.elapsed();
         drop(turn);
@@ -79,7 +82,7 @@ impl LiveSource {
     }
 
     fn new(capture: Capture, shown: String, options: &OpenOptions) -> Self {
-        Self { capture, shown, options: options.clone(), stalled: false, frames: 0 }
+        Self { capture, shown, options: options.clone(), stalled: false, frames: 0, sentinel: None }
     }
 
     fn failure(&self, elapsed: Duration) -> SourceError {
@@ -101,6 +104,9 @@ impl FrameSource for LiveSource {
     fn read(&mut self, frame: &mut Frame) -> Result<Read, SourceError> {
         if self.options.cancel.is_cancelled() {
             return Err(SourceError::Cancelled);
+        }
+        if self.sentinel.as_ref().is_some_and(Sentinel::saw_a_change) {
+            return Err(SourceError::Changed { source_name: self.shown.clone() });
         }
         let began = Instant::now();
         let grabbed = !self.stalled && self.capture.grab();

@@ -5,6 +5,7 @@ mod container;
 mod file;
 mod instruct;
 mod live;
+mod sentinel;
 mod turn;
 
 pub(super) use capture::{fill, quiet};
