@@ -115,6 +115,7 @@ impl CameraYard<'_> {
             lane,
             metrics,
             frame_ids: Arc::new(AtomicU64::new(0)),
+            grace: SessionContext::GRACE,
             watch: Watch::new(&config.picture_check, config.source.kind()).map(|watch| Arc::new(Mutex::new(watch))),
         };
         let camera = Camera::new(context, processor, wishes, announcer, faults);

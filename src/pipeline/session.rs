@@ -44,6 +44,8 @@ pub struct SessionContext {
     pub metrics: Arc<CameraMetrics>,
     /// Counts frames over all sessions.
     pub frame_ids: Arc<AtomicU64>,
+    /// Past the source's own time-outs by so much, a thread is held to be stuck.
+    pub grace: Duration,
     /// Looks at the picture, where that is wanted.
     pub watch: Option<Arc<Mutex<Watch>>>,
 }
@@ -78,8 +80,10 @@ impl Pulse {
     }
 }
 
-/// Past the source's own time-out by so much, a thread is held to be stuck.
-const GRACE: Duration = Duration::from_secs(5);
+impl SessionContext {
+    /// What is usual.
+    pub const GRACE: Duration = Duration::from_secs(5);
+}
 
 impl Session {
     /// Opens the lane and starts the thread.
@@ -139,7 +143,7 @@ impl Thread {
     fn run_once(&self) -> Result<(), SourceError> {
         let SessionContext { source, options, turns, lane, metrics, frame_ids, .. } = &self.context;
         let options = OpenOptions { cancel: self.cancel.clone(), ..options.clone() };
-        self.pulse.enter(options.open_timeout + GRACE);
+        self.pulse.enter(options.open_timeout + self.context.grace);
         let mut source = source.open(&options)?;
         self.pulse.leave();
         if let Some(watch) = &self.context.watch {
@@ -181,7 +185,7 @@ impl Thread {
     fn read(&self, source: &mut dyn FrameSource, frame: &mut Frame, timeout: Duration) -> Result<Read, SourceError> {
         // Only live sources have a time-out that bounds a read; others wait as long as their timeline says.
         if self.context.source.is_live() {
-            self.pulse.enter(timeout + GRACE);
+            self.pulse.enter(timeout + self.context.grace);
         }
         let read = source.read(frame);
         self.pulse.leave();
