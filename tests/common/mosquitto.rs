@@ -64,6 +64,11 @@ impl Mosquitto {
         }
     }
 
+    /// SIGSTOP and SIGCONT: its connections stay open, and it does nothing.
+    pub fn signal(&self, name: &str) {
+        self.process.as_ref().unwrap().signal(name);
+    }
+
     pub fn config(&self, version: MqttVersion) -> MqttConfig {
         MqttConfig { url: format!("mqtt://127.0.0.1:{}", self.port), version, ..MqttConfig::default() }
     }

@@ -24,6 +24,12 @@ impl Process {
         self.0.wait().unwrap();
     }
 
+    /// `STOP`, `CONT`
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.0.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "cannot signal process {}", self.0.id());
+    }
+
     /// SIGKILL.
     pub fn kill(&mut self) {
         let _ended_already = self.0.kill();

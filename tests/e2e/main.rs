@@ -15,6 +15,9 @@ mod keyframes;
 mod map;
 mod metrics;
 mod node;
+mod picture;
+#[path = "../common/rtsp.rs"]
+mod rtsp;
 mod stop_button;
 mod tools;
 mod witness;
