@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use rtsp::Camera;
 use rtsp_proxy::Proxy;
-use sightwire::domain::{Frame, TimestampSource};
+use sightwire::domain::{Frame, Span, TimestampSource};
+use sightwire::pipeline::{PictureCheck, Watch};
 use sightwire::source::{Cancel, Disposition, FrameSource, OpenOptions, Pace, Read, SourceError, SourceSpec, open};
 
 /// Clips are made once and kept; test processes side by side may make the same one.
@@ -410,6 +411,60 @@ fn a_server_that_accepts_and_says_nothing_is_an_open_time_out() {
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }
 
+fn succeeds(command: &str) {
+    let mut words = command.split(' ');
+    let status = Command::new(words.next().unwrap()).args(words).status().unwrap();
+    assert!(status.success(), "{command}");
+}
+
+/// Two network namespaces joined by a cable: what the camera sends is dropped on its way, and nobody is told. Needs root.
+#[test]
+fn a_connection_whose_packets_are_dropped_is_a_time_out_and_comes_back_with_them() {
+    const NAME: &str = "a_connection_whose_packets_are_dropped_is_a_time_out_and_comes_back_with_them";
+    const INSIDE: &str = "SIGHTWIRE_TEST_NAMESPACE";
+    if std::env::var_os(INSIDE).is_none() {
+        if !Command::new("unshare").args(["-n", "true"]).status().is_ok_and(|status| status.success()) {
+            eprintln!("skipped: no network namespaces for this user");
+            return;
+        }
+        let mut again = Command::new("unshare");
+        again.arg("-n").arg(std::env::current_exe().unwrap()).args(["--exact", NAME, "--nocapture"]);
+        assert!(again.env(INSIDE, "1").status().unwrap().success());
+        return;
+    }
+    let mut holder = Command::new("unshare").args(["-n", "sleep", "120"]).spawn().unwrap();
+    let link = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/net")).unwrap();
+    let there = holder.id().to_string();
+    while link(&there) == link("self") {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let enter = format!("nsenter -t {there} -n ");
+    succeeds(&format!("ip link add here type veth peer name there netns {there}"));
+    for (enter, end, address) in [("", "here", "10.99.0.1"), (enter.as_str(), "there", "10.99.0.2")] {
+        for command in [&format!("addr add {address}/24 dev {end}"), &format!("link set {end} up"), "link set lo up"] {
+            succeeds(&format!("{enter}ip {command}"));
+        }
+    }
+    let mut python = Command::new("nsenter");
+    python.args(["-t", &there, "-n", "/usr/bin/python3"]);
+    let camera = Camera::start_by(python, 8554, &["--address", "10.99.0.2", "--pattern", "ball"]);
+    let url = format!("rtsp://10.99.0.2:{}/cam", camera.port);
+    let mut opened = source(&url, &live(20, 2)).unwrap();
+    assert_eq!(opened.read(&mut Frame::empty()).unwrap(), Read::Frame);
+    succeeds(&format!("{enter}ip route add blackhole 10.99.0.1/32"));
+    let error = drain(opened.as_mut()).1.unwrap_err();
+    assert!(matches!(error, SourceError::ReadTimeout { .. }), "{error}");
+    drop(opened);
+    let began = Instant::now();
+    let error = error_of(source(&url, &live(2, 2)));
+    assert_eq!(error.disposition(), Disposition::Retry, "{error}");
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    succeeds(&format!("{enter}ip route del blackhole 10.99.0.1/32"));
+    let mut again = source(&url, &live(20, 10)).unwrap();
+    assert_eq!(again.read(&mut Frame::empty()).unwrap(), Read::Frame);
+    let _ended = (holder.kill(), holder.wait());
+}
+
 #[test]
 fn a_server_of_another_kind_is_told_apart() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -438,8 +493,13 @@ fn real_videos_play_to_their_end() {
     for path in videos {
         let mut source = file(&path, &asap()).unwrap();
         let (mut frame, mut count) = (Frame::empty(), 0_u64);
+        // Looked at as a live camera's would be, and more strictly than is usual: nothing is wrong with any of them.
+        let (live, after) = ("rtsp://camera/1".parse::<SourceSpec>().unwrap(), |seconds| Span::secs(seconds));
+        let strict = PictureCheck { frozen_after: after(10), black_after: after(3), covered_after: after(3) };
+        let mut watch = Watch::new(&strict, live.kind()).unwrap();
         while source.read(&mut frame).unwrap_or_else(|e| panic!("{e}")) == Read::Frame {
             count += 1;
+            assert_eq!(watch.look(&frame), None, "{} at frame {count}: {watch:?}", path.display());
         }
         let asked = Command::new("ffprobe")
             .args(["-v", "error", "-select_streams", "v", "-count_frames"])

@@ -64,9 +64,14 @@ impl Mosquitto {
         }
     }
 
-    /// SIGSTOP and SIGCONT: its connections stay open, and it does nothing.
+    /// SIGKILL: a broker that crashed.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// `STOP` and `CONT`.
     pub fn signal(&self, name: &str) {
-        self.process.as_ref().unwrap().signal(name);
+        self.process.iter().for_each(|process| process.signal(name));
     }
 
     pub fn config(&self, version: MqttVersion) -> MqttConfig {

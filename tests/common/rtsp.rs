@@ -21,9 +21,13 @@ impl Camera {
 
     /// The same on a port of the caller's: a camera that comes back.
     pub fn start_at(port: u16, arguments: &[&str]) -> Self {
-        let tool = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools/rtsp_cam.py");
-        let mut child = Command::new("/usr/bin/python3")
-            .arg(tool)
+        Self::start_by(Command::new("/usr/bin/python3"), port, arguments)
+    }
+
+    /// The same by a command that starts `/usr/bin/python3`: elsewhere.
+    pub fn start_by(mut python: Command, port: u16, arguments: &[&str]) -> Self {
+        let mut child = python
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools/rtsp_cam.py"))
             .args(["--port", &port.to_string(), "--seconds", "1200"])
             .args(arguments)
             .stdin(Stdio::piped())

@@ -8,6 +8,7 @@ mod common;
 mod accuracy;
 mod broker;
 mod delivery;
+mod devices;
 mod endings;
 mod figures;
 mod isolation;
@@ -18,6 +19,8 @@ mod node;
 mod picture;
 #[path = "../common/rtsp.rs"]
 mod rtsp;
+mod spool;
 mod stop_button;
 mod tools;
+mod tracks;
 mod witness;
