@@ -197,7 +197,12 @@ fn states_replies_and_keyframe_metadata_fit_their_schemas() {
         onnxruntime: Some("1.22.0".into()),
         started_at: Timestamp::now(),
         cameras: vec![CameraSummary { name: "front-door".parse().unwrap(), state: ActualState::Running }],
-        models: vec![ModelSummary { name: "street".parse().unwrap(), family: None, device: Some("cpu".into()) }],
+        models: vec![ModelSummary {
+            name: "street".parse().unwrap(),
+            family: None,
+            device: Some("cpu".into()),
+            input: None,
+        }],
         buses: vec![BusState { name: "mqtt".into(), connected: true }],
     };
     let reply = |state| Reply {

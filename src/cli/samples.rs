@@ -116,7 +116,7 @@ pub fn node_state(node: &Name, config: &Config) -> String {
         models: config
             .models
             .keys()
-            .map(|name| ModelSummary { name: name.clone(), family: None, device: None })
+            .map(|name| ModelSummary { name: name.clone(), family: None, device: None, input: None })
             .collect(),
         buses: [bus("mqtt", mqtt || !nats), bus("nats", nats)].into_iter().flatten().collect(),
     })

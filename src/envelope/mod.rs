@@ -24,8 +24,8 @@ pub use keyframe::{KeyframeMeta, KeyframeReason};
 pub use policy::PublishPolicy;
 pub use schema::{SCHEMAS, schema};
 pub use state::{
-    ActualState, BusState, CameraSettings, CameraState, CameraSummary, DesiredState, FrameCounts, ModelSummary,
-    NodeState, Reason,
+    ActualState, BusState, CameraSettings, CameraState, CameraSummary, DesiredState, FrameCounts, InputSize,
+    ModelSummary, NodeState, Reason,
 };
 pub use still::{StillDetections, StillName};
 
