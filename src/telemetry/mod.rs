@@ -4,6 +4,7 @@
 
 mod bus;
 mod camera;
+mod cpu;
 mod log;
 pub mod names;
 mod quantiles;
@@ -11,6 +12,7 @@ mod recorder;
 
 pub use bus::{BusMetrics, MessageKind, Outcome};
 pub use camera::{CameraMetrics, CameraTotals, FrameOutcome, KeyframeOutcome, Stage};
+pub use cpu::{process_cpu, thread_cpu};
 pub use log::{LogFormat, StatusLine, above, init_log};
 pub use quantiles::Quantiles;
 pub use recorder::{Telemetry, TelemetryError, count_command, set_build_info, set_model_info};
