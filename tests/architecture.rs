@@ -73,6 +73,7 @@ const CUPBOARDS: &[(&str, &[&str])] = &[
     ("async_nats", &["bus/nats/"]),
     ("mqtt5", &["bus/embedded.rs"]),
     ("prost", &["codec/"]),
+    ("rusqlite", &["bus/spool/", "bus/outbox/spooled.rs"]),
     ("axum", &["http/"]),
     ("metrics", &["telemetry/"]),
     ("metrics_exporter_prometheus", &["telemetry/"]),

@@ -100,14 +100,15 @@ const DETECT: &str = "\
 Examples:
   sightwire detect --model yolox_nano.onnx photo.jpg
   sightwire detect --model yolo11n.onnx --confidence 0.25 --overlay boxes holiday/ > holiday.jsonl
-  sightwire detect --model bundled:shapes 'stills/*.png' | jq -r '.camera as $c | .detections[] | [$c, .label, .score] | @tsv'
+  sightwire detect --model bundled:shapes 'stills/*.png' | jq -c '[.camera, .detections[].label]'
   curl -s http://camera/snapshot.jpg | sightwire detect --model yolox_nano.onnx -
 
-Each line is a detections payload (`sightwire schema detections`): `camera` is the file's name, `file` its path, `timestamp` the file's date,
-`frame.id` its place among the pictures that were named, `seq` the number of the line. Boxes are fractions of the picture as it is shown,
-turned as its EXIF orientation says. What cannot be read is an error on stderr, and the rest goes on.
+Each line is a detections payload (`sightwire schema detections`): `camera` is the file's name, `file`
+its path, `timestamp` the file's date, `frame.id` its place among the pictures that were named, `seq`
+the number of the line. Boxes are fractions of the picture as it is shown, turned as the EXIF
+orientation of a JPEG, PNG or TIFF says. What cannot be read is an error on stderr; the rest goes on.
 
-Exit codes: 0 all were read, 1 some were not, 2 bad usage, model or labels: then no picture was read.";
+Exit codes: 0 all were read, 1 some were not, 2 bad usage, model or labels (no picture was read).";
 
 const BENCH: &str = "\
 Examples:

@@ -25,7 +25,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::bus::BusesConfig;
+use crate::bus::{BusesConfig, SpoolConfig};
 use crate::domain::Name;
 use crate::http::HttpConfig;
 use crate::inference::ModelConfig;
@@ -51,11 +51,13 @@ pub struct Config {
     /// This node's name; default: the host's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<Name>,
-    /// Remembered switches live here; default: `sightwire` under `$XDG_STATE_HOME` (`~/.local/state`).
+    /// Remembered switches and undelivered messages live here; default: `sightwire` under `$XDG_STATE_HOME` (`~/.local/state`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_dir: Option<PathBuf>,
     #[serde(default)]
     pub buses: BusesConfig,
+    #[serde(default)]
+    pub spool: SpoolConfig,
     pub models: BTreeMap<Name, ModelConfig>,
     pub cameras: BTreeMap<Name, CameraConfig>,
     #[serde(default)]

@@ -46,7 +46,7 @@ pub(super) fn is_bundled(path: &Path) -> bool {
 
 /// Label lists that the program knows by name.
 pub(super) fn is_builtin(labels: &str) -> bool {
-    labels == "coco"
+    matches!(labels, "coco" | "coco91")
 }
 
 /// The host's name, made a [`Name`]: `Garage.local` becomes `garage`.

@@ -25,7 +25,7 @@ pub use policy::PublishPolicy;
 pub use schema::{SCHEMAS, schema};
 pub use state::{
     ActualState, BusState, CameraSettings, CameraState, CameraSummary, DesiredState, FrameCounts, InputSize,
-    ModelSummary, NodeState, Reason,
+    ModelSummary, NodeState, Reason, SpoolSummary,
 };
 pub use still::{StillDetections, StillName};
 

@@ -176,4 +176,16 @@ pub struct BusState {
     /// `mqtt` or `nats`.
     pub name: String,
     pub connected: bool,
+    /// Where undelivered messages wait on disk; absent when they wait in memory only, as was configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spool: Option<SpoolSummary>,
+}
+
+/// A bus's spool in its node's state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SpoolSummary {
+    /// False: messages wait in memory only, until it works.
+    pub ok: bool,
+    /// Its path, or why it does not work.
+    pub detail: String,
 }

@@ -46,6 +46,8 @@ pub struct Readiness {
     pub ready: bool,
     pub buses: Vec<Part>,
     pub cameras: Vec<Part>,
+    /// Where messages wait on disk, by bus. One that does not work leaves the node ready: they wait in memory.
+    pub spools: Vec<Part>,
 }
 
 #[derive(Debug, Clone, Serialize)]

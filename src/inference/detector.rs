@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::device::{self, Device, PassedOver, Refusal};
 use super::family::{self, Family};
 use super::nms::{Candidate, NmsConfig, rank, suppress};
+use super::output::no_numbers;
 use super::preprocess::{Pixels, Placement, Preprocessor};
 use super::session::{ModelBytes, OnnxSession};
 use super::spec::InputSpec;
@@ -78,9 +79,15 @@ impl OnnxDetector {
             }
         };
         let ((session, facts), passed_over) = device::first(&model, config.device.as_slice(), open)?;
+        if !facts.outputs.is_empty() && facts.outputs.iter().all(|output| no_numbers(&output.values)) {
+            return Err(InferenceError::NotNumbers { model });
+        }
         let (family_name, family) = family::recognise(&model, config.family, &facts)?;
-        let names = facts.metadata.get("names").map(String::as_str);
-        let labels = labels::resolve(&model, config.labels.as_ref(), names, family.labels(), family.classes())?;
+        // Ultralytics' word for it, and Hugging Face's.
+        let names = ["names", "id2label"].iter().find_map(|key| facts.metadata.get(*key)).map(String::as_str);
+        let classes =
+            labels::Classes { count: family.classes(), own: family.labels(), from_one: family.counts_from_one() };
+        let labels = labels::resolve(&model, config.labels.as_ref(), names, classes)?;
         let picture = &session.picture;
         Ok(Self {
             input: InputSpec {
@@ -143,16 +150,22 @@ impl OnnxDetector {
         let prepared = mark();
         self.candidates.clear();
         let (family, candidates, confidence) = (&mut self.family, &mut self.candidates, self.confidence);
-        let (ran, read) = self.session.run(&self.pixels, |outputs| {
+        let (ran, read, mut nothing) = self.session.run(&self.pixels, |outputs| {
             let ran = mark();
-            (ran, family.decode(outputs, confidence, candidates))
+            let read = family.decode(outputs, confidence, candidates);
+            // An empty street or a broken model: only then is it worth to look through everything.
+            (ran, read, candidates.is_empty() && outputs.iter().any(|output| no_numbers(output.values)))
         })?;
-        let (model, family) = (&self.model, self.family_name);
+        let (model, family, some) = (&self.model, self.family_name, !self.candidates.is_empty());
         read.map_err(|why| InferenceError::Decode { model: model.clone(), family, why })?;
         if self.family.overlaps() {
             suppress(&mut self.candidates, &self.nms);
         } else {
             rank(&mut self.candidates, self.nms.max_detections);
+        }
+        nothing |= some && self.candidates.is_empty();
+        if nothing {
+            return Err(InferenceError::NotNumbers { model: self.model.clone() });
         }
         let labels = &self.labels;
         found.extend(self.candidates.iter().map(|c| to_detection(c, &placement, labels)));

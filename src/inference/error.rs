@@ -45,6 +45,10 @@ pub enum InferenceError {
     NoPicture { model: String, width: u32, height: u32, bytes: usize },
     #[error("{model}: its outputs cannot be read as those of {family}: {why}")]
     Decode { model: String, family: &'static str, why: String },
+    #[error(
+        "{model}: what it finds is no numbers (NaN or infinite). Float16 that overflows does so: export the model as float32, or run it on another `device:`; or its input is prepared wrongly (`input:`)"
+    )]
+    NotNumbers { model: String },
     #[error("{model}: inference failed: {why}")]
     Run { model: String, why: String },
 }
@@ -64,7 +68,9 @@ impl InferenceError {
                 "model_not_recognised"
             }
             Self::LabelCount { .. } | Self::NoLabels { .. } | Self::LabelsFile { .. } => "model_labels",
-            Self::NoPicture { .. } | Self::Decode { .. } | Self::Run { .. } => "inference_failed",
+            Self::NoPicture { .. } | Self::Decode { .. } | Self::NotNumbers { .. } | Self::Run { .. } => {
+                "inference_failed"
+            }
         }
     }
 }

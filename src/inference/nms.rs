@@ -14,6 +14,13 @@ pub struct Candidate {
 }
 
 impl Candidate {
+    /// Of centre, width and height.
+    #[must_use]
+    pub fn centred([cx, cy, w, h]: [f32; 4], score: f32, class: u32) -> Self {
+        let (w, h) = (w / 2.0, h / 2.0);
+        Self { x0: cx - w, y0: cy - h, x1: cx + w, y1: cy + h, score, class }
+    }
+
     /// Overlap knows no unit: pixels do as well as fractions.
     fn iou(&self, other: &Self) -> f32 {
         let corners = |c: &Self| BBox::from([c.x0, c.y0, c.x1, c.y1]);

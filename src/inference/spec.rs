@@ -36,6 +36,10 @@ impl Preparation {
     /// RGB, 0…1, stretched to the input.
     pub const STRETCHED: Self = Self { resize: Resize::Stretch, ..Self::YOLO };
 
+    /// RGB, stretched, by the mean and the deviation of ImageNet's colours.
+    pub const IMAGENET: Self =
+        Self { mean: [123.675, 116.28, 103.53], std: [58.395, 57.12, 57.375], ..Self::STRETCHED };
+
     /// As it is, or as the configuration wants it. An integer input takes the bytes as they are, unless told otherwise.
     #[must_use]
     pub fn settled(self, config: &InputConfig, element: Element) -> Self {

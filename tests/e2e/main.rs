@@ -17,6 +17,7 @@ mod keyframes;
 mod map;
 mod metrics;
 mod node;
+mod spool;
 mod stop_button;
 mod tools;
 mod tracks;

@@ -3,11 +3,15 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use super::super::tell;
 use crate::domain::Frame;
 use crate::source::{SourceError, list_pictures, read_picture, read_picture_from};
 
 /// Standard input, as it is named on the command line.
 const STANDARD_INPUT: &str = "-";
+
+/// Pictures by their names that no decoder here reads.
+const FOREIGN: [&str; 7] = ["heic", "heif", "avif", "gif", "jxl", "jp2", "dng"];
 
 /// One picture to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,11 +58,31 @@ fn list(argument: &Path) -> Result<Vec<PathBuf>, String> {
         return Ok(vec![argument.to_owned()]);
     }
     let pattern = argument.to_str().ok_or_else(|| format!("{}: not found", argument.display()))?;
+    note_left_out(argument);
     list_pictures(pattern).map_err(|error| match error {
         SourceError::NotFound { .. } => format!("{pattern}: not found"),
         SourceError::Open { why, .. } => format!("{pattern}: {why}"),
         error => error.to_string(),
     })
+}
+
+/// A folder's pictures of kinds that cannot be read are no error, but nobody shall believe that they were looked at.
+fn note_left_out(folder: &Path) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    let foreign = |path: &PathBuf| {
+        let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+        FOREIGN.contains(&extension.as_str())
+    };
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(foreign)
+        .map(|path| path.file_name().unwrap_or_default().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    if let Some(first) = names.first() {
+        let more = if names.len() > 1 { format!(" and {} more", names.len() - 1) } else { String::new() };
+        tell(&format!("note: {}: left out, for their kind cannot be read: {first}{more}", folder.display()));
+    }
 }
 
 impl Input {

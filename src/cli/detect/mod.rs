@@ -26,14 +26,14 @@ use crate::telemetry::{StatusLine, above};
 
 #[derive(Debug, clap::Args)]
 pub struct DetectArgs {
-    #[command(flatten)]
-    model: ModelArgs,
     /// Write each picture with its boxes into this folder (made if need be), under its own name.
     #[arg(long, value_name = "DIR")]
     overlay: Option<PathBuf>,
     /// Pictures: files, folders, patterns such as 'street/*.jpg', or - for standard input.
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
+    #[command(flatten)]
+    model: ModelArgs,
 }
 
 /// How often a wait looks whether it is to end.

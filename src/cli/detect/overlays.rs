@@ -37,7 +37,11 @@ pub struct Painter {
 
 impl Overlays {
     pub fn into_folder(folder: &Path) -> Result<Self, String> {
-        std::fs::create_dir_all(folder).map_err(|e| format!("--overlay {}: {e}", folder.display()))?;
+        let wrong = |why: String| format!("--overlay {}: {why}", folder.display());
+        if folder.exists() && !folder.is_dir() {
+            return Err(wrong("is no folder".into()));
+        }
+        std::fs::create_dir_all(folder).map_err(|e| wrong(format!("cannot be made: {e}")))?;
         Ok(Self { folder: folder.to_owned() })
     }
 
@@ -104,7 +108,7 @@ impl Brush {
 /// What each overlay is called: as its picture is, with a number where two would be called the same.
 fn names(inputs: &[Option<&Input>]) -> Vec<String> {
     let mut taken = HashSet::new();
-    let name = |input: &Option<&Input>| {
+    let mut name = |input: Option<&Input>| {
         let Some(input) = input else { return String::new() };
         let (stem, extension) = target(&input.name());
         let numbered =
@@ -112,7 +116,7 @@ fn names(inputs: &[Option<&Input>]) -> Vec<String> {
         // Some file systems know no difference between capitals and small letters.
         numbered.into_iter().find(|name| taken.insert(name.to_lowercase())).unwrap_or_default()
     };
-    inputs.iter().map(name).collect()
+    inputs.iter().map(|input| name(*input)).collect()
 }
 
 /// Stem and extension: JPEG and PNG stay what they are, what else is without loss becomes PNG, the rest JPEG.

@@ -57,7 +57,7 @@ fn plain(label: &str) -> String {
 fn rest(detection: &Detection, words: Words) -> String {
     let score = detection.score.clamp(0.0, 1.0);
     let track = detection.track_id.map(|id| format!("#{id}"));
-    let told = words.score && !(track.is_some() && !words.name) && !score.is_nan();
+    let told = words.score && (words.name || track.is_none()) && !score.is_nan();
     let score = told.then(|| format!("{score:.2}"));
     score.into_iter().chain(track).collect::<Vec<_>>().join(" ")
 }

@@ -28,7 +28,7 @@ impl Plate {
         // Room for accents above capitals and for the descenders below.
         let height = whole(size * 1.48);
         // The capitals, 0.727 of the size, lie in the middle.
-        let baseline = whole((to_f32(height) + size * 0.727) / 2.0);
+        let baseline = whole(f32::midpoint(to_f32(height), size * 0.727));
         let width = whole((line.width + 2.0 * pad).ceil());
         Self { line, size, pad, baseline, width, height }
     }

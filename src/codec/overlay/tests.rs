@@ -66,7 +66,7 @@ fn the_plate_has_the_classes_colour_and_letters_that_stand_out() {
 fn lines_and_letters_grow_with_the_picture() {
     let share = |width: u32, height: u32| {
         let picture = Picture::plain(width, height, 90).drawn(&[detection("person", 0, [0.2, 0.3, 0.8, 0.9])]);
-        picture.changed(90) as f64 / f64::from(width * height)
+        f64::from(u32::try_from(picture.changed(90)).unwrap()) / f64::from(width * height)
     };
     let (small, middle, large) = (share(64, 64), share(1280, 720), share(7680, 4320));
     assert!(small > middle && middle > large, "{small} {middle} {large}");

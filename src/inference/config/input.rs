@@ -40,6 +40,26 @@ impl InputConfig {
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
+
+    /// What the schema cannot say: the key, what is wrong with it, and what to do.
+    pub(crate) fn faults(&self) -> Vec<(&'static str, String, &'static str)> {
+        let mut faults = Vec::new();
+        let mut refuse = |key: &'static str, given: Option<PerChannel>, good: fn(f32) -> bool, fix: &'static str| {
+            let bad = given.and_then(|given| given.each().into_iter().find(|&value| !good(value)));
+            if let Some(bad) = bad {
+                faults.push((key, format!("{bad} cannot be used"), fix));
+            }
+        };
+        refuse("pad", self.pad, |v| (0.0..=255.0).contains(&v), "give values from 0 (black) to 255");
+        refuse("mean", self.mean, |v| v.abs() <= 1e6, "give values on the scale of 0 to 255, such as 127.5");
+        refuse(
+            "std",
+            self.std,
+            |v| (1e-6..=1e6).contains(&v),
+            "give values above 0, such as 255 (makes pixels 0 to 1)",
+        );
+        faults
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

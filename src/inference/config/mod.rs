@@ -86,7 +86,9 @@ pub enum FamilyChoice {
     Auto,
     /// YOLOv8, YOLO11 and kin: `[1, 4+classes, anchors]`, boxes in pixels, no objectness.
     Yolo,
-    /// YOLOX: raw grid `[1, anchors, 5+classes]`.
+    /// YOLOv5 and v7: `[1, 3 * cells, 5+classes]` with objectness; YOLOv6's `[1, cells, 5+classes]`.
+    Yolov5,
+    /// YOLOX: grid `[1, cells, 5+classes]`, raw or decoded.
     Yolox,
     /// NanoDet (scores and box bins of each stride) and NanoDet-Plus (both in one output).
     Nanodet,
@@ -94,6 +96,12 @@ pub enum FamilyChoice {
     Fastestdet,
     /// Ultra-Light face detectors (RFB, slim; 320, 640): scores and boxes of each prior.
     Ultraface,
+    /// YOLO exports with suppression inside: `[1, N, 6]` (YOLOv10, YOLO26, `nms=True`), `[N, 7]` (YOLOv7), `num_dets`, ….
+    YoloEnd2end,
+    /// RT-DETR, D-FINE, DEIM, RF-DETR, DETR and kin: `labels`, `boxes`, `scores`, or logits and boxes.
+    Detr,
+    /// SSD, TensorFlow's object detection API, torchvision: boxes, classes and scores apart.
+    Ssd,
 }
 
 impl FamilyChoice {
@@ -102,17 +110,23 @@ impl FamilyChoice {
         match self {
             Self::Auto => "auto",
             Self::Yolo => "yolo",
+            Self::Yolov5 => "yolov5",
             Self::Yolox => "yolox",
             Self::Nanodet => "nanodet",
             Self::Fastestdet => "fastestdet",
             Self::Ultraface => "ultraface",
+            Self::YoloEnd2end => "yolo_end2end",
+            Self::Detr => "detr",
+            Self::Ssd => "ssd",
         }
     }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
-#[schemars(description = "`coco`, a file with one label a line, or a list of labels")]
+#[schemars(
+    description = "`coco`, `coco91` (by COCO's own numbers), a file (one label a line, or JSON), or a list of labels"
+)]
 pub enum LabelsConfig {
     /// `coco`, or the path of a file.
     Named(String),

@@ -4,10 +4,16 @@
 //! A family recognises its models by what a trial run shows (so that models with open sides are recognised too), says how
 //! it wants its picture, and turns outputs into candidates.
 
+mod detr;
 mod fastestdet;
+mod listed;
 mod nanodet;
+mod ssd;
 mod ultraface;
+mod ultralytics;
 mod yolo;
+mod yolo_end2end;
+mod yolov5;
 mod yolox;
 
 use super::facts::Facts;
@@ -24,6 +30,11 @@ pub trait Family: Send {
     /// What the classes are called where neither the configuration nor the model's metadata says it.
     fn labels(&self) -> Option<&'static [&'static str]> {
         None
+    }
+
+    /// Whether classes are counted from 1, as in TensorFlow's label maps: labels are to begin with one for 0 then.
+    fn counts_from_one(&self) -> bool {
+        false
     }
 
     fn preparation(&self) -> Preparation;
@@ -64,13 +75,18 @@ impl Miss {
 }
 
 type Recognised = Result<Box<dyn Family>, Miss>;
+type Recognise = fn(&Facts) -> Recognised;
 
 /// Every family, the more particular first: in doubt the first that recognises a model has it.
-const FAMILIES: &[(FamilyChoice, fn(&Facts) -> Recognised)] = &[
+const FAMILIES: &[(FamilyChoice, Recognise)] = &[
     (FamilyChoice::Nanodet, nanodet::recognise),
     (FamilyChoice::Ultraface, ultraface::recognise),
     (FamilyChoice::Fastestdet, fastestdet::recognise),
+    (FamilyChoice::Yolov5, yolov5::recognise),
     (FamilyChoice::Yolox, yolox::recognise),
+    (FamilyChoice::YoloEnd2end, yolo_end2end::recognise),
+    (FamilyChoice::Detr, detr::recognise),
+    (FamilyChoice::Ssd, ssd::recognise),
     (FamilyChoice::Yolo, yolo::recognise),
 ];
 

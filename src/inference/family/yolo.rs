@@ -1,19 +1,35 @@
 //! YOLOv8, v9, 11, 12 as Ultralytics exports them: one output `[1, 4 + classes, anchors]`, boxes as centre and size in input
-//! pixels, class scores 0…1, no objectness. Input: RGB, 0…1, centred on grey 114.
+//! pixels, class scores 0…1, no objectness; mask coefficients or key points after the classes are left unread. Input: RGB, 0…1, centred on grey 114.
 //! Source: Ultralytics' documentation of `export(format="onnx")` and its ONNX Runtime examples.
 
-use super::{Candidate, Facts, Family, Miss, Output, Preparation, Recognised, only_output, size};
+use super::ultralytics::{extras, only_extras_follow};
+use super::{Candidate, Facts, Family, Miss, Output, Preparation, Recognised, size};
 use crate::inference::output::values;
+
+/// Rows of the box.
+const HEAD: usize = 4;
 
 struct Yolo {
     classes: usize,
+    /// Rows after those of the classes.
+    extras: usize,
     anchors: usize,
     /// Best score and class of each anchor, reused.
     best: Vec<(f32, u32)>,
 }
 
 pub fn recognise(facts: &Facts) -> Recognised {
-    let [_, rows, anchors] = only_output(facts)?;
+    let Some(&[1, rows, anchors]) = facts.outputs.first().map(|output| output.shape.as_slice()) else {
+        // A classifier's metadata says what it is.
+        extras(facts, HEAD, usize::MAX)?;
+        return Err(Miss::far("its first output is [1, 4 + classes, anchors]"));
+    };
+    if !only_extras_follow(facts) {
+        return Err(Miss::far(format!(
+            "beside its one output it has masks at most, this model has {} outputs",
+            facts.outputs.len()
+        )));
+    }
     if rows < 5 {
         return Err(Miss::far(format!("it has at least 5 rows (4 of the box, and classes), this model has {rows}")));
     }
@@ -21,7 +37,8 @@ pub fn recognise(facts: &Facts) -> Recognised {
     if anchors <= rows {
         return Err(Miss::near(format!("it has more anchors than rows, this model has {anchors} and {rows}")));
     }
-    Ok(Box::new(Yolo { classes: size(rows) - 4, anchors: size(anchors), best: Vec::new() }))
+    let extras = extras(facts, HEAD, size(rows))?;
+    Ok(Box::new(Yolo { classes: size(rows) - HEAD - extras, extras, anchors: size(anchors), best: Vec::new() }))
 }
 
 impl Family for Yolo {
@@ -40,11 +57,11 @@ impl Family for Yolo {
         candidates: &mut Vec<Candidate>,
     ) -> Result<(), String> {
         let n = self.anchors;
-        let (boxes, scores) = values(outputs, 0, (4 + self.classes) * n)?.split_at(4 * n);
+        let (boxes, scores) = values(outputs, 0, (HEAD + self.classes + self.extras) * n)?.split_at(HEAD * n);
         // Row by row (a row is one class of all anchors), so that memory is read in order.
         self.best.clear();
         self.best.resize(n, (f32::NEG_INFINITY, 0));
-        for (class, row) in (0u32..).zip(scores.chunks_exact(n)) {
+        for (class, row) in (0u32..).zip(scores.chunks_exact(n).take(self.classes)) {
             for (best, &score) in self.best.iter_mut().zip(row) {
                 if score > best.0 {
                     *best = (score, class);
@@ -53,8 +70,8 @@ impl Family for Yolo {
         }
         for (at, &(score, class)) in self.best.iter().enumerate() {
             if score >= confidence {
-                let (cx, cy, w, h) = (boxes[at], boxes[n + at], boxes[2 * n + at] / 2.0, boxes[3 * n + at] / 2.0);
-                candidates.push(Candidate { x0: cx - w, y0: cy - h, x1: cx + w, y1: cy + h, score, class });
+                let at = [boxes[at], boxes[n + at], boxes[2 * n + at], boxes[3 * n + at]];
+                candidates.push(Candidate::centred(at, score, class));
             }
         }
         Ok(())

@@ -1,5 +1,5 @@
 //! YOLOX (arXiv 2107.08430): one output `[1, cells, 5 + classes]` of raw grid values: centre offsets and log sizes by cell,
-//! objectness and class scores 0…1. Input: BGR, 0…255 as it is, in the top left corner on grey 114.
+//! objectness and class scores 0…1; exported with `--decode_in_inference`, centre and size in input pixels. Input: BGR, 0…255 as it is, in the top left corner on grey 114.
 //! Source: `demo/ONNXRuntime` of Megvii's YOLOX.
 
 use super::{Candidate, Facts, Family, Miss, Output, Preparation, Recognised, best, only_output, size};
@@ -12,6 +12,17 @@ struct Yolox {
     classes: usize,
     /// Column, row and stride of each cell.
     cells: Vec<(f32, f32, f32)>,
+    /// The grid is undone in the model.
+    decoded: bool,
+}
+
+/// Whether the rows of a grid hold pixels: their centres lie all over the picture then, while raw offsets lie around 0.
+#[expect(clippy::cast_precision_loss, reason = "sides and cells are few")]
+pub fn decoded(facts: &Facts) -> bool {
+    let Some(output) = facts.outputs.first() else { return false };
+    let columns = output.shape.last().map_or(1, |&columns| size(columns).max(1));
+    let centres: Vec<f32> = output.values.chunks_exact(columns).map(|row| row[0]).collect();
+    centres.iter().sum::<f32>() / centres.len().max(1) as f32 > facts.width as f32 / 8.0
 }
 
 pub fn recognise(facts: &Facts) -> Recognised {
@@ -27,7 +38,11 @@ pub fn recognise(facts: &Facts) -> Recognised {
             "it has at least 6 columns (box, objectness, classes), this model has {columns}"
         )));
     }
-    Ok(Box::new(Yolox { classes: size(columns) - 5, cells: layout(facts.width, facts.height, strides) }))
+    Ok(Box::new(Yolox {
+        classes: size(columns) - 5,
+        cells: layout(facts.width, facts.height, strides),
+        decoded: decoded(facts),
+    }))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "grids are small")]
@@ -73,9 +88,13 @@ impl Family for Yolox {
             let (best, class) = best(&values[5..]);
             let score = objectness * best;
             if score >= confidence {
-                let (cx, cy) = ((values[0] + column) * stride, (values[1] + line) * stride);
-                let (w, h) = (values[2].exp() * stride / 2.0, values[3].exp() * stride / 2.0);
-                candidates.push(Candidate { x0: cx - w, y0: cy - h, x1: cx + w, y1: cy + h, score, class });
+                let at = if self.decoded {
+                    [values[0], values[1], values[2], values[3]]
+                } else {
+                    let (cx, cy) = ((values[0] + column) * stride, (values[1] + line) * stride);
+                    [cx, cy, values[2].exp() * stride, values[3].exp() * stride]
+                };
+                candidates.push(Candidate::centred(at, score, class));
             }
         }
         Ok(())
@@ -98,6 +117,16 @@ mod tests {
         let c = found[0];
         assert_eq!((c.x0, c.x1, c.class), (16.0, 32.0, 1));
         assert!((c.y0 - -12.0).abs() < 1e-3 && (c.y1 - 20.0).abs() < 1e-3 && (c.score - 0.72).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_grid_that_was_decoded_in_the_model_is_told_by_the_trial() {
+        let mut facts = Facts::of(64, 32).with("output", &[1, 42, 7]);
+        facts.outputs[0].values.chunks_exact_mut(7).for_each(|row| row[0] = 30.0);
+        let mut values = vec![0.0f32; 42 * 7];
+        values[33 * 7..34 * 7].copy_from_slice(&[24.0, 4.0, 16.0, 32.0, 0.9, 0.1, 0.8]);
+        let found = decode(&mut *recognise(&facts).unwrap(), &[1, 42, 7], &values, 0.5);
+        assert_eq!((found[0].x0, found[0].x1, found[0].y0, found[0].y1), (16.0, 32.0, -12.0, 20.0));
     }
 
     #[test]

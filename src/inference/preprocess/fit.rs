@@ -37,7 +37,8 @@ impl Area {
 pub fn fit(width: u32, height: u32, spec: &InputSpec) -> Area {
     let how = &spec.preparation;
     let (frame_width, frame_height) = (width as f32, height as f32);
-    let full = (spec.width as f32 / frame_width, spec.height as f32 / frame_height);
+    // As exact as the reference code: 720 * (416 / 720) is a hair under 416 there, and is cut to 415.
+    let full = (f64::from(spec.width) / f64::from(width), f64::from(spec.height) / f64::from(height));
     let letterbox = how.resize == Resize::Letterbox;
     let scale = full.0.min(full.1);
     let x = Side::new(width, spec.width, if letterbox { scale } else { full.0 }, how);
@@ -64,20 +65,19 @@ struct Side {
 
 impl Side {
     #[expect(
-        clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "picture sizes are small positive numbers"
     )]
-    fn new(from: u32, limit: u32, scale: f32, how: &Preparation) -> Self {
-        let ideal = from as f32 * scale;
+    fn new(from: u32, limit: u32, scale: f64, how: &Preparation) -> Self {
+        let ideal = f64::from(from) * scale;
         let ideal = if how.cut { ideal.floor() } else { ideal.round() };
-        let length = ideal.clamp(1.0, limit as f32);
+        let length = ideal.clamp(1.0, f64::from(limit));
         // The nominal scale, as the reference code has it, unless a sliver had to be made a pixel wide.
-        let scale = if ideal < 1.0 { length / from as f32 } else { scale };
+        let scale = if ideal < 1.0 { length / f64::from(from) } else { scale };
         let length = length as usize;
         let start = if how.padding == Padding::Centre { (limit as usize - length) / 2 } else { 0 };
-        Self { start, length, scale }
+        Self { start, length, scale: scale as f32 }
     }
 }
 
@@ -102,6 +102,14 @@ mod tests {
         let area = fit(8000, 1, &spec(32, 32, Preparation::YOLO));
         assert_eq!((area.width, area.height, area.top), (32, 1, 15));
         assert_eq!((area.placement.scale_x, area.placement.scale_y), (0.004, 1.0));
+    }
+
+    #[test]
+    fn a_side_is_cut_as_the_reference_code_cuts_it() {
+        let cut = Preparation { cut: true, ..Preparation::YOLO };
+        let area = fit(720, 478, &spec(416, 416, cut));
+        assert_eq!((area.width, area.height), (415, 276));
+        assert_eq!(fit(720, 478, &spec(416, 416, Preparation::YOLO)).width, 416);
     }
 
     #[test]
