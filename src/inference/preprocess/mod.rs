@@ -70,19 +70,14 @@ impl Preprocessor {
         }
         let stride = frame.width as usize * 3;
         let mut target = Target { spec, area, scales: &scales, values };
-        if let Some(filter) = &mut self.filter {
-            self.row.resize(3 * area.width, 0.0);
-            for y in 0..area.height {
-                filter.row(&frame.bgr, stride, y, scales.pad, &mut self.row);
-                let row = &self.row;
-                target.write(y, |channel| row[channel * area.width..(channel + 1) * area.width].iter().copied());
+        self.row.resize(3 * area.width, 0.0);
+        self.linear.begin();
+        for y in 0..area.height {
+            match &mut self.filter {
+                Some(filter) => filter.row(&frame.bgr, stride, y, scales.pad, &mut self.row),
+                None => self.linear.row(&frame.bgr, stride, y, &mut self.row),
             }
-        } else {
-            self.linear.begin();
-            for y in 0..area.height {
-                let between = self.linear.rows(&frame.bgr, stride, y);
-                target.write(y, |channel| between.values(channel, area.width));
-            }
+            target.write(y, &self.row);
         }
     }
 }
@@ -131,14 +126,14 @@ struct Target<'a, T> {
 }
 
 impl<T: Sample> Target<'_, T> {
-    /// Row `y` of the picture; `row` gives the values 0…255 of a BGR channel.
-    fn write<I: Iterator<Item = f32>>(&mut self, y: usize, row: impl Fn(usize) -> I) {
+    /// Row `y` of the picture: `row` has its values 0…255, a plane a BGR channel.
+    fn write(&mut self, y: usize, row: &[f32]) {
         let (in_w, in_h) = (self.spec.width as usize, self.spec.height as usize);
         let first = (self.area.top + y) * in_w + self.area.left;
         let width = self.area.width;
         for (channel, &from) in self.scales.order.iter().enumerate() {
             let (gain, bias) = (self.scales.gain[channel], self.scales.bias[channel]);
-            let values = row(from).map(|value| T::from_value(value * gain + bias));
+            let values = row[from * width..(from + 1) * width].iter().map(|&value| T::from_value(value * gain + bias));
             match self.spec.layout {
                 Layout::Nchw => {
                     let start = channel * in_w * in_h + first;

@@ -51,8 +51,8 @@ impl Sample for f16 {
 }
 
 impl Sample for u8 {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates, as it should")]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 255")]
     fn from_value(value: f32) -> Self {
-        (value + 0.5) as u8
+        (value + 0.5).clamp(0.0, 255.0) as i32 as u8
     }
 }
