@@ -113,8 +113,9 @@ pub fn recognise(
     }
     let why = misses.pop().map(|(_, miss)| miss.why).unwrap_or_default();
     let better = FAMILIES.iter().find(|(_, recognise)| recognise(facts).is_ok());
-    let better = better.map_or_else(String::new, |(name, _)| format!("; it looks like `family: {}`", name.as_str()));
-    Err(InferenceError::OtherFamily { model, asked: choice.as_str(), why, better, shape, known })
+    let why =
+        better.map_or_else(|| why.clone(), |(name, _)| format!("{why}; it looks like `family: {}`", name.as_str()));
+    Err(InferenceError::OtherFamily { model, asked: choice.as_str(), why, shape, known })
 }
 
 /// The families that nearly fit, and why they do not; else all of them.
