@@ -78,7 +78,8 @@ fn bench_needs_no_file_and_its_figures_fit_together() {
         ["decode", "inference", "rest"].map(|part| number(&report, &format!("/cpu/{part}")));
     let each = (15.0 * decode + 5.0 * (inference + rest)) / 1e3;
     assert!((number(&report, "/capacity/cores_each") - each).abs() < 0.002, "{report}");
-    let cores = std::thread::available_parallelism().unwrap().get() as f64;
+    let cores = number(&report, "/capacity/cores");
+    assert_eq!(report["capacity"]["cores"], std::thread::available_parallelism().unwrap().get());
     assert!((number(&report, "/capacity/cameras") - (cores * 0.85 / each).floor()).abs() <= 1.0, "{report}");
 }
 
