@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use fastrand::Rng;
@@ -75,6 +75,7 @@ impl Stream {
             label: "car".into(),
             score: 0.9,
             bbox: BBox::default(),
+            first_bbox: BBox::default(),
             first_seen: now,
             last_seen: now,
             first_bbox: BBox::default(),

@@ -6,6 +6,7 @@
 mod common;
 
 mod accuracy;
+mod bench;
 mod broker;
 mod delivery;
 mod devices;
