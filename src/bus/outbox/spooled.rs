@@ -329,6 +329,48 @@ fn somebody_elses_database_is_put_aside() {
 }
 
 #[test]
+fn a_file_that_is_damaged_under_a_running_node_costs_only_what_was_there_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut boot = Boot::open(folder.path(), 0, 80, 64 * MIB);
+    // More than the database keeps in its cache.
+    for _ in 0..100 {
+        boot.offer(MessageKind::Event, 1, 60_000);
+        boot.round();
+    }
+    let in_memory = boot.outbox.lock().lanes.items().count() as u64;
+    assert!(in_memory < 40, "{in_memory}");
+    // Under its feet: file and log.
+    for name in ["test.db", "test.db-wal"] {
+        let path = folder.path().join(name);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes.iter_mut().skip(200).step_by(7).for_each(|byte| *byte ^= 0x55);
+        std::fs::write(&path, bytes).unwrap();
+    }
+    let mut came = 0;
+    while let Some(parcel) = boot.take() {
+        boot.outbox.acked(parcel.ticket);
+        check_law(&boot.outbox);
+        came += 1;
+    }
+    let tally = boot.outbox.tally(MessageKind::Event);
+    assert!(came >= in_memory && came < 100 && came + tally.dropped == 100, "{came} came; {tally:?}");
+    boot.offer(MessageKind::Event, 1, 10);
+    boot.round();
+    let parcel = boot.take().unwrap();
+    boot.outbox.acked(parcel.ticket);
+    boot.end();
+}
+
+#[test]
+fn the_spool_is_for_its_owners_eyes() {
+    use std::os::unix::fs::PermissionsExt;
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("garage/spool");
+    drop(Boot::open(&folder, 0, 80, 64 * MIB));
+    assert_eq!(std::fs::metadata(&folder).unwrap().permissions().mode() & 0o077, 0);
+}
+
+#[test]
 fn a_torn_tail_of_the_log_loses_only_what_was_in_it() {
     let folder = tempfile::tempdir().unwrap();
     let mut boot = Boot::open(folder.path(), 0, 100, 64 * MIB);
