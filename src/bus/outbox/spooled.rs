@@ -428,6 +428,68 @@ fn a_folder_that_cannot_be_made_leaves_the_memory_until_it_can() {
     assert_eq!(Boot::open(&folder, 1, 100, 64 * MIB).restored(), 100);
 }
 
+/// A real clerk on its thread, two who offer, a link that dies now and then.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_between_the_threads() {
+    const EACH: usize = 3_000;
+    let folder = tempfile::tempdir().unwrap();
+    let place = SpoolPlace {
+        folder: folder.path().to_owned(),
+        max_bytes: 64 * MIB,
+        write_after: Duration::from_millis(2),
+        mark,
+    };
+    let bell = Arc::new(Bell::default());
+    let outbox = Outbox::with_spool("test", BusMetrics::new("test"), limits(800), HashMap::new(), Arc::clone(&bell));
+    let spool = crate::bus::spool::Spool::start(place, bell, &outbox);
+    let offering: Vec<_> = (0..2_u8)
+        .map(|index| {
+            let outbox = Arc::clone(&outbox);
+            std::thread::spawn(move || {
+                for seq in 1..=EACH {
+                    outbox.offer(Message {
+                        payload: format!("0 {seq} ").into(),
+                        ..message(MessageKind::Event, index, 0)
+                    });
+                    // In bursts, so that the window overflows and the disk keeps up.
+                    if seq % 100 == 0 {
+                        std::thread::sleep(Duration::from_millis(8));
+                    }
+                }
+            })
+        })
+        .collect();
+    let mut last = [0; 2];
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut taken = Vec::new();
+    while last != [EACH; 2] || outbox.waiting().total_messages() > 0 {
+        if let Ok(parcel) = tokio::time::timeout(Duration::from_millis(20), outbox.next()).await {
+            let ((key, _, seq), _) = said(&parcel.message);
+            let newest = &mut last[usize::from(key.1)];
+            assert!(seq <= *newest + 1, "{seq} overtakes {newest}");
+            *newest = seq.max(*newest);
+            taken.push(parcel.ticket);
+        }
+        if random.u32(..200) == 0 {
+            taken.clear();
+            outbox.requeue_in_flight();
+        }
+        if random.u32(..20) == 0 || taken.len() > 64 {
+            taken.drain(..).for_each(|ticket| outbox.acked(ticket));
+        }
+        if random.u32(..500) == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    offering.into_iter().for_each(|thread| thread.join().unwrap());
+    let tally = outbox.tally(MessageKind::Event);
+    assert_eq!((tally.offered, tally.acked), (2 * EACH as u64, 2 * EACH as u64), "{tally:?}");
+    check_law(&outbox);
+    spool.flush(Duration::from_secs(20)).await;
+    spool.stop(Duration::from_secs(20)).await;
+    assert_eq!(Boot::open(folder.path(), 1, 80, 64 * MIB).restored(), 0);
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Offer(usize, u8, usize),
