@@ -451,9 +451,9 @@ async fn nothing_is_lost_between_the_threads() {
                         payload: format!("0 {seq} ").into(),
                         ..message(MessageKind::Event, index, 0)
                     });
-                    // In bursts, so that the window overflows and the disk keeps up.
-                    if seq % 100 == 0 {
-                        std::thread::sleep(Duration::from_millis(8));
+                    // In bursts larger than the window, and no faster than the disk: or the memory would overflow.
+                    while seq % 100 == 0 && outbox.lock().lanes.items().count() > 300 {
+                        std::thread::sleep(Duration::from_millis(1));
                     }
                 }
             })
@@ -481,7 +481,9 @@ async fn nothing_is_lost_between_the_threads() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
-    offering.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in offering {
+        thread.join().unwrap();
+    }
     let tally = outbox.tally(MessageKind::Event);
     assert_eq!((tally.offered, tally.acked), (2 * EACH as u64, 2 * EACH as u64), "{tally:?}");
     check_law(&outbox);
