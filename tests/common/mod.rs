@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 
 pub use mosquitto::{Mosquitto, Subscriber, publish};
 pub use nats::NatsServer;
+pub use process::Process;
 
 /// Generous: it only ends a test that would fail anyway.
 pub const PATIENCE: Duration = Duration::from_secs(30);
