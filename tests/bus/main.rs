@@ -10,12 +10,16 @@ mod embedded;
 mod halfopen;
 mod mqtt;
 mod nats;
+mod nats_cluster;
+mod nats_logins;
+mod nats_notices;
 mod outage;
 mod permissions;
 mod probing;
 mod refusals;
 mod sessions;
 mod shrinking;
+mod tls;
 mod visits;
 
 use std::path::Path;
@@ -23,7 +27,14 @@ use std::process::{Command, Stdio};
 
 use common::{PATIENCE, message, name};
 use sightwire::bus::{Link, Message, MessageKind, Topic, Trouble};
+use sightwire::telemetry::Telemetry;
 use tokio::time::timeout;
+
+/// The process's one recorder; links that are started afterwards count into it.
+fn telemetry() -> &'static Telemetry {
+    static TELEMETRY: std::sync::OnceLock<Telemetry> = std::sync::OnceLock::new();
+    TELEMETRY.get_or_init(|| Telemetry::install().unwrap())
+}
 
 const DETECTIONS: &str = "sightwire/cameras/front-door/detections";
 const EVENTS: &str = "sightwire/cameras/front-door/events";
