@@ -1,6 +1,7 @@
 //! The bus room against real servers: mosquitto (MQTT 5 and 3.1.1), nats-server (with and without JetStream), and the
 //! embedded broker, watched by mosquitto's own clients.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "figures, and what was skipped")]
 
 mod aliases;
 mod commands;

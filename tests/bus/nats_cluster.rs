@@ -80,7 +80,7 @@ async fn nats_while_a_cluster_has_no_leader_events_wait_and_are_not_sent_without
     servers[2].start();
     let acked = async {
         while link.outbox().tally(MessageKind::Event).acked == 0 {
-            tokio::time::sleep(Duration::from_millis(50)).await
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
     // A new leader, and the back-off of ours.
