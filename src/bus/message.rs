@@ -40,8 +40,11 @@ pub struct Message {
     pub late: Option<fn(&Bytes) -> Bytes>,
     /// Makes it again with a payload of at most so many bytes, for a server that takes no larger one; `None` for kinds that
     /// cannot be made smaller. It may take as long as encoding a picture takes.
-    pub shrink: Option<fn(&Message, usize) -> Option<Message>>,
+    pub shrink: Option<Shrink>,
 }
+
+/// See [`Message::shrink`].
+pub type Shrink = fn(&Message, usize) -> Option<Message>;
 
 impl Message {
     /// A retained value: the latest wins, and it is said again on every connect.

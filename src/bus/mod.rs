@@ -18,6 +18,7 @@ mod nats;
 mod outbox;
 mod report;
 mod secrets;
+pub mod spool;
 mod topic;
 
 pub use address::{BusConfig, Tailed, probe, tail};
@@ -27,11 +28,12 @@ pub use error::{BusError, Remedy};
 pub use fanout::Fanout;
 pub use link::{BusContext, Leftover, Link};
 pub use memory::MemoryPublisher;
-pub use message::{Message, MessageKind, Qos};
+pub use message::{Message, MessageKind, Qos, Shrink};
 pub use mqtt::start as start_mqtt;
 pub use nats::start as start_nats;
 pub use outbox::{LaneLimit, Outbox, OutboxLimits, Parcel, Tally, Ticket, Waiting};
 pub use report::{LinkState, Trouble};
+pub use spool::{SpoolConfig, SpoolPlace, SpoolState};
 pub use topic::{ControlTopics, Topic, topic_word};
 
 /// Takes messages for delivery. Never blocks and never fails: what there is no room for is counted where it was lost.

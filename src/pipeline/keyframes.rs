@@ -198,7 +198,7 @@ impl KeyframeSlot {
 }
 
 /// The keyframe with a picture of at most `limit` bytes, its properties told anew; `keyframe/meta` still tells of the first one.
-fn smaller(message: &Message, limit: usize) -> Option<Message> {
+pub fn smaller(message: &Message, limit: usize) -> Option<Message> {
     let (jpeg, width, height) = codec::shrink_jpeg(&message.payload, limit).ok()?;
     let mut smaller = Message { payload: jpeg.into(), ..message.clone() };
     for (key, value) in &mut smaller.properties {

@@ -6,6 +6,7 @@
 mod aliases;
 mod commands;
 #[path = "../common/mod.rs"]
+#[allow(unused_imports, reason = "every test binary uses its own part of this")]
 mod common;
 mod embedded;
 mod halfopen;

@@ -4,7 +4,7 @@
 
 mod mosquitto;
 mod nats;
-mod process;
+pub mod process;
 mod proxy;
 
 use std::collections::HashMap;
@@ -57,7 +57,8 @@ pub fn context() -> (BusContext, mpsc::Receiver<RawCommand>) {
     let node = name("garage");
     let control = ControlTopics::new(&node, [name("front-door")], [name("outdoor")]);
     let cameras = HashMap::new();
-    (BusContext { node, boot_id: BootId::new(), control, commands, cameras, limits: OutboxLimits::default() }, receiver)
+    let limits = OutboxLimits::default();
+    (BusContext { node, boot_id: BootId::new(), control, commands, cameras, limits, spool: None }, receiver)
 }
 
 /// A message of the camera `front-door` as the node would make it.

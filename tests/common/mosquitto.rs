@@ -69,6 +69,11 @@ impl Mosquitto {
         }
     }
 
+    /// SIGKILL: a broker that crashed.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
     pub fn config(&self, version: MqttVersion) -> MqttConfig {
         MqttConfig { url: format!("mqtt://127.0.0.1:{}", self.port), version, ..MqttConfig::default() }
     }

@@ -71,6 +71,12 @@ impl NatsServer {
         self.process = None;
     }
 
+    pub fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.terminate();
+        }
+    }
+
     /// See [`Process::signal`].
     pub fn signal(&self, name: &str) {
         self.process.as_ref().unwrap().signal(name);
