@@ -9,6 +9,7 @@ mod model_args;
 mod run;
 mod samples;
 mod schema;
+mod sequence;
 mod signals;
 mod status;
 mod watch;
@@ -94,7 +95,11 @@ const WATCH: &str = "\
 Examples:
   sightwire watch                               a broker on this machine
   sightwire watch --bus nats://localhost:4222 --camera front-door
-  SIGHTWIRE_BUS=mqtts://user:password@broker sightwire watch --json";
+  SIGHTWIRE_BUS=mqtts://user:password@broker sightwire watch --json
+  sightwire watch --seconds 60                  one minute, and whether anything was lost
+
+At its end it says what was lost, came twice, out of order or late. Exit codes: 0 nothing was lost, 1 something was, or the
+bus could not be reached.";
 
 const DETECT: &str = "\
 Examples:

@@ -14,6 +14,7 @@ mod endings;
 mod figures;
 mod isolation;
 mod keyframes;
+mod links;
 mod map;
 mod metrics;
 mod node;
