@@ -119,9 +119,8 @@ struct FakeBus {
 impl Publisher for FakeBus {
     fn offer(&self, message: Message) {
         let Some(camera) = message.camera else { return };
-        let doomed = self.panic_for.lock().unwrap().take_if(|name| {
-            *name == camera && message.kind == MessageKind::Detections
-        });
+        let doomed =
+            self.panic_for.lock().unwrap().take_if(|name| *name == camera && message.kind == MessageKind::Detections);
         assert!(doomed.is_none(), "a publisher that panics");
         let value = serde_json::from_slice(&message.payload).unwrap_or_default();
         self.said.lock().unwrap_or_else(PoisonError::into_inner).push((camera, message.kind, value));
@@ -271,7 +270,10 @@ async fn a_capture_thread_that_panics_restarts_its_camera_and_no_other() {
     let opened = source.opened.clone();
     let (mut bad, good) = (yard.camera("bad", source), yard.camera("good", Fake::healthy()));
     let reason = bad.failed("internal_error").await;
-    assert!(reason.contains("a panic in capture at tests/cameras.rs:") && reason.contains("a decoder that panics"), "{reason}");
+    assert!(
+        reason.contains("a panic in capture at tests/cameras.rs:") && reason.contains("a decoder that panics"),
+        "{reason}"
+    );
     bad.until("running again", |a| a.actual == ActualState::Running && a.reason.is_none()).await;
     bad.failed("internal_error").await;
     bad.until("running again", |a| a.actual == ActualState::Running).await;
@@ -368,7 +370,9 @@ async fn threads_stuck_in_native_code_are_replaced_a_few_times_and_no_more_until
     assert!(first.contains("hung in native code"), "{first}");
     // Again and again, but not for ever.
     stuck
-        .until("given up", |a| a.reason.as_ref().is_some_and(|reason| reason.message.contains("4 capture threads hang")))
+        .until("given up", |a| {
+            a.reason.as_ref().is_some_and(|reason| reason.message.contains("4 capture threads hang"))
+        })
         .await;
     assert_eq!(stuck.applied.borrow().actual, ActualState::Failed);
     tokio::time::sleep(Duration::from_secs(3)).await;

@@ -96,8 +96,9 @@ impl Session {
         let cancel = Cancel::default();
         let pulse = Arc::new(Pulse::default());
         let thread = Thread { context, epoch, cancel: cancel.clone(), pulse: pulse.clone(), sender };
-        let handle =
-            std::thread::Builder::new().name(format!("capture {}", thread.context.camera)).spawn(move || thread.run())?;
+        let handle = std::thread::Builder::new()
+            .name(format!("capture {}", thread.context.camera))
+            .spawn(move || thread.run())?;
         Ok((Self { epoch, events, cancel, pulse }, handle))
     }
 

@@ -40,9 +40,8 @@ fn a_frozen_a_black_and_a_covered_picture_are_told_in_state_readiness_metrics_an
         let readiness: serde_json::Value = serde_json::from_str(&node.get("/readyz").1).unwrap();
         let detail = readiness["cameras"][0]["detail"].as_str().unwrap();
         assert!(detail.starts_with(&format!("running: {code}: ")), "{detail}");
-        let gauges = |wanted: &str| {
-            node.metrics().sum("sightwire_camera_picture", &[("camera", "door"), ("condition", wanted)])
-        };
+        let gauges =
+            |wanted: &str| node.metrics().sum("sightwire_camera_picture", &[("camera", "door"), ("condition", wanted)]);
         for condition in ["frozen_picture", "black_picture", "covered_lens"] {
             assert_eq!(gauges(condition), f64::from(u8::from(condition == code)), "{condition} of {code}");
         }

@@ -65,14 +65,8 @@ impl Sample {
         let count = (COLUMNS * ROWS) as f32;
         let mean = sum as f32 / count;
         let spread = (squares as f32 / count - mean * mean).max(0.0).sqrt();
-        let mut facts = Facts {
-            width: frame.width,
-            height: frame.height,
-            mean,
-            spread,
-            detail: steps as f32 / count,
-            lit: 0,
-        };
+        let mut facts =
+            Facts { width: frame.width, height: frame.height, mean, spread, detail: steps as f32 / count, lit: 0 };
         if facts.mean <= DARK {
             facts.lit = lit(frame);
         }

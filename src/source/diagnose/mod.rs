@@ -61,7 +61,9 @@ pub(super) fn diagnose(url: &str, shown: String, options: &OpenOptions) -> Sourc
     match ask(&url, haste, |stream, address| converse(stream, address, &url, haste)) {
         _ if options.cancel.is_cancelled() => SourceError::Cancelled,
         Answer::Failed(why) => open(why),
-        Answer::Silent => SourceError::OpenTimeout { source_name: shown, timeout: patience, least_delay: Duration::ZERO },
+        Answer::Silent => {
+            SourceError::OpenTimeout { source_name: shown, timeout: patience, least_delay: Duration::ZERO }
+        }
         Answer::Connected => open("the server can be reached, but gives no stream that can be played".into()),
         Answer::Status(401, _) => {
             let given = !url.username().is_empty() || url.password().is_some();
@@ -149,7 +151,8 @@ fn http(method: &str, url: &Url, authorization: &str) -> String {
 
 /// Asks, and once more with credentials when the server wants some.
 fn converse(stream: TcpStream, address: SocketAddr, url: &Url, haste: Haste<'_>) -> Answer {
-    exchange(stream, address, url, haste).map_or_else(|answer| answer, |reply| status(&reply).unwrap_or(Answer::Strange))
+    exchange(stream, address, url, haste)
+        .map_or_else(|answer| answer, |reply| status(&reply).unwrap_or(Answer::Strange))
 }
 
 /// The reply to the question for the stream, body and all.

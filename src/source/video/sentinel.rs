@@ -23,7 +23,8 @@ impl Sentinel {
     /// `None` when the machine has no thread left: the stream goes on unwatched.
     pub(super) fn post(url: &str, options: &OpenOptions) -> Option<Self> {
         let (changed, cancel) = (Arc::<AtomicBool>::default(), Cancel::default());
-        let (url, options, raise) = (url.to_owned(), OpenOptions { cancel: cancel.clone(), ..options.clone() }, changed.clone());
+        let (url, options, raise) =
+            (url.to_owned(), OpenOptions { cancel: cancel.clone(), ..options.clone() }, changed.clone());
         let look = move || {
             let mut known = description(&url, &options);
             while !options.cancel.wait(EVERY) {
