@@ -156,7 +156,7 @@ fn a_camera_that_is_killed_and_stalled_again_and_again_streams_again_and_leaves_
     times.sort();
     let (half, most) = (times[times.len() / 2], times[times.len() - 1]);
     println!(
-        "{} rounds, {} reconnects: streaming again after {half:.1?} (median), {most:.1?} (longest); \
+        "chaos: RTSP, {} rounds, {} reconnects: streaming again after {half:.1?} (median), {most:.1?} (longest); \
          at the beginning {begin:?}, at the end {end:?}",
         blows.len(),
         reconnects(&node) - began
