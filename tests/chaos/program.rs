@@ -166,9 +166,10 @@ fn look_at_the_law(node: &Node) -> u64 {
             let sum =
                 |outcome| page.sum("sightwire_messages_total", &[("bus", bus), ("kind", kind), ("outcome", outcome)]);
             let waiting = page.sum("sightwire_outbox_messages", &[("bus", bus), ("kind", kind)]);
-            let settled = sum("sent") + sum("acked") + sum("dropped") + sum("refused");
-            (sum("offered") != settled + waiting)
-                .then(|| format!("{bus} {kind}: offered {}, settled {settled}, waiting {waiting}", sum("offered")))
+            let came = sum("offered") + sum("restored");
+            let settled = ["sent", "acked", "dropped", "refused", "kept"].map(sum).iter().sum::<f64>();
+            (came != settled + waiting)
+                .then(|| format!("{bus} {kind}: offered or restored {came}, settled {settled}, waiting {waiting}"))
         });
         match wrong {
             None => return 1,

@@ -69,6 +69,10 @@ impl Mosquitto {
         self.process = None;
     }
 
+    pub fn runs(&self) -> bool {
+        self.process.is_some()
+    }
+
     /// `STOP` and `CONT`.
     pub fn signal(&self, name: &str) {
         self.process.iter().for_each(|process| process.signal(name));

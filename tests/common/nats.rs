@@ -53,6 +53,10 @@ impl NatsServer {
         }
     }
 
+    pub fn runs(&self) -> bool {
+        self.process.is_some()
+    }
+
     /// `STOP` and `CONT`.
     pub fn signal(&self, name: &str) {
         self.process.iter().for_each(|process| process.signal(name));
