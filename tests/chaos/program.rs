@@ -139,7 +139,12 @@ impl Yard {
             if CAMERAS.iter().all(ended) && waiting == 0.0 {
                 return;
             }
-            assert!(start.elapsed() < CALM, "{waiting} messages still wait\n{}", node.log.text());
+            let told = || {
+                page.samples
+                    .iter()
+                    .filter(|s| s.name.starts_with("sightwire_outbox") || s.name.starts_with("sightwire_spool"))
+            };
+            assert!(start.elapsed() < CALM, "still waiting: {:#?}\n{}", told().collect::<Vec<_>>(), node.log.text());
             sleep(ms(200)).await;
         }
     }
