@@ -60,6 +60,42 @@ fn the_smallest_useful_file_is_one_model_and_one_camera() {
     assert!(loaded.warnings.is_empty());
 }
 
+#[test]
+fn a_models_input_can_be_set_and_nonsense_in_it_is_said() {
+    let model = |input: &str| {
+        format!(
+            "models:\n  m: {{ path: 'bundled:shapes', input: {{ {input} }} }}\ncameras:\n  c: {{ source: synthetic:shapes, model: m }}\n"
+        )
+    };
+    let all = "size: [640, 480], resize: stretch, padding: top_left, pad: [0, 1, 2.5], interpolation: area, channels: bgr, mean: 127, \
+               std: [57.375, 57.12, 58.395]";
+    let input = load(&model(all)).unwrap().config.models["m"].input;
+    assert_eq!((input.size, input.mean.unwrap().each()), (Some([640, 480]), [127.0; 3]));
+    assert_eq!((input.pad.unwrap().each(), input.std.unwrap().each()[0]), ([0.0, 1.0, 2.5], 57.375));
+    for (input, says) in [
+        ("pad: 256", "models.m.input.pad: 256 cannot be used"),
+        ("pad: [0, 0, -1]", "models.m.input.pad: -1 cannot be used"),
+        ("std: 0", "give values above 0"),
+        ("std: [1, 1, 0]", "models.m.input.std: 0 cannot be used"),
+        ("std: [1, 1]", "models.m.input.std: the list is too short"),
+        ("pad: [1, 1, 1, 1]", "models.m.input.pad: the list is too long"),
+        ("mean: 1e39", "models.m.input.mean"),
+        ("mean: .nan", "models.m.input.mean"),
+        ("size: [640]", "give as many as 2"),
+        ("size: [0, 640]", "models.m.input.size"),
+        ("size: [640, 9000]", "models.m.input.size"),
+        ("size: 640", "models.m.input.size"),
+        ("resize: crop", "letterbox, stretch"),
+        ("padding: left", "centre, top_left"),
+        ("interpolation: cubic", "linear, area, antialias, warp"),
+        ("channels: grey", "rgb, bgr"),
+        ("padd: 3", "did you mean 'pad'"),
+    ] {
+        let said = problems(&model(input));
+        assert!(said.contains(says), "{input}:\n{said}");
+    }
+}
+
 /// The contract's own example, but for the parts that need files.
 const CONTRACT: &str = r"
 node: garage                       # default: the host's name

@@ -171,6 +171,10 @@ impl Board for NodeFleet {
         self.handle(camera)?.keyframes.last()
     }
 
+    fn node(&self) -> NodeState {
+        self.node_state()
+    }
+
     fn readiness(&self) -> Readiness {
         let bus = |(name, state): &(&'static str, watch::Receiver<LinkState>)| {
             let state = state.borrow();

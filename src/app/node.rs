@@ -23,7 +23,7 @@ use crate::codec;
 use crate::config::Loaded;
 use crate::control::{Fleet, Switches, answer};
 use crate::domain::{BootId, Name, RawCommand, Timestamp};
-use crate::envelope::{ActualState, ModelSummary};
+use crate::envelope::{ActualState, InputSize, ModelSummary};
 use crate::http::Server;
 use crate::inference::Runtime;
 use crate::pipeline::{Applied, KeyframeQueue};
@@ -242,8 +242,10 @@ fn summaries(models: &Models) -> Vec<ModelSummary> {
         name: name.clone(),
         family: Some(model.info.family.into()),
         device: Some(model.info.device.as_str().into()),
+        input: Some(InputSize { width: model.info.width, height: model.info.height }),
     });
-    let failed = models.failed.keys().map(|name| ModelSummary { name: name.clone(), family: None, device: None });
+    let failed =
+        models.failed.keys().map(|name| ModelSummary { name: name.clone(), family: None, device: None, input: None });
     loaded.chain(failed).collect()
 }
 

@@ -54,6 +54,9 @@ pub async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     if args.offline {
         return Ok(ExitCode::SUCCESS);
     }
+    if let Some(warning) = app::crowded(&config) {
+        say(&format!("warning: {warning}"));
+    }
     let findings = open_all(&config).await;
     print(&findings);
     let bad = findings.iter().filter(|f| f.outcome.is_err()).count();
@@ -120,8 +123,10 @@ fn open_model(config: &ModelConfig, cameras: &[(Name, Option<Vec<String>>)]) -> 
             return Err(format!("the camera {camera} wants labels that it does not have: {unknown}; it has: {known}"));
         }
     }
+    let passed: Vec<String> = info.passed_over.iter().map(|p| format!("{}: {}", p.device.as_str(), p.why)).collect();
+    let passed = if passed.is_empty() { String::new() } else { format!(" (not on {})", passed.join("; ")) };
     Ok(format!(
-        "{}, {}x{}, {} classes, on {}",
+        "{}, {}x{}, {} classes, on {}{passed}",
         info.family,
         info.width,
         info.height,

@@ -123,8 +123,11 @@ impl Check<'_> {
             if let Some(LabelsConfig::Named(labels)) = model.labels.as_ref()
                 && !is_builtin(labels)
             {
-                let fix = "give 'coco', a file with one label a line, or a list: '[person, car]'";
+                let fix = "give 'coco', 'coco91', a file with one label a line, or a list: '[person, car]'";
                 self.file(&path.key("labels"), Some(FilePath::new(labels)), fix);
+            }
+            for (key, what, fix) in model.input.faults() {
+                self.problem(&path.key("input").key(key), what, fix);
             }
             if !self.root_uses(name.as_str()) {
                 self.warning(&path, "no camera uses this model", "remove it, or name it in a camera's 'model'");

@@ -37,7 +37,8 @@ impl Explainer<'_> {
             // Of several forms, the one that fits so far: a list with a wrong item is about the item.
             Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
                 let empty = |inner: &&ValidationError<'_>| {
-                    matches!(inner.kind(), Kind::MinItems { .. } | Kind::MinLength { .. }) && path_of(inner) == path
+                    matches!(inner.kind(), Kind::MinItems { .. } | Kind::MaxItems { .. } | Kind::MinLength { .. })
+                        && path_of(inner) == path
                 };
                 if let Some(inner) = context.iter().flatten().find(empty) {
                     return self.explain(inner);
@@ -98,9 +99,13 @@ impl Explainer<'_> {
                 Problem::new(place, &path, format!("{shown} is too large: at most {}", number(limit)))
             }
             Kind::MinLength { .. } => Problem::new(place, &path, "is empty").fix("give it a value, or remove the key"),
-            Kind::MinItems { .. } => {
+            Kind::MinItems { limit: 1 } => {
                 Problem::new(place, &path, "the list is empty").fix("name at least one, or remove the key")
             }
+            Kind::MinItems { limit } => Problem::new(place, &path, "the list is too short")
+                .fix(format!("give as many as {limit}, or remove the key")),
+            Kind::MaxItems { limit } => Problem::new(place, &path, "the list is too long")
+                .fix(format!("give as many as {limit}, or remove the key")),
             Kind::Pattern { .. } => {
                 let form = part.and_then(Part::type_description).unwrap_or("another form");
                 Problem::new(place, &path, format!("{shown} does not fit")).fix(format!("write {form}"))

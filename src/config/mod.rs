@@ -31,6 +31,12 @@ use crate::http::HttpConfig;
 use crate::inference::ModelConfig;
 use crate::pipeline::CameraConfig;
 
+/// This node's name where no configuration gives one: the host's.
+#[must_use]
+pub fn this_node() -> Name {
+    resolve::host_name(&|name| std::env::var(name).ok())
+}
+
 /// What is read when no file is named, in the current folder.
 pub const DEFAULT_FILE: &str = "sightwire.yaml";
 

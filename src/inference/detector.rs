@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::family::{self, Family, InputSpec};
-use super::nms::{Candidate, NmsConfig, suppress};
-use super::preprocess::{Placement, Preprocessor};
+use super::device::{self, Device, PassedOver, Refusal};
+use super::family::{self, Family};
+use super::nms::{Candidate, NmsConfig, rank, suppress};
+use super::output::no_numbers;
+use super::preprocess::{Pixels, Placement, Preprocessor};
 use super::session::{ModelBytes, OnnxSession};
-use super::{Device, InferenceError, ModelConfig, Runtime, bundled, labels};
+use super::spec::InputSpec;
+use super::{InferenceError, ModelConfig, Runtime, bundled, labels};
 use crate::domain::{BBox, Detection, Frame, Label};
 
 /// What a frame cost, by stage.
@@ -32,18 +35,23 @@ pub struct ModelInfo {
     pub height: u32,
     pub labels: Arc<[Label]>,
     pub device: Device,
+    /// Devices named before it that could not be used.
+    pub passed_over: Vec<PassedOver>,
 }
 
 /// A detector that runs an ONNX model.
 pub struct OnnxDetector {
+    model: String,
     session: OnnxSession,
+    passed_over: Vec<PassedOver>,
+    family_name: &'static str,
     family: Box<dyn Family>,
     input: InputSpec,
     labels: Arc<[Label]>,
     confidence: f32,
     nms: NmsConfig,
     preprocessor: Preprocessor,
-    planes: Vec<f32>,
+    pixels: Pixels,
     candidates: Vec<Candidate>,
 }
 
@@ -61,14 +69,38 @@ impl OnnxDetector {
             }
             None => ModelBytes::File(config.path.clone()),
         };
-        let mut session = OnnxSession::load(runtime, &model, &bytes, config)?;
-        let shapes = session.trial()?;
-        let family = family::recognise(&model, config.family, &shapes, &session.described())?;
-        let names = session.metadata("names");
-        let labels = labels::resolve(&model, config.labels.as_ref(), names.as_deref(), family.classes())?;
+        let open = |device| {
+            let mut session = OnnxSession::load(runtime, &model, &bytes, config, device)?;
+            match session.trial() {
+                Ok(facts) => Ok((session, facts)),
+                // Loaded, but not able: a driver that does not fit shows itself here.
+                Err(InferenceError::Run { why, .. }) if device != Device::Cpu => Err(Refusal::Device(why)),
+                Err(error) => Err(error.into()),
+            }
+        };
+        let ((session, facts), passed_over) = device::first(&model, config.device.as_slice(), open)?;
+        if !facts.outputs.is_empty() && facts.outputs.iter().all(|output| no_numbers(&output.values)) {
+            return Err(InferenceError::NotNumbers { model });
+        }
+        let (family_name, family) = family::recognise(&model, config.family, &facts)?;
+        // Ultralytics' word for it, and Hugging Face's.
+        let names = ["names", "id2label"].iter().find_map(|key| facts.metadata.get(*key)).map(String::as_str);
+        let classes =
+            labels::Classes { count: family.classes(), own: family.labels(), from_one: family.counts_from_one() };
+        let labels = labels::resolve(&model, config.labels.as_ref(), names, classes)?;
+        let picture = &session.picture;
         Ok(Self {
-            input: family.input(),
+            input: InputSpec {
+                width: picture.width,
+                height: picture.height,
+                layout: picture.layout,
+                preparation: family.preparation().settled(&config.input, picture.element),
+            },
+            pixels: Pixels::new(picture.element),
+            model,
             session,
+            passed_over,
+            family_name,
             family,
             labels,
             confidence: config.confidence,
@@ -79,7 +111,6 @@ impl OnnxDetector {
                 max_detections: config.max_detections.max(1),
             },
             preprocessor: Preprocessor::default(),
-            planes: Vec::new(),
             candidates: Vec::new(),
         })
     }
@@ -87,11 +118,12 @@ impl OnnxDetector {
     #[must_use]
     pub fn info(&self) -> ModelInfo {
         ModelInfo {
-            family: self.family.name(),
+            family: self.family_name,
             width: self.input.width,
             height: self.input.height,
             labels: self.labels.clone(),
             device: self.session.device,
+            passed_over: self.passed_over.clone(),
         }
     }
 }
@@ -100,16 +132,31 @@ impl Detector for OnnxDetector {
     fn detect(&mut self, frame: &Frame, found: &mut Vec<Detection>) -> Result<DetectTiming, InferenceError> {
         found.clear();
         let begin = Instant::now();
-        let placement = self.preprocessor.run(frame, &self.input, &mut self.planes);
+        let (width, height, bytes) = (frame.width, frame.height, frame.bgr.len());
+        if bytes == 0 || bytes as u64 != 3 * u64::from(width) * u64::from(height) {
+            return Err(InferenceError::NoPicture { model: self.model.clone(), width, height, bytes });
+        }
+        let placement = self.preprocessor.run(frame, &self.input, self.session.length(), &mut self.pixels);
         let prepared = Instant::now();
         self.candidates.clear();
         let (family, candidates, confidence) = (&mut self.family, &mut self.candidates, self.confidence);
-        let ran = self.session.run(&self.planes, |outputs| {
+        let (ran, read, mut nothing) = self.session.run(&self.pixels, |outputs| {
             let ran = Instant::now();
-            family.decode(outputs, confidence, candidates);
-            ran
+            let read = family.decode(outputs, confidence, candidates);
+            // An empty street or a broken model: only then is it worth to look through everything.
+            (ran, read, candidates.is_empty() && outputs.iter().any(|output| no_numbers(output.values)))
         })?;
-        suppress(&mut self.candidates, &self.nms);
+        let (model, family, some) = (&self.model, self.family_name, !self.candidates.is_empty());
+        read.map_err(|why| InferenceError::Decode { model: model.clone(), family, why })?;
+        if self.family.overlaps() {
+            suppress(&mut self.candidates, &self.nms);
+        } else {
+            rank(&mut self.candidates, self.nms.max_detections);
+        }
+        nothing |= some && self.candidates.is_empty();
+        if nothing {
+            return Err(InferenceError::NotNumbers { model: self.model.clone() });
+        }
         let labels = &self.labels;
         found.extend(self.candidates.iter().map(|c| to_detection(c, &placement, labels)));
         Ok(DetectTiming { preprocess: prepared - begin, inference: ran - prepared, postprocess: ran.elapsed() })
@@ -117,10 +164,10 @@ impl Detector for OnnxDetector {
 }
 
 fn to_detection(c: &Candidate, at: &Placement, labels: &[Label]) -> Detection {
-    let x = |v: f32| (v - at.left) / at.scale / at.frame_width;
-    let y = |v: f32| (v - at.top) / at.scale / at.frame_height;
+    let x = |v: f32| (v - at.left) / at.scale_x / at.frame_width;
+    let y = |v: f32| (v - at.top) / at.scale_y / at.frame_height;
     Detection {
-        // The label count was held against the class count when the model was loaded.
+        // A class count that the outputs tell was held against the labels when the model was loaded.
         label: labels.get(c.class as usize).cloned().unwrap_or_else(|| c.class.to_string().into()),
         score: c.score.clamp(0.0, 1.0),
         bbox: BBox::clamped(x(c.x0), y(c.y0), x(c.x1), y(c.y1)),

@@ -22,23 +22,33 @@ pub enum InferenceError {
     #[error("{model}: is no ONNX model that ONNX Runtime can load: {why}; export or copy it again")]
     NotLoadable { model: String, why: String },
     #[error(
-        "{model}: none of the devices asked for can be used: {why}; set `device: cpu`, or ORT_DYLIB_PATH to an ONNX Runtime built for the device"
+        "{model}: none of the devices asked for can be used: {why}; this library has: {offered}; set `device: cpu`, or ORT_DYLIB_PATH to an ONNX Runtime built for the device"
     )]
-    Device { model: String, why: String },
+    Device { model: String, why: String, offered: String },
     #[error("{model}: its input is not understood: {why}\n{shape}")]
     UnknownInput { model: String, why: String, shape: String },
     #[error(
-        "{model}: its outputs are of no family known here ({closest})\n{shape}\nKnown families: yolo, yolox; name one with `family:` if the model is one of them"
+        "{model}: its outputs are of no family known here\n{shape}\n{closest}\nKnown families: {known}. If it is one of them all the same, name it with `family:`; how to prepare its input can be set with `input:` (docs/families.md)"
     )]
-    UnknownOutputs { model: String, closest: String, shape: String },
+    UnknownOutputs { model: String, closest: String, shape: String, known: String },
+    #[error("{model}: `family: {asked}` does not fit: {why}{better}\n{shape}\nKnown families: auto, {known}")]
+    OtherFamily { model: String, asked: &'static str, why: String, better: String, shape: String, known: String },
     #[error(
         "{model}: {labels_from} gives {labels} labels, but the model has {classes} classes; make them the same number"
     )]
     LabelCount { model: String, labels_from: String, labels: usize, classes: usize },
-    #[error("{model}: has {classes} classes and no names in its metadata; set `labels:` (coco, a file, or a list)")]
-    NoLabels { model: String, classes: usize },
+    #[error("{model}: {classes}, and has no names in its metadata; set `labels:` (coco, a file, or a list)")]
+    NoLabels { model: String, classes: String },
     #[error("{model}: labels file {path}: {why}")]
     LabelsFile { model: String, path: String, why: String },
+    #[error("{model}: a picture of {width}x{height} pixels and {bytes} bytes is none")]
+    NoPicture { model: String, width: u32, height: u32, bytes: usize },
+    #[error("{model}: its outputs cannot be read as those of {family}: {why}")]
+    Decode { model: String, family: &'static str, why: String },
+    #[error(
+        "{model}: what it finds is no numbers (NaN or infinite). Float16 that overflows does so: export the model as float32, or run it on another `device:`; or its input is prepared wrongly (`input:`)"
+    )]
+    NotNumbers { model: String },
     #[error("{model}: inference failed: {why}")]
     Run { model: String, why: String },
 }
@@ -54,9 +64,13 @@ impl InferenceError {
             Self::Unreadable { .. } | Self::NotBundled { .. } => "model_not_found",
             Self::NotLoadable { .. } => "model_not_loadable",
             Self::Device { .. } => "device_unusable",
-            Self::UnknownInput { .. } | Self::UnknownOutputs { .. } => "model_not_recognised",
+            Self::UnknownInput { .. } | Self::UnknownOutputs { .. } | Self::OtherFamily { .. } => {
+                "model_not_recognised"
+            }
             Self::LabelCount { .. } | Self::NoLabels { .. } | Self::LabelsFile { .. } => "model_labels",
-            Self::Run { .. } => "inference_failed",
+            Self::NoPicture { .. } | Self::Decode { .. } | Self::NotNumbers { .. } | Self::Run { .. } => {
+                "inference_failed"
+            }
         }
     }
 }

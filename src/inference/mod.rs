@@ -3,17 +3,25 @@
 mod bundled;
 mod config;
 mod detector;
+mod device;
 mod error;
+mod facts;
 mod family;
+mod feed;
 mod labels;
 mod nms;
+mod output;
 mod preprocess;
 mod runtime;
 mod session;
+mod spec;
 
 pub use bundled::KNOWN as BUNDLED;
-pub use config::{Device, Devices, FamilyChoice, LabelsConfig, ModelConfig};
+pub use config::{
+    Channels, FamilyChoice, InputConfig, Interpolation, LabelsConfig, ModelConfig, Padding, PerChannel, Resize,
+};
 pub use detector::{DetectTiming, Detector, ModelInfo, OnnxDetector};
+pub use device::{Device, Devices, PassedOver};
 pub use error::InferenceError;
 pub use labels::COCO;
 pub use runtime::Runtime;

@@ -14,6 +14,13 @@ pub struct Candidate {
 }
 
 impl Candidate {
+    /// Of centre, width and height.
+    #[must_use]
+    pub fn centred([cx, cy, w, h]: [f32; 4], score: f32, class: u32) -> Self {
+        let (w, h) = (w / 2.0, h / 2.0);
+        Self { x0: cx - w, y0: cy - h, x1: cx + w, y1: cy + h, score, class }
+    }
+
     /// Overlap knows no unit: pixels do as well as fractions.
     fn iou(&self, other: &Self) -> f32 {
         let corners = |c: &Self| BBox::from([c.x0, c.y0, c.x1, c.y1]);
@@ -31,12 +38,7 @@ pub struct NmsConfig {
 
 /// Leaves in `candidates` what survives, best score first. Boxes that are not finite are dropped.
 pub fn suppress(candidates: &mut Vec<Candidate>, config: &NmsConfig) {
-    candidates.retain(|c| [c.x0, c.y0, c.x1, c.y1, c.score].iter().all(|v| v.is_finite()));
-    if candidates.len() > config.max_candidates {
-        candidates.select_nth_unstable_by(config.max_candidates - 1, |a, b| b.score.total_cmp(&a.score));
-        candidates.truncate(config.max_candidates);
-    }
-    candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
+    rank(candidates, config.max_candidates);
     // Survivors gather at the front: everything before `kept` stays, in order.
     let mut kept = 0;
     for at in 0..candidates.len() {
@@ -53,6 +55,16 @@ pub fn suppress(candidates: &mut Vec<Candidate>, config: &NmsConfig) {
         }
     }
     candidates.truncate(kept);
+}
+
+/// The best `limit`, best score first, of boxes that do not overlap by their making. Boxes that are not finite are dropped.
+pub fn rank(candidates: &mut Vec<Candidate>, limit: usize) {
+    candidates.retain(|c| [c.x0, c.y0, c.x1, c.y1, c.score].iter().all(|v| v.is_finite()));
+    if candidates.len() > limit {
+        candidates.select_nth_unstable_by(limit - 1, |a, b| b.score.total_cmp(&a.score));
+        candidates.truncate(limit);
+    }
+    candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
 }
 
 #[cfg(test)]

@@ -1,17 +1,20 @@
-//! One ONNX Runtime session: loaded on the first device that takes it, its input described, its outputs run.
+//! One ONNX Runtime session: loaded on a device, its input described, its outputs run.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io::Read;
 
-use ort::ep;
-use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
-use ort::session::{Session, SessionOutputs};
-use ort::value::{TensorElementType, TensorRef, ValueType};
+use ort::ErrorCode;
+use ort::session::builder::SessionBuilder;
+use ort::session::{Session, SessionInputValue, SessionOutputs};
+use ort::value::{DynValue, Outlet, TensorRef, ValueType};
 
-use super::family::Shapes;
-use super::{Device, InferenceError, ModelConfig, Runtime};
-
-/// Side of the input where the model leaves it open and its metadata does not say.
-const OPEN_SIDE: i64 = 640;
+use super::device::{self, Device, Refusal};
+use super::facts::{Element, Facts, Slot, TrialOutput};
+use super::feed::{self, Picture};
+use super::output::{self, Kept, Output};
+use super::preprocess::Pixels;
+use super::{InferenceError, ModelConfig, Runtime};
 
 /// The model's bytes come from a file or from the program itself.
 pub enum ModelBytes {
@@ -22,9 +25,10 @@ pub enum ModelBytes {
 pub struct OnnxSession {
     session: Session,
     model: String,
-    input: String,
-    pub width: u32,
-    pub height: u32,
+    pub picture: Picture,
+    /// What the inputs beside the picture are given.
+    constants: Vec<(String, DynValue)>,
+    outputs: Vec<Kept>,
     pub device: Device,
 }
 
@@ -34,84 +38,83 @@ impl OnnxSession {
         model: &str,
         bytes: &ModelBytes,
         config: &ModelConfig,
-    ) -> Result<Self, InferenceError> {
+        device: Device,
+    ) -> Result<Self, Refusal> {
         if let ModelBytes::File(path) = bytes {
             let unreadable = |why: String| InferenceError::Unreadable { model: model.into(), why };
             let meta = std::fs::metadata(path).map_err(|e| unreadable(e.to_string()))?;
             if !meta.is_file() {
-                return Err(unreadable("is no file".into()));
+                return Err(unreadable("is no file".into()).into());
             }
         }
-        let (session, device) = Self::on_first_device(runtime, model, bytes, config)?;
-        let (input, width, height) = describe_input(model, &session)?;
-        Ok(Self { session, model: model.into(), input, width, height, device })
+        let builder = device::builder(runtime, device, config.threads)?;
+        let session = Self::commit(builder, bytes, model, device)?;
+        let slots = slots(session.inputs());
+        let unknown =
+            |why: String| InferenceError::UnknownInput { model: model.into(), why, shape: describe(&session) };
+        let picture = feed::picture(&slots, &metadata(&session), &config.input).map_err(unknown)?;
+        let constants = feed::constants(&slots, &picture).map_err(unknown)?;
+        let outputs = session.outputs().iter().map(|outlet| Kept::new(outlet.name())).collect();
+        if picture.batch > 1 {
+            tracing::warn!(
+                model,
+                "the model takes {n} pictures a run, and is given one: it does {n} times the work; export it with a batch of one",
+                n = picture.batch
+            );
+        }
+        Ok(Self { session, model: model.into(), picture, constants, outputs, device })
     }
 
-    fn on_first_device(
-        runtime: &Runtime,
-        model: &str,
+    fn commit(
+        mut builder: SessionBuilder,
         bytes: &ModelBytes,
-        config: &ModelConfig,
-    ) -> Result<(Session, Device), InferenceError> {
-        let mut refused = Vec::new();
-        for &device in config.device.as_slice() {
-            let mut builder = match builder(runtime, device, config.threads) {
-                Ok(builder) => builder,
-                Err(why) => {
-                    let name = device.as_str();
-                    if config.device.as_slice().len() > 1 {
-                        tracing::warn!(model, "device {name} cannot be used ({}); the next one is tried", why.trim());
-                    }
-                    refused.push(format!("{name} ({})", why.trim().trim_end_matches('.')));
-                    continue;
-                }
-            };
-            let loaded = match bytes {
-                ModelBytes::File(path) => builder.commit_from_file(path),
-                ModelBytes::Bundled(bytes) => builder.commit_from_memory(bytes),
-            };
-            return match loaded {
-                Ok(session) => Ok((session, device)),
-                Err(e) => {
-                    Err(InferenceError::NotLoadable { model: model.into(), why: suspicion(bytes, &e.to_string()) })
-                }
-            };
-        }
-        Err(InferenceError::Device { model: model.into(), why: refused.join("; ") })
+        model: &str,
+        device: Device,
+    ) -> Result<Session, Refusal> {
+        let loaded = match bytes {
+            ModelBytes::File(path) => builder.commit_from_file(path),
+            ModelBytes::Bundled(bytes) => builder.commit_from_memory(bytes),
+        };
+        loaded.map_err(|e| {
+            // A file that is no model is none on any device.
+            let broken = matches!(e.code(), ErrorCode::InvalidProtobuf | ErrorCode::InvalidGraph | ErrorCode::NoModel);
+            if device == Device::Cpu || broken {
+                InferenceError::NotLoadable { model: model.into(), why: suspicion(bytes, &e.to_string()) }.into()
+            } else {
+                Refusal::Device(e.to_string())
+            }
+        })
     }
 
-    /// Inputs and outputs as the file declares them, one a line.
-    pub fn described(&self) -> String {
-        describe(&self.session)
+    /// Values that a run takes.
+    pub fn length(&self) -> usize {
+        self.picture.sides.iter().product()
     }
 
-    pub fn metadata(&self, key: &str) -> Option<String> {
-        self.session.metadata().ok()?.custom(key)
-    }
-
-    /// Runs the model on `planes` (`[1, 3, height, width]`) and hands the outputs to `read`.
-    pub fn run<T>(&mut self, planes: &[f32], read: impl FnOnce(&[&[f32]]) -> T) -> Result<T, InferenceError> {
+    /// Runs the model on `pixels` and hands the outputs to `read`.
+    pub fn run<T>(&mut self, pixels: &Pixels, read: impl FnOnce(&[Output<'_>]) -> T) -> Result<T, InferenceError> {
         let fail = failed(&self.model);
-        let outputs = forward(&mut self.session, &self.input, (self.width, self.height), planes).map_err(&fail)?;
-        let mut views = Vec::with_capacity(outputs.len());
-        for at in 0..outputs.len() {
-            views.push(outputs[at].try_extract_tensor::<f32>().map_err(&fail)?.1);
-        }
+        let outputs = forward(&mut self.session, &self.picture, &self.constants, pixels).map_err(&fail)?;
+        let views = output::views(&outputs, &mut self.outputs, self.picture.batch).map_err(&fail)?;
         Ok(read(&views))
     }
 
-    /// A run on a black picture: warms the session up and tells the true shapes of the outputs.
-    ///
-    /// An output that is no float32 has the shape of none: no family here reads it.
-    pub fn trial(&mut self) -> Result<Shapes, InferenceError> {
-        let planes = vec![0.0; 3 * self.width as usize * self.height as usize];
-        let outputs =
-            forward(&mut self.session, &self.input, (self.width, self.height), &planes).map_err(failed(&self.model))?;
-        let shape = |at: usize| match outputs[at].dtype() {
-            ValueType::Tensor { ty: TensorElementType::Float32, shape, .. } => shape.to_vec(),
-            _ => Vec::new(),
-        };
-        Ok(Shapes { width: self.width, height: self.height, outputs: (0..outputs.len()).map(shape).collect() })
+    /// A run on a grey picture: warms the session up and tells what a family is recognised by.
+    pub fn trial(&mut self) -> Result<Facts, InferenceError> {
+        let fail = failed(&self.model);
+        let (inputs, metadata) = (slots(self.session.inputs()), metadata(&self.session));
+        let pixels = Pixels::grey(self.picture.element, self.length());
+        let outputs = forward(&mut self.session, &self.picture, &self.constants, &pixels).map_err(&fail)?;
+        let elements: Vec<Element> = (0..outputs.len()).map(|at| output::element(&outputs[at])).collect();
+        let views = output::views(&outputs, &mut self.outputs, self.picture.batch).map_err(&fail)?;
+        let outputs = views.iter().zip(elements).map(|(view, element)| TrialOutput {
+            name: view.name.into(),
+            element,
+            shape: view.shape.to_vec(),
+            values: view.values.to_vec(),
+        });
+        let outputs = outputs.collect();
+        Ok(Facts { width: self.picture.width, height: self.picture.height, inputs, outputs, metadata })
     }
 }
 
@@ -121,35 +124,20 @@ fn failed(model: &str) -> impl Fn(ort::Error) -> InferenceError + use<'_> {
 
 fn forward<'s>(
     session: &'s mut Session,
-    input: &str,
-    (width, height): (u32, u32),
-    planes: &[f32],
+    picture: &Picture,
+    constants: &[(String, DynValue)],
+    pixels: &Pixels,
 ) -> Result<SessionOutputs<'s>, ort::Error> {
-    let tensor = TensorRef::from_array_view(([1usize, 3, height as usize, width as usize], planes))?;
-    session.run(ort::inputs![input => tensor])
-}
-
-fn builder(runtime: &Runtime, device: Device, threads: usize) -> Result<SessionBuilder, String> {
-    let text = |e: ort::Error<SessionBuilder>| e.to_string();
-    let builder = Session::builder(&runtime.environment)
-        .map_err(|e| e.to_string())?
-        .with_optimization_level(GraphOptimizationLevel::Level3)
-        .map_err(text)?
-        .with_intra_threads(threads)
-        .map_err(text)?
-        .with_inter_threads(1)
-        .map_err(text)?
-        // Spinning threads burn a core each while a camera is idle.
-        .with_intra_op_spinning(false)
-        .map_err(text)?;
-    // What was asked for must load: the default would fall back to the CPU without a word.
-    let provider = match device {
-        Device::Cpu => return Ok(builder),
-        Device::Cuda => ep::CUDA::default().build(),
-        Device::Tensorrt => ep::TensorRT::default().build(),
-        Device::Openvino => ep::OpenVINO::default().build(),
+    let sides = picture.sides.as_slice();
+    let tensor: SessionInputValue<'_> = match pixels {
+        Pixels::F32(values) => TensorRef::from_array_view((sides, values.as_slice()))?.into(),
+        Pixels::F16(values) => TensorRef::from_array_view((sides, values.as_slice()))?.into(),
+        Pixels::U8(values) => TensorRef::from_array_view((sides, values.as_slice()))?.into(),
     };
-    builder.with_execution_providers([provider.error_on_failure()]).map_err(text)
+    let mut inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = Vec::with_capacity(1 + constants.len());
+    inputs.push((picture.name.as_str().into(), tensor));
+    inputs.extend(constants.iter().map(|(name, value)| (name.as_str().into(), value.into())));
+    session.run(inputs)
 }
 
 /// What a file that does not load most likely is; else ONNX Runtime's own words.
@@ -177,39 +165,26 @@ fn suspicion(bytes: &ModelBytes, why: &str) -> String {
     }
 }
 
-/// Name, width and height of the picture input.
-fn describe_input(model: &str, session: &Session) -> Result<(String, u32, u32), InferenceError> {
-    let unknown = |why: String| InferenceError::UnknownInput { model: model.into(), why, shape: describe(session) };
-    let [input] = session.inputs() else {
-        return Err(unknown(format!("one input is expected, this model has {}", session.inputs().len())));
+fn slots(outlets: &[Outlet]) -> Vec<Slot> {
+    let slot = |outlet: &Outlet| {
+        let (element, shape) = match outlet.dtype() {
+            ValueType::Tensor { ty, shape, .. } => ((*ty).into(), shape.to_vec()),
+            _ => (Element::Other, Vec::new()),
+        };
+        Slot { name: outlet.name().into(), element, shape }
     };
-    let ValueType::Tensor { ty, shape, .. } = input.dtype() else { return Err(unknown("it is no tensor".into())) };
-    if *ty != TensorElementType::Float32 {
-        return Err(unknown(format!("float32 is expected, this model takes {ty}")));
-    }
-    let &[batch, 3 | -1, height, width] = &shape[..] else {
-        return Err(unknown("the shape [1, 3, height, width] is expected".into()));
-    };
-    if !matches!(batch, 1 | -1) {
-        return Err(unknown(format!("a batch of one is expected, this model takes {batch}")));
-    }
-    let said = session.metadata().ok().and_then(|m| m.custom("imgsz")).and_then(|text| {
-        let sides: Vec<u32> = text.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).collect();
-        sides.first().map(|&h| (i64::from(h), i64::from(sides.get(1).copied().unwrap_or(h))))
-    });
-    let (open_h, open_w) = said.unwrap_or((OPEN_SIDE, OPEN_SIDE));
-    // The metadata is the model maker's: it is believed within the same limits.
-    let side = |declared: i64, open: i64| {
-        let n = if declared == -1 { open } else { declared };
-        let fits = u32::try_from(n).ok().filter(|n| (1..=8192).contains(n));
-        fits.ok_or_else(|| unknown(format!("a side of {n} pixels; 1 to 8192 can be used")))
-    };
-    Ok((input.name().to_owned(), side(width, open_w)?, side(height, open_h)?))
+    outlets.iter().map(slot).collect()
 }
 
+fn metadata(session: &Session) -> BTreeMap<String, String> {
+    let Ok(metadata) = session.metadata() else { return BTreeMap::new() };
+    let keys = metadata.custom_keys().unwrap_or_default();
+    keys.into_iter().filter_map(|key| metadata.custom(&key).map(|value| (key, value))).collect()
+}
+
+/// Inputs and outputs as the file declares them, one a line.
 fn describe(session: &Session) -> String {
-    let line = |kind: &str, outlet: &ort::value::Outlet| format!("  {kind} {}: {}", outlet.name(), outlet.dtype());
-    let inputs = session.inputs().iter().map(|o| line("input", o));
-    let outputs = session.outputs().iter().map(|o| line("output", o));
+    let inputs = slots(session.inputs()).into_iter().map(|slot| format!("  input {slot}"));
+    let outputs = slots(session.outputs()).into_iter().map(|slot| format!("  output {slot}"));
     inputs.chain(outputs).collect::<Vec<_>>().join("\n")
 }

@@ -105,6 +105,12 @@ pub const CONTROL_COMMANDS: Metric = metric(
 );
 pub const BUILD_INFO: Metric =
     metric("sightwire_build_info", Gauge, Unit::Count, "Always 1; the versions are in the labels.");
+pub const MODEL_INFO: Metric = metric(
+    "sightwire_model_info",
+    Gauge,
+    Unit::Count,
+    "1 for each model that is loaded: how its outputs are decoded, and the device that was taken.",
+);
 
 pub const ALL: &[Metric] = &[
     STAGE_DURATION,
@@ -128,6 +134,7 @@ pub const ALL: &[Metric] = &[
     CAMERA_FPS,
     CONTROL_COMMANDS,
     BUILD_INFO,
+    MODEL_INFO,
 ];
 
 /// Histogram bounds, seconds: 0.1 ms to 10 s, three to a factor of ten where it matters.

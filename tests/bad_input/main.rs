@@ -10,6 +10,7 @@
 mod buses;
 mod commands;
 mod configuration;
+mod frames;
 mod http;
 mod models;
 mod onnx;

@@ -1,6 +1,6 @@
 //! Model files that are none, or of a shape nobody knows.
 
-use crate::onnx::{FLOAT, Model, UINT8};
+use crate::onnx::{FLOAT, INT64, Model, UINT8};
 use crate::program::{Folder, small};
 
 const NAMES: &str = "{0: 'ball', 1: \"driver's seat\"}";
@@ -60,28 +60,28 @@ fn inputs_and_outputs_nobody_knows_are_printed() {
     save("end", picture().output("output", &[1, 300, 6]));
     save("none", picture());
     save("two", picture().input("more", FLOAT, &[1]).output("output", &[1, 84, 7]));
-    save("bytes", Model::default().input("images", UINT8, &[1, 64, 64, 3]).output("output", &[1, 84, 7]));
+    save("whole", Model::default().input("images", INT64, &[1, 64, 64, 3]).output("output", &[1, 84, 7]));
     save("grey", Model::new([1, 1, 64, 64]).output("output", &[1, 84, 7]));
-    save("batch", Model::new([8, 3, 64, 64]).output("output", &[8, 84, 7]));
+    save("batch", Model::new([800, 3, 64, 64]).output("output", &[800, 84, 7]));
     save(
         "huge",
         Model::new([1, 3, -1, -1]).output("output", &[1, 84, 7]).metadata("imgsz", "[4000000000, 4000000000]"),
     );
-    let names = ["several", "flat", "five", "end", "none", "two", "bytes", "grey", "batch", "huge"];
+    let names = ["several", "flat", "five", "end", "none", "two", "whole", "grey", "batch", "huge"];
     let models = names.map(|name| (name, format!("path: {name}.onnx")));
     let outcome = check(&folder, &models.each_ref().map(|(name, path)| (*name, path.as_str())));
     assert_eq!(outcome.code, 1);
-    let known = "Known families: yolo, yolox";
+    let known = "Known families: yolox, yolo";
     outcome
-        .row("model", "several", &["this model has several", "scores: ", "(1, 100, 2)", "boxes: ", "images: ", known])
-        .row("model", "flat", &["logits: ", "(1, 1000)", known])
-        .row("model", "five", &["YOLOv5", known])
-        .row("model", "end", &["end-to-end", known])
+        .row("model", "several", &["it has one output, this model has 2", "scores: ", "[1, 100, 2]", "images: ", known])
+        .row("model", "flat", &["not yolo:", "logits: ", "[1, 1000]", known])
+        .row("model", "five", &["not yolox:", "this model has 252"])
+        .row("model", "end", &["not yolo:", known])
         .row("model", "none", &["FAIL"])
-        .row("model", "two", &["one input is expected, this model has 2", "more: "])
-        .row("model", "bytes", &["float32 is expected"])
-        .row("model", "grey", &["[1, 3, height, width]"])
-        .row("model", "batch", &["a batch of one is expected, this model takes 8"])
+        .row("model", "two", &["beside the picture it wants `more`", "more: "])
+        .row("model", "whole", &["float32, float16 or uint8 is expected"])
+        .row("model", "grey", &["[batch, 3, height, width]"])
+        .row("model", "batch", &["a batch of 800 pictures"])
         .row("model", "huge", &["a side of 4000000000 pixels"]);
 }
 
@@ -93,14 +93,18 @@ fn known_shapes_are_recognised_and_their_names_read() {
     save("x", Model::new([1, 3, 64, 64]).output("output", &[1, 84, 7]));
     save("open", Model::new([-1, 3, -1, -1]).output("output0", &[1, 6, 84]).metadata("imgsz", "[64, 96]"));
     save("wide", Model::new([1, 3, -1, -1]).output("output0", &[1, 6, 8400]));
-    let models = ["v8", "x", "open", "wide"].map(|name| (name, format!("path: {name}.onnx")));
+    save("bytes", Model::default().input("images", UINT8, &[1, 64, 64, 3]).output("output", &[1, 84, 7]));
+    save("batch", Model::new([4, 3, 64, 64]).output("output", &[4, 84, 7]));
+    let models = ["v8", "x", "open", "wide", "bytes", "batch"].map(|name| (name, format!("path: {name}.onnx")));
     let outcome = check(&folder, &models.each_ref().map(|(name, path)| (*name, path.as_str())));
     assert_eq!(outcome.code, 0, "{}", outcome.stdout);
     outcome
         .row("model", "v8", &["ok", "yolo, 64x64, 2 classes, on cpu"])
         .row("model", "x", &["ok", "yolox, 64x64, 2 classes"])
         .row("model", "open", &["ok", "yolo, 96x64, 2 classes"])
-        .row("model", "wide", &["ok", "yolo, 640x640, 2 classes"]);
+        .row("model", "wide", &["ok", "yolo, 640x640, 2 classes"])
+        .row("model", "bytes", &["ok", "yolox, 64x64, 2 classes"])
+        .row("model", "batch", &["ok", "yolox, 64x64, 2 classes"]);
 }
 
 #[test]
@@ -135,14 +139,19 @@ fn labels_that_do_not_fit_are_counted() {
 #[test]
 fn a_device_this_library_does_not_have_is_said_and_the_next_one_taken() {
     let folder = Folder::new();
-    let outcome =
-        check(&folder, &[("cuda", "path: m.onnx, device: cuda"), ("either", "path: m.onnx, device: [cuda, cpu]")]);
+    let devices = [("cuda", "cuda"), ("either", "[cuda, cpu]"), ("list", "[openvino, tensorrt]")];
+    let models = devices.map(|(name, device)| (name, format!("path: m.onnx, device: {device}")));
+    let outcome = check(&folder, &models.each_ref().map(|(name, settings)| (*name, settings.as_str())));
     assert_eq!(outcome.code, 1);
-    outcome.row("model", "cuda", &["FAIL", "none of the devices", "cuda", "`device: cpu`"]).row(
-        "model",
-        "either",
-        &["ok", "on cpu"],
-    );
+    let without = "this library was built without CUDAExecutionProvider";
+    outcome
+        .row(
+            "model",
+            "cuda",
+            &["FAIL", "none of the devices", without, "has: cpu (CPUExecutionProvider)", "`device: cpu`"],
+        )
+        .row("model", "either", &["ok", "on cpu (not on cuda: ", without])
+        .row("model", "list", &["FAIL", "openvino (this library", "; tensorrt (this library", "`device: cpu`"]);
     let config = small(&folder, "").replace("path: m.onnx", "path: m.onnx, device: [cuda, cpu]");
     let mut node = folder.node(&config);
     node.goes_on("good");

@@ -4,13 +4,22 @@
 /// `TensorProto.DataType`
 pub const FLOAT: u64 = 1;
 pub const UINT8: u64 = 2;
-const INT64: u64 = 7;
+pub const INT64: u64 = 7;
+pub const FLOAT16: u64 = 10;
 
-/// A model whose outputs are zeros of the given shapes, whatever comes in.
+/// What an output holds.
+pub enum Constant {
+    All(f32),
+    Values(Vec<f32>),
+    /// The values of the input of this name.
+    Mirror(String),
+}
+
+/// A model whose outputs are constants of the given shapes (zeros, if nothing else is said), whatever comes in.
 #[derive(Default)]
 pub struct Model {
     inputs: Vec<Vec<u8>>,
-    outputs: Vec<(String, Vec<i64>)>,
+    outputs: Vec<(String, Vec<i64>, Constant)>,
     metadata: Vec<(String, String)>,
 }
 
@@ -26,9 +35,18 @@ impl Model {
         self
     }
 
-    pub fn output(mut self, name: &str, shape: &[i64]) -> Self {
-        self.outputs.push((name.into(), shape.to_vec()));
+    pub fn output(self, name: &str, shape: &[i64]) -> Self {
+        self.constant(name, shape, Constant::All(0.0))
+    }
+
+    pub fn constant(mut self, name: &str, shape: &[i64], constant: Constant) -> Self {
+        self.outputs.push((name.into(), shape.to_vec(), constant));
         self
+    }
+
+    /// An output that is the picture itself, its values as they come.
+    pub fn mirror(self, name: &str, shape: &[i64], input: &str) -> Self {
+        self.constant(name, shape, Constant::Mirror(input.into()))
     }
 
     pub fn metadata(mut self, key: &str, value: &str) -> Self {
@@ -39,16 +57,34 @@ impl Model {
     /// A `ModelProto`.
     pub fn bytes(&self) -> Vec<u8> {
         let mut graph = text(2, "made by a test");
-        for (name, shape) in &self.outputs {
-            let sizes = format!("{name}_shape");
-            let node = [text(1, &sizes), text(2, name), text(4, "ConstantOfShape")].concat();
-            let dims: Vec<u8> = shape.iter().flat_map(|side| side.to_le_bytes()).collect();
-            let initializer =
-                [number(1, shape.len() as u64), number(2, INT64), text(8, &sizes), message(9, &dims)].concat();
-            graph.extend([message(1, &node), message(5, &initializer)].concat());
+        for (name, shape, constant) in &self.outputs {
+            let raw = |sides: &[i64]| sides.iter().flat_map(|side| side.to_le_bytes()).collect::<Vec<u8>>();
+            let tensor = |name: &str, shape: &[i64], kind: u64, raw: &[u8]| {
+                let sides: Vec<u8> = shape.iter().flat_map(|&side| number(1, u64::try_from(side).unwrap())).collect();
+                [sides, number(2, kind), text(8, name), message(9, raw)].concat()
+            };
+            let other = format!("{name}_from");
+            let node = match constant {
+                Constant::All(value) => {
+                    graph.extend(message(5, &tensor(&other, &[shape.len() as i64], INT64, &raw(shape))));
+                    let value = message(5, &tensor("", &[1], FLOAT, &value.to_le_bytes()));
+                    let attribute = [text(1, "value"), value, number(20, 4)].concat();
+                    [text(1, &other), text(2, name), text(4, "ConstantOfShape"), message(5, &attribute)].concat()
+                }
+                Constant::Values(values) => {
+                    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+                    graph.extend(message(5, &tensor(&other, shape, FLOAT, &bytes)));
+                    [text(1, &other), text(2, name), text(4, "Identity")].concat()
+                }
+                Constant::Mirror(input) => {
+                    graph.extend(message(5, &tensor(&other, &[shape.len() as i64], INT64, &raw(shape))));
+                    [text(1, input), text(1, &other), text(2, name), text(4, "Reshape")].concat()
+                }
+            };
+            graph.extend(message(1, &node));
         }
         graph.extend(self.inputs.iter().flat_map(|input| message(11, input)));
-        graph.extend(self.outputs.iter().flat_map(|(name, shape)| message(12, &value_info(name, FLOAT, shape))));
+        graph.extend(self.outputs.iter().flat_map(|(name, shape, _)| message(12, &value_info(name, FLOAT, shape))));
         let opset = number(2, 13);
         let mut model = [number(1, 8), message(7, &graph), message(8, &opset)].concat();
         for (key, value) in &self.metadata {

@@ -1,6 +1,7 @@
 //! Where a spool lies on disk: its folder, its file, its lock.
 
 use std::fs::{File, TryLockError};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -27,7 +28,9 @@ impl SpoolPlace {
 
     /// The folder made, and nobody else in it. The lock lasts as long as what is returned, or the process.
     pub(super) fn enter(&self, bus: &str) -> Result<File, SpoolError> {
-        std::fs::create_dir_all(&self.folder).map_err(|e| SpoolError::folder(&self.folder, &e))?;
+        // Pictures of people's homes: for nobody else's eyes.
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder);
+        made.map_err(|e| SpoolError::folder(&self.folder, &e))?;
         let path = self.folder.join(format!("{bus}.lock"));
         let lock = File::options().create(true).truncate(false).write(true).open(&path);
         let lock = lock.map_err(|e| SpoolError::folder(&path, &e))?;

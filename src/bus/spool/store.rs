@@ -95,6 +95,9 @@ impl Store {
             Some(base) => base,
             None => store.checked(last)?.unwrap_or(0) + 1,
         };
+        // The file's name is safe only when its folder is.
+        let folder = path.parent().map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all());
+        folder.map_err(|e| SpoolError::folder(path, &e))?;
         Ok((store, found))
     }
 

@@ -1,9 +1,14 @@
 //! The `models:` part of the configuration.
 
+mod input;
+
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::device::Devices;
+pub use input::{Channels, InputConfig, Interpolation, Padding, PerChannel, Resize};
 
 /// One ONNX model, shared by the cameras that name it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -14,6 +19,9 @@ pub struct ModelConfig {
     /// How the outputs are decoded; `auto` reads it off the model.
     #[serde(default)]
     pub family: FamilyChoice,
+    /// How pictures are prepared; what is absent is as the family has it.
+    #[serde(default, skip_serializing_if = "InputConfig::is_default")]
+    pub input: InputConfig,
     /// A name (`coco`), a file (one label a line), or a list; default: the model's own metadata.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<LabelsConfig>,
@@ -36,7 +44,7 @@ pub struct ModelConfig {
     #[serde(default = "defaults::max_detections")]
     #[schemars(range(min = 1, max = 10_000))]
     pub max_detections: usize,
-    /// Execution provider, or several: the first that loads is taken.
+    /// What it runs on, or several: the first that the ONNX Runtime at hand has and that runs the model is taken.
     #[serde(default)]
     pub device: Devices,
     /// Sessions; the cameras of this model share them in turn.
@@ -56,6 +64,7 @@ impl ModelConfig {
         Self {
             path: path.into(),
             family: FamilyChoice::Auto,
+            input: InputConfig::default(),
             labels: None,
             confidence: defaults::confidence(),
             iou: defaults::iou(),
@@ -77,63 +86,51 @@ pub enum FamilyChoice {
     Auto,
     /// YOLOv8, YOLO11 and kin: `[1, 4+classes, anchors]`, boxes in pixels, no objectness.
     Yolo,
-    /// YOLOX: raw grid `[1, anchors, 5+classes]`.
+    /// YOLOv5 and v7: `[1, 3 * cells, 5+classes]` with objectness; YOLOv6's `[1, cells, 5+classes]`.
+    Yolov5,
+    /// YOLOX: grid `[1, cells, 5+classes]`, raw or decoded.
     Yolox,
+    /// NanoDet (scores and box bins of each stride) and NanoDet-Plus (both in one output).
+    Nanodet,
+    /// FastestDet: `[1, 5+classes, rows, columns]`.
+    Fastestdet,
+    /// Ultra-Light face detectors (RFB, slim; 320, 640): scores and boxes of each prior.
+    Ultraface,
+    /// YOLO exports with suppression inside: `[1, N, 6]` (YOLOv10, YOLO26, `nms=True`), `[N, 7]` (YOLOv7), `num_dets`, ….
+    YoloEnd2end,
+    /// RT-DETR, D-FINE, DEIM, RF-DETR, DETR and kin: `labels`, `boxes`, `scores`, or logits and boxes.
+    Detr,
+    /// SSD, TensorFlow's object detection API, torchvision: boxes, classes and scores apart.
+    Ssd,
+}
+
+impl FamilyChoice {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Yolo => "yolo",
+            Self::Yolov5 => "yolov5",
+            Self::Yolox => "yolox",
+            Self::Nanodet => "nanodet",
+            Self::Fastestdet => "fastestdet",
+            Self::Ultraface => "ultraface",
+            Self::YoloEnd2end => "yolo_end2end",
+            Self::Detr => "detr",
+            Self::Ssd => "ssd",
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
-#[schemars(description = "`coco`, a file with one label a line, or a list of labels")]
+#[schemars(
+    description = "`coco`, `coco91` (by COCO's own numbers), a file (one label a line, or JSON), or a list of labels"
+)]
 pub enum LabelsConfig {
     /// `coco`, or the path of a file.
     Named(String),
     List(#[schemars(length(min = 1))] Vec<String>),
-}
-
-/// An ONNX Runtime execution provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Device {
-    Cpu,
-    Cuda,
-    Tensorrt,
-    Openvino,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-#[schemars(description = "cpu, cuda, tensorrt or openvino; or a list of them, the first that loads is taken")]
-pub enum Devices {
-    One(Device),
-    Several(#[schemars(length(min = 1))] Vec<Device>),
-}
-
-impl Device {
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Cpu => "cpu",
-            Self::Cuda => "cuda",
-            Self::Tensorrt => "tensorrt",
-            Self::Openvino => "openvino",
-        }
-    }
-}
-
-impl Default for Devices {
-    fn default() -> Self {
-        Self::One(Device::Cpu)
-    }
-}
-
-impl Devices {
-    #[must_use]
-    pub fn as_slice(&self) -> &[Device] {
-        match self {
-            Self::One(device) => std::slice::from_ref(device),
-            Self::Several(devices) => devices,
-        }
-    }
 }
 
 mod defaults {

@@ -1,0 +1,227 @@
+//! From packed BGR to the model's input in one pass: scale, pad, reorder, normalise.
+//!
+//! The scaling is OpenCV's `INTER_LINEAR` (`linear.rs`), which the reference code of most model families uses;
+//! `filter.rs` has the others.
+
+mod filter;
+mod fit;
+mod linear;
+mod pixels;
+
+use super::config::{Channels, Interpolation};
+use super::spec::{InputSpec, Layout};
+use crate::domain::Frame;
+
+use filter::Filter;
+use fit::{Area, fit};
+use linear::Linear;
+
+pub use fit::Placement;
+pub use pixels::Pixels;
+use pixels::Sample;
+
+/// Reused tables and rows; allocates only when a frame's size changes.
+#[derive(Debug, Default)]
+pub struct Preprocessor {
+    size: (u32, u32),
+    linear: Linear,
+    /// In the place of `linear`.
+    filter: Option<Filter>,
+    /// One row of the picture in the input, as planes.
+    row: Vec<f32>,
+}
+
+impl Preprocessor {
+    /// Fills `pixels` with the picture (`length` values, of which the spec's come first; the rest stays empty). The frame
+    /// has at least one pixel.
+    pub fn run(&mut self, frame: &Frame, spec: &InputSpec, length: usize, pixels: &mut Pixels) -> Placement {
+        let area = fit(frame.width, frame.height, spec);
+        let new = self.size != (frame.width, frame.height);
+        if new {
+            self.size = (frame.width, frame.height);
+            self.filter = None;
+            match spec.preparation.interpolation {
+                // Averaging needs something to average: OpenCV is linear where a side grows.
+                Interpolation::Area if area.grows(frame) => self.linear.set(frame, &area, Interpolation::Area),
+                Interpolation::Linear => self.linear.set(frame, &area, Interpolation::Linear),
+                other => self.filter = Some(Filter::new(frame, &area, other)),
+            }
+        }
+        match pixels {
+            Pixels::F32(values) => self.fill(frame, spec, &area, (new, length), values),
+            Pixels::F16(values) => self.fill(frame, spec, &area, (new, length), values),
+            Pixels::U8(values) => self.fill(frame, spec, &area, (new, length), values),
+        }
+        area.placement
+    }
+
+    fn fill<T: Sample>(
+        &mut self,
+        frame: &Frame,
+        spec: &InputSpec,
+        area: &Area,
+        (new, length): (bool, usize),
+        values: &mut Vec<T>,
+    ) {
+        let scales = Scales::new(spec);
+        if new || values.len() != length {
+            // The padding is written once for a frame size; only the picture changes afterwards.
+            scales.blank(spec, length, values);
+        }
+        let stride = frame.width as usize * 3;
+        let mut target = Target { spec, area, scales: &scales, values };
+        self.row.resize(3 * area.width, 0.0);
+        self.linear.begin();
+        for y in 0..area.height {
+            match &mut self.filter {
+                Some(filter) => filter.row(&frame.bgr, stride, y, scales.pad, &mut self.row),
+                None => self.linear.row(&frame.bgr, stride, y, &mut self.row),
+            }
+            target.write(y, &self.row);
+        }
+    }
+}
+
+/// What is done to values, by the model's channels.
+struct Scales {
+    /// The BGR channel that goes into the model's.
+    order: [usize; 3],
+    gain: [f32; 3],
+    bias: [f32; 3],
+    /// The padding's colour, by BGR channels.
+    pad: [f32; 3],
+}
+
+impl Scales {
+    fn new(spec: &InputSpec) -> Self {
+        let how = &spec.preparation;
+        let order = if how.channels == Channels::Rgb { [2, 1, 0] } else { [0, 1, 2] };
+        let gain = how.std.map(|std| 1.0 / std);
+        let bias = [0, 1, 2].map(|channel| -how.mean[channel] / how.std[channel]);
+        // Both orders are their own inverse.
+        let pad = order.map(|channel| how.pad[channel]);
+        Self { order, gain, bias, pad }
+    }
+
+    /// Nothing but padding.
+    fn blank<T: Sample>(&self, spec: &InputSpec, length: usize, values: &mut Vec<T>) {
+        let area = spec.width as usize * spec.height as usize;
+        let pad = [0, 1, 2]
+            .map(|channel| T::from_value(spec.preparation.pad[channel] * self.gain[channel] + self.bias[channel]));
+        values.clear();
+        match spec.layout {
+            Layout::Nchw => pad.iter().for_each(|&pad| values.resize(values.len() + area, pad)),
+            Layout::Nhwc => values.extend(pad.iter().cycle().take(3 * area)),
+        }
+        values.resize(length, T::from_value(0.0));
+    }
+}
+
+/// The model's input, being filled.
+struct Target<'a, T> {
+    spec: &'a InputSpec,
+    area: &'a Area,
+    scales: &'a Scales,
+    values: &'a mut [T],
+}
+
+impl<T: Sample> Target<'_, T> {
+    /// Row `y` of the picture: `row` has its values 0…255, a plane a BGR channel.
+    fn write(&mut self, y: usize, row: &[f32]) {
+        let (in_w, in_h) = (self.spec.width as usize, self.spec.height as usize);
+        let first = (self.area.top + y) * in_w + self.area.left;
+        let width = self.area.width;
+        for (channel, &from) in self.scales.order.iter().enumerate() {
+            let (gain, bias) = (self.scales.gain[channel], self.scales.bias[channel]);
+            let values = row[from * width..(from + 1) * width].iter().map(|&value| T::from_value(value * gain + bias));
+            match self.spec.layout {
+                Layout::Nchw => {
+                    let start = channel * in_w * in_h + first;
+                    self.values[start..start + width].iter_mut().zip(values).for_each(|(out, value)| *out = value);
+                }
+                Layout::Nhwc => {
+                    let row = self.values[3 * first..3 * (first + width)].chunks_exact_mut(3);
+                    row.zip(values).for_each(|(out, value)| out[channel] = value);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inference::config::Padding;
+    use crate::inference::facts::Element;
+    use crate::inference::spec::Preparation;
+
+    fn frame(width: u32, height: u32, pixel: impl Fn(u32, u32) -> [u8; 3]) -> Frame {
+        let mut frame = Frame::empty();
+        (frame.width, frame.height) = (width, height);
+        frame.bgr = (0..height).flat_map(|y| (0..width).map(move |x| (x, y))).flat_map(|(x, y)| pixel(x, y)).collect();
+        frame
+    }
+
+    fn spec(width: u32, height: u32, padding: Padding, rgb: bool) -> InputSpec {
+        let channels = if rgb { Channels::Rgb } else { Channels::Bgr };
+        let preparation = Preparation { padding, channels, ..Preparation::YOLO };
+        InputSpec { width, height, layout: Layout::Nchw, preparation }
+    }
+
+    /// The values, of a model that takes float32.
+    fn planes(pre: &mut Preprocessor, frame: &Frame, spec: &InputSpec) -> (Placement, Vec<f32>) {
+        let mut pixels = Pixels::new(Element::F32);
+        let placement = pre.run(frame, spec, spec.values(), &mut pixels);
+        let Pixels::F32(values) = pixels else { panic!("float32") };
+        (placement, values)
+    }
+
+    #[test]
+    fn a_picture_of_the_inputs_size_is_only_reordered() {
+        let picture = frame(2, 1, |x, _| if x == 0 { [10, 20, 30] } else { [40, 50, 60] });
+        let (_, planes) = planes(&mut Preprocessor::default(), &picture, &spec(2, 1, Padding::Centre, true));
+        let want: Vec<f32> = [30, 60, 20, 50, 10, 40].iter().map(|&v: &u8| f32::from(v) / 255.0).collect();
+        for (got, want) in planes.iter().zip(&want) {
+            assert!((got - want).abs() < 1e-6, "{planes:?}");
+        }
+    }
+
+    #[test]
+    fn the_padding_is_grey_and_where_the_family_wants_it() {
+        let picture = frame(4, 2, |_, _| [255, 255, 255]);
+        for (padding, top) in [(Padding::Centre, 1.0), (Padding::TopLeft, 0.0)] {
+            let (placement, planes) = planes(&mut Preprocessor::default(), &picture, &spec(4, 4, padding, false));
+            assert_eq!((placement.scale_x, placement.left, placement.top), (1.0, 0.0, top));
+            let rows: Vec<bool> =
+                planes[..16].chunks(4).map(|row| row.iter().all(|v| (v - 1.0).abs() < 1e-6)).collect();
+            assert_eq!(
+                rows,
+                if padding == Padding::Centre { [false, true, true, false] } else { [true, true, false, false] }
+            );
+        }
+    }
+
+    #[test]
+    fn half_size_averages_neighbours_as_inter_linear_does() {
+        let picture = frame(4, 4, |x, y| [u8::try_from(x * 10 + y * 40).unwrap(); 3]);
+        let (_, planes) = planes(&mut Preprocessor::default(), &picture, &spec(2, 2, Padding::Centre, false));
+        let got: Vec<f32> = planes[..4].iter().map(|v| v * 255.0).collect();
+        for (got, want) in got.iter().zip([25.0, 45.0, 105.0, 125.0]) {
+            assert!((got - want).abs() < 1e-3, "{got} {want}");
+        }
+    }
+
+    #[test]
+    fn sizes_may_change_in_mid_stream_and_be_odd() {
+        let mut pre = Preprocessor::default();
+        let mut pixels = Pixels::new(Element::F32);
+        let spec = spec(32, 32, Padding::Centre, true);
+        for (w, h) in [(1, 1), (7681, 3), (3, 555), (640, 480), (1, 1)] {
+            let placement = pre.run(&frame(w, h, |_, _| [9, 9, 9]), &spec, spec.values(), &mut pixels);
+            assert!(placement.scale_x > 0.0 && placement.scale_y > 0.0);
+            let Pixels::F32(planes) = &pixels else { panic!("float32") };
+            assert!(planes.iter().all(|v| v.is_finite()));
+            assert_eq!(planes.len(), 3 * 32 * 32);
+        }
+    }
+}
