@@ -82,8 +82,10 @@ impl Stream {
             label: "car".into(),
             score: 0.9,
             bbox: BBox::default(),
+            first_bbox: BBox::default(),
             first_seen: now,
             last_seen: now,
+            duration: ms(0),
         };
         let event = builder.event(EventKind::Started, now, track);
         let (payload, content_type) = codec::encode_event(&event, Encoding::Json);
