@@ -104,6 +104,7 @@ fn outbox(c: &mut Criterion) {
                 camera: None,
                 captured_at: Some(Instant::now()),
                 late: None,
+                shrink: None,
             });
             let parcel = outbox.try_next().unwrap();
             outbox.sent(parcel.ticket);

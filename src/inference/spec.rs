@@ -77,7 +77,7 @@ pub struct InputSpec {
 
 impl InputSpec {
     /// Values of one picture.
-    #[must_use]
+    #[cfg(test)]
     pub fn values(&self) -> usize {
         3 * self.width as usize * self.height as usize
     }

@@ -17,7 +17,7 @@ pub use config::{
     CameraConfig, Encoding, KeyframeConfig, KeyframeWhen, PayloadChoice, PublishConfig, PublishWhen, QueueConfig,
     TrackerChoice, WhenFull,
 };
-pub use keyframes::{KeyframeQueue, KeyframeSlot};
+pub use keyframes::{KeyframeQueue, KeyframeSlot, smaller as smaller_keyframe};
 pub use processor::{Processor, ProcessorParts};
 pub use session::SessionContext;
 pub use states::{Announcer, StateView};

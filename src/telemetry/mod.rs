@@ -10,7 +10,7 @@ mod quantiles;
 mod recorder;
 mod spool;
 
-pub use bus::{BusMetrics, DropReason, MessageKind, Outcome};
+pub use bus::{BusMetrics, DropReason, MessageKind, Notice, Outcome};
 pub use camera::{CameraMetrics, CameraTotals, FrameOutcome, KeyframeOutcome, Stage};
 pub use log::{LogFormat, StatusLine, above, init_log};
 pub use quantiles::Quantiles;

@@ -41,6 +41,7 @@ pub fn spool_in(folder: &Path) -> SpoolPlace {
         max_bytes: 1 << 30,
         write_after: ms(50),
         mark: |content_type| codec::late(codec::encoding_of(Some(content_type))),
+        shrink: |_, _| None,
     }
 }
 

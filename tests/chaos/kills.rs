@@ -16,7 +16,8 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::arena::spool_in;
-use super::common::{Mosquitto, NatsServer, Process, context};
+use super::common::process::Process;
+use super::common::{Mosquitto, NatsServer, context};
 use super::faults::{Fault, Struck};
 use super::ledger::{Ledger, Line};
 use super::nats::stored;

@@ -9,7 +9,8 @@ use sightwire::bus::{MqttConfig, MqttVersion, start_mqtt};
 use tokio::task::JoinSet;
 
 use super::arena::{Arena, Report, context_of};
-use super::common::{Mosquitto, PATIENCE, Process};
+use super::common::process::Process;
+use super::common::{Mosquitto, PATIENCE};
 use super::ledger::{Ledger, Said};
 use super::plan::plan;
 use super::proxy::Proxy;

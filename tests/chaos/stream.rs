@@ -128,6 +128,7 @@ impl Stream {
             camera: Some(camera),
             captured_at: Some(Instant::now()),
             late: Some(codec::late(Encoding::Json)),
+            shrink: None,
         });
         if let (Some(mut diary), Qos::AtLeastOnce) = (self.diary.as_ref(), qos) {
             let (camera, boot, kind) = &line;

@@ -73,7 +73,7 @@ impl Mosquitto {
         self.process.is_some()
     }
 
-    /// `STOP` and `CONT`.
+    /// See [`Process::signal`].
     pub fn signal(&self, name: &str) {
         self.process.iter().for_each(|process| process.signal(name));
     }

@@ -57,9 +57,13 @@ impl NatsServer {
         self.process.is_some()
     }
 
-    /// `STOP` and `CONT`.
+    /// See [`Process::signal`].
     pub fn signal(&self, name: &str) {
         self.process.iter().for_each(|process| process.signal(name));
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().unwrap().id()
     }
 
     pub fn url(&self) -> String {

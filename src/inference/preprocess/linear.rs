@@ -78,7 +78,7 @@ fn scale_row(row: &[u8], columns: &[Column], out: &mut [u16]) {
     let (blue, rest) = out.split_at_mut(width);
     let (green, red) = rest.split_at_mut(width);
     // A picture a pixel wide has no right one.
-    let mut twice = [0; 6];
+    let twice;
     let row = if let &[b, g, r] = row {
         twice = [b, g, r, b, g, r];
         &twice
