@@ -26,7 +26,7 @@ const A_NODES_MESSAGES_AN_HOUR: f64 = 8.0 * 5.0 * 3600.0;
 const FLAT_MIB: u64 = 8;
 
 fn length() -> Duration {
-    Duration::from_secs(if plan().full { 200 } else { 5 })
+    Duration::from_secs(if plan().full { 180 } else { 4 })
 }
 
 #[tokio::test(flavor = "multi_thread")]
