@@ -13,7 +13,7 @@ use sightwire::envelope::*;
 
 fn names() -> impl Iterator<Item = (&'static str, Value)> {
     let payloads = SCHEMAS.into_iter().map(|name| (name, schema(name).unwrap()));
-    payloads.chain([("config", sightwire::config::schema())])
+    payloads.chain([("config", sightwire::config::schema()), ("bench", sightwire::cli::bench_schema())])
 }
 
 fn valid(name: &str, payload: &Value) -> Result<(), String> {

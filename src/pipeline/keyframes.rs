@@ -3,6 +3,7 @@
 //! One slot a camera: the newest wins, and what it replaced is counted. One thread serves all cameras in turn.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
@@ -110,7 +111,12 @@ impl KeyframeQueue {
         while let Some(slot) = self.next() {
             let job = lock(&slot.job).take();
             if let Some(job) = job {
-                slot.encode(&job, &mut encoder, &mut jpeg, publisher);
+                // One camera's odd picture must not take the others' encoder away.
+                let encode = || slot.encode(&job, &mut encoder, &mut jpeg, publisher);
+                if catch_unwind(AssertUnwindSafe(encode)).is_err() {
+                    slot.metrics.keyframe(KeyframeOutcome::Failed);
+                    encoder = JpegEncoder::default();
+                }
             }
         }
     }

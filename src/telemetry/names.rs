@@ -123,6 +123,30 @@ pub const SOURCE_RECONNECTS: Metric = metric(
     Unit::Count,
     "Attempts to open a camera's source again after it failed.",
 );
+pub const SOURCE_ABANDONED: Metric = metric(
+    "sightwire_source_abandoned_total",
+    Counter,
+    Unit::Count,
+    "Capture threads that were stuck in native code and given up.",
+);
+pub const SOURCE_ABANDONED_THREADS: Metric = metric(
+    "sightwire_source_abandoned_threads",
+    Gauge,
+    Unit::Count,
+    "Capture threads that were given up and have not ended yet.",
+);
+pub const CAMERA_PANICS: Metric = metric(
+    "sightwire_camera_panics_total",
+    Counter,
+    Unit::Count,
+    "Faults of the program's own that cost one camera a restart; each is in the log with its place.",
+);
+pub const CAMERA_PICTURE: Metric = metric(
+    "sightwire_camera_picture",
+    Gauge,
+    Unit::Count,
+    "1 while the camera's picture is so (black_picture, frozen_picture, covered_lens), else 0; the worst of several.",
+);
 pub const CAMERA_STATE: Metric =
     metric("sightwire_camera_state", Gauge, Unit::Count, "1 for the state the camera is in, 0 for the others.");
 pub const CAMERA_FPS: Metric =
@@ -165,6 +189,10 @@ pub const ALL: &[Metric] = &[
     BUS_NOTICES,
     KEYFRAMES_SHRUNK,
     SOURCE_RECONNECTS,
+    SOURCE_ABANDONED,
+    SOURCE_ABANDONED_THREADS,
+    CAMERA_PANICS,
+    CAMERA_PICTURE,
     CAMERA_STATE,
     CAMERA_FPS,
     CONTROL_COMMANDS,

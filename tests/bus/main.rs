@@ -1,21 +1,27 @@
 //! The bus room against real servers: mosquitto (MQTT 5 and 3.1.1), nats-server (with and without JetStream), and the
 //! embedded broker, watched by mosquitto's own clients.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "figures, and what was skipped")]
 
 mod aliases;
 mod commands;
 #[path = "../common/mod.rs"]
+#[allow(unused_imports, reason = "every test binary uses its own part of this")]
 mod common;
 mod embedded;
 mod halfopen;
 mod mqtt;
 mod nats;
+mod nats_cluster;
+mod nats_logins;
+mod nats_notices;
 mod outage;
 mod permissions;
 mod probing;
 mod refusals;
 mod sessions;
 mod shrinking;
+mod tls;
 mod visits;
 
 use std::path::Path;
@@ -23,7 +29,14 @@ use std::process::{Command, Stdio};
 
 use common::{PATIENCE, message, name};
 use sightwire::bus::{Link, Message, MessageKind, Topic, Trouble};
+use sightwire::telemetry::Telemetry;
 use tokio::time::timeout;
+
+/// The process's one recorder; links that are started afterwards count into it.
+fn telemetry() -> &'static Telemetry {
+    static TELEMETRY: std::sync::OnceLock<Telemetry> = std::sync::OnceLock::new();
+    TELEMETRY.get_or_init(|| Telemetry::install().unwrap())
+}
 
 const DETECTIONS: &str = "sightwire/cameras/front-door/detections";
 const EVENTS: &str = "sightwire/cameras/front-door/events";

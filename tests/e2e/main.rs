@@ -6,6 +6,7 @@
 mod common;
 
 mod accuracy;
+mod bench;
 mod broker;
 mod delivery;
 mod devices;
@@ -13,9 +14,13 @@ mod endings;
 mod figures;
 mod isolation;
 mod keyframes;
+mod links;
 mod map;
 mod metrics;
 mod node;
+mod picture;
+#[path = "../common/rtsp.rs"]
+mod rtsp;
 mod spool;
 mod stop_button;
 mod tools;

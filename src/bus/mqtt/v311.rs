@@ -149,6 +149,9 @@ fn closing(error: &ConnectionError) -> Closing {
         ConnectionError::MqttState(StateError::Deserialization(error)) => {
             Closing::Lost(format!("the other side does not speak MQTT as we know it: {error}"))
         }
+        ConnectionError::MqttState(StateError::AwaitPingResp) => {
+            Closing::Lost("no sign of life: the broker did not answer a ping".into())
+        }
         ConnectionError::MqttState(StateError::ConnectionAborted) => Closing::HungUp,
         other => Closing::Lost(other.to_string()),
     }

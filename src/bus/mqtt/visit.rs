@@ -48,11 +48,12 @@ pub(in crate::bus) async fn tail(
     addresses: &[String],
     deadline: Duration,
     sender: &mpsc::Sender<Tailed>,
+    again: bool,
 ) -> Result<(), BusError> {
     let setup = Setup::for_visitor(config, "watch")?;
     match config.version {
-        MqttVersion::V5 => listen::<v5::Client>(&setup, addresses, deadline, sender).await,
-        MqttVersion::V311 => listen::<v311::Client>(&setup, addresses, deadline, sender).await,
+        MqttVersion::V5 => listen::<v5::Client>(&setup, addresses, deadline, sender, again).await,
+        MqttVersion::V311 => listen::<v311::Client>(&setup, addresses, deadline, sender, again).await,
     }
 }
 
@@ -61,6 +62,7 @@ async fn listen<D: Dialect>(
     addresses: &[String],
     deadline: Duration,
     sender: &mpsc::Sender<Tailed>,
+    again: bool,
 ) -> Result<(), BusError> {
     let (mut link, _) = knock::<D>(setup, deadline).await?;
     addresses.chunks(FILTERS_A_PACKET).for_each(|chunk| link.client.subscribe(chunk));
@@ -77,6 +79,7 @@ async fn listen<D: Dialect>(
                 let why = format!("{} of the topics may not be listened on: {}", refused.len(), whys.join(", "));
                 return Err(BusError::Refused { bus: "mqtt", url: setup.shown.clone(), why });
             }
+            Ok(Saying::Subscribed { .. }) if again => tracing::info!("{}: subscribed again", setup.shown),
             Ok(_) => {}
             Err(Closing::Refused(why)) => {
                 return Err(BusError::Refused { bus: "mqtt", url: setup.shown.clone(), why });

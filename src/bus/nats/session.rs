@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use super::connect::Connection;
 use super::permissions::{Leave, Permissions, Violation};
 use super::setup::Setup;
-use super::stream;
+use super::stream::{self, Unusable};
 use crate::bus::link::{End, Inbound, Server, Wire};
 use crate::bus::{Message, MessageKind, Parcel, Ticket, Trouble};
 use crate::domain::ReplyTo;
@@ -97,7 +97,11 @@ async fn talk(setup: &Setup, wire: &mut Wire, connection: &mut Connection) -> St
         }
     }
     round_trip(&client).await;
-    let jetstream = if setup.jetstream { find_jetstream(setup, &client).await } else { None };
+    let mut said = Vec::new();
+    let jetstream = match find_jetstream(setup, &client, &mut connection.events, &mut said).await {
+        Ok(jetstream) => jetstream,
+        Err(why) => return why,
+    };
     let storage = if jetstream.is_some() { "with JetStream" } else { "core only" };
     let mut session = Session {
         setup,
@@ -113,6 +117,12 @@ async fn talk(setup: &Setup, wire: &mut Wire, connection: &mut Connection) -> St
     wire.outbox.link_up();
     wire.report.up(&format!("{} (NATS {}, {storage})", setup.shown, info.version));
     wire.probing_begins();
+    for event in said {
+        if let Some(why) = fatal(&event) {
+            return why.to_owned();
+        }
+        session.told(wire, event);
+    }
     loop {
         if let Err(why) = session.step(wire, &mut connection.events, &mut heard).await {
             return why;
@@ -151,7 +161,16 @@ fn fatal(event: &Event) -> Option<&'static str> {
     }
 }
 
-async fn find_jetstream(setup: &Setup, client: &Client) -> Option<Context> {
+/// `None`: it is not wanted, or not there for us. The error: it is not ready, and what must not be lost waits.
+async fn find_jetstream(
+    setup: &Setup,
+    client: &Client,
+    events: &mut mpsc::UnboundedReceiver<Event>,
+    said: &mut Vec<Event>,
+) -> Result<Option<Context>, String> {
+    if !setup.jetstream {
+        return Ok(None);
+    }
     let jetstream = ContextBuilder::new()
         .timeout(API_DEADLINE)
         .ack_timeout(ACK_DEADLINE)
@@ -160,19 +179,32 @@ async fn find_jetstream(setup: &Setup, client: &Client) -> Option<Context> {
     let found = if client.server_info().jetstream {
         stream::ensure(&jetstream, &setup.prefix, replicas(setup, client)).await
     } else {
-        Err("the server runs without JetStream".to_owned())
+        Err(Unusable::Never("the server runs without JetStream".to_owned()))
     };
-    match found {
-        Ok(()) => Some(jetstream),
-        Err(why) => {
-            tracing::warn!(
-                bus = "nats",
-                why,
-                "events and keyframes go by core NATS, without acknowledgement; enable JetStream, or set jetstream: false"
-            );
-            None
+    said.extend(std::iter::from_fn(|| events.try_recv().ok()));
+    let why = match found {
+        Ok(()) => return Ok(Some(jetstream)),
+        Err(Unusable::Never(why)) => why,
+        Err(Unusable::NotReady(why)) if may_not_ask(said) => format!("{why}: this node has no permission to ask it"),
+        Err(Unusable::NotReady(why)) => return Err(format!("JetStream is not ready: {why}")),
+    };
+    tracing::warn!(
+        bus = "nats",
+        why,
+        "events and keyframes go by core NATS, without acknowledgement; enable JetStream, or set jetstream: false"
+    );
+    Ok(None)
+}
+
+/// The server complained that we may not use JetStream's interface, or hear its answers.
+fn may_not_ask(said: &[Event]) -> bool {
+    said.iter().any(|event| {
+        let Event::ServerError(error) = event else { return false };
+        match Violation::read(&error.to_string()) {
+            Some(Violation::Publish(subject) | Violation::Subscribe(subject)) => subject.starts_with(['$', '_']),
+            None => false,
         }
-    }
+    })
 }
 
 /// How many servers hold the stream that is made: what is configured, else three in a cluster, so that one may fail.

@@ -25,16 +25,26 @@ fn subjects(prefix: &str) -> Vec<String> {
     ["events", "keyframe"].iter().map(|kind| format!("{prefix}.cameras.*.{kind}")).collect()
 }
 
+/// Why there is no stream to store into, for people.
+#[derive(Debug)]
+pub(super) enum Unusable {
+    /// Until somebody changes something.
+    Never(String),
+    /// A server is starting, a cluster choosing its leader: it passes.
+    NotReady(String),
+}
+
 /// Makes sure that a stream stores events and keyframes; one that exists is never changed, and what about it is unlike
-/// ours is said. The error is for people.
-pub(super) async fn ensure(jetstream: &Context, prefix: &str, replicas: usize) -> Result<(), String> {
+/// ours is said.
+pub(super) async fn ensure(jetstream: &Context, prefix: &str, replicas: usize) -> Result<(), Unusable> {
     let (name, subjects) = (name(prefix), subjects(prefix));
     match jetstream.get_stream(&name).await {
-        Ok(stream) => return look_over(&stream.cached_info().config, &subjects, replicas),
+        Ok(stream) => return look_over(&stream.cached_info().config, &subjects, replicas).map_err(Unusable::Never),
         Err(error) => match error.kind() {
             GetStreamErrorKind::JetStream(e) if e.error_code() == ErrorCode::STREAM_NOT_FOUND => {}
-            GetStreamErrorKind::Request => return Err("JetStream does not answer".into()),
-            _ => return Err(error.to_string()),
+            GetStreamErrorKind::Request => return Err(Unusable::NotReady("JetStream does not answer".into())),
+            GetStreamErrorKind::JetStream(e) if e.code() == 503 => return Err(Unusable::NotReady(e.to_string())),
+            _ => return Err(Unusable::Never(error.to_string())),
         },
     }
     let mut why = String::new();
@@ -72,19 +82,21 @@ pub(super) async fn ensure(jetstream: &Context, prefix: &str, replicas: usize) -
                 }
                 return Ok(());
             }
-            Err(error) => {
-                if let CreateStreamErrorKind::JetStream(e) = error.kind()
-                    && e.error_code() == ErrorCode::STREAM_SUBJECT_OVERLAP
-                {
-                    return Err(format!(
-                        "another stream stores some of {subjects:?}, so {name} cannot be made; let one stream store all of them"
-                    ));
+            Err(error) => match error.kind() {
+                CreateStreamErrorKind::TimedOut => return Err(Unusable::NotReady(error.to_string())),
+                CreateStreamErrorKind::JetStream(e) if e.code() == 503 => {
+                    return Err(Unusable::NotReady(error.to_string()));
                 }
-                why = error.to_string();
-            }
+                CreateStreamErrorKind::JetStream(e) if e.error_code() == ErrorCode::STREAM_SUBJECT_OVERLAP => {
+                    return Err(Unusable::Never(format!(
+                        "another stream stores some of {subjects:?}, so {name} cannot be made; let one stream store all of them"
+                    )));
+                }
+                _ => why = error.to_string(),
+            },
         }
     }
-    Err(format!("the stream {name} cannot be made: {why}"))
+    Err(Unusable::Never(format!("the stream {name} cannot be made: {why}")))
 }
 
 fn look_over(config: &Config, subjects: &[String], replicas: usize) -> Result<(), String> {

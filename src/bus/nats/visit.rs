@@ -45,6 +45,7 @@ pub(in crate::bus) async fn tail(
     addresses: &[String],
     deadline: Duration,
     sender: &mpsc::Sender<Tailed>,
+    again: bool,
 ) -> Result<(), BusError> {
     let mut setup = Setup::new(config, "sightwire-watch")?;
     let mut connection = knock(&mut setup, deadline).await?;
@@ -52,6 +53,9 @@ pub(in crate::bus) async fn tail(
     let mut messages = SelectAll::new();
     for address in addresses {
         messages.push(connection.client.subscribe(address.clone()).await.map_err(|e| lost(e.to_string()))?);
+    }
+    if again {
+        tracing::info!("{}: subscribed again", setup.shown);
     }
     loop {
         tokio::select! {

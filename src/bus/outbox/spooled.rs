@@ -444,6 +444,7 @@ async fn nothing_is_lost_between_the_threads() {
         max_bytes: 64 * MIB,
         write_after: Duration::from_millis(2),
         mark,
+        shrink: |_, _| None,
     };
     let bell = Arc::new(Bell::default());
     let outbox = Outbox::with_spool("test", BusMetrics::new("test"), limits(800), HashMap::new(), Arc::clone(&bell));

@@ -212,9 +212,9 @@ impl Clerk {
             }
         }
         let victims = match store.commit(&rows, &drafts.erase) {
-            Err(SpoolError::Full { .. }) => {
-                let bytes = rows.iter().map(|row| row.record.len() as u64).sum();
-                outbox.spool_gave_way(store.make_room(bytes, &drafts.erase)?);
+            // What goes makes room for what comes, in the file that is there.
+            Err(SpoolError::Full { .. }) if !drafts.erase.is_empty() => {
+                store.commit(&[], &drafts.erase)?;
                 store.commit(&rows, &[])?
             }
             committed => committed?,

@@ -5,8 +5,10 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use super::store::Store;
 use super::{Mark, SpoolError};
 use crate::bus::Shrink;
+use crate::domain::Size;
 
 /// Where the spools of a node lie, and how large each may be.
 #[derive(Debug, Clone)]
@@ -27,6 +29,23 @@ impl SpoolPlace {
     #[must_use]
     pub fn file(&self, bus: &str) -> PathBuf {
         self.folder.join(format!("{bus}.db"))
+    }
+
+    /// Really opens a bus's spool, and says what waits in it. One that cannot be used is left as it is.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub fn probe(&self, bus: &str) -> Result<String, SpoolError> {
+        let path = self.file(bus);
+        let _lock = match self.enter(bus) {
+            Err(SpoolError::Locked { .. }) => return Ok(format!("{}: in use by a running node", path.display())),
+            entered => entered?,
+        };
+        let (store, found) = Store::open(&path, self.max_bytes, None)?;
+        let (waiting, room) = (found.iter().map(|found| found.messages).sum::<u64>(), Size(self.max_bytes));
+        store.close()?;
+        let messages = if waiting == 1 { "message waits" } else { "messages wait" };
+        Ok(format!("{}: {waiting} {messages}, room for {room}", path.display()))
     }
 
     /// The folder made, and nobody else in it. The lock lasts as long as what is returned, or the process.
