@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sightwire::bus::{MqttConfig, MqttVersion};
 use tempfile::TempDir;
 
-use super::process::{Process, wait_for_port};
+use super::process::{Process, listening};
 use super::{PATIENCE, free_port};
 
 /// A broker; `stop` and `start` make an outage. Its folder, with what it persists, lives as long as it does.
@@ -54,8 +54,7 @@ impl Mosquitto {
     pub fn start(&mut self) {
         let mut command = Command::new("mosquitto");
         command.arg("-c").arg(self.dir.path().join("mosquitto.conf"));
-        self.process = Some(Process::spawn(command.stdout(Stdio::null()).stderr(Stdio::null())));
-        wait_for_port(self.port);
+        self.process = Some(listening(command.stdout(Stdio::null()).stderr(Stdio::null()), self.port));
     }
 
     pub fn stop(&mut self) {
