@@ -14,8 +14,8 @@ fuzz_target!(|text: &str| {
         "NUMBER" => Some("5".to_owned()),
         _ => None,
     };
-    // One more than there are: the end of a file that ends with a newline.
-    let lines = text.split('\n').count() + 1;
+    // YAML breaks lines at a carriage return as well; the end of a text that ends with a break is one more.
+    let lines = text.split(['\n', '\r']).count() + 1;
     match load_text(text, file, &environment) {
         Ok(loaded) => {
             assert!(!loaded.config.models.is_empty() && !loaded.config.cameras.is_empty());

@@ -1,13 +1,18 @@
 //! One link of the program's own, one real broker, the proxy between them, and the faults.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use sightwire::bus::{Link, MessageKind, Outbox};
+use sightwire::bus::{BusContext, Link, MessageKind, Outbox, SpoolPlace};
+use sightwire::codec;
+use sightwire::domain::BootId;
+use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::common::context;
 use super::faults::{Fault, Server, Struck};
 use super::plan::{between, ms, plan};
 use super::proxy::{Proxy, Weather};
@@ -22,6 +27,22 @@ pub struct Arena<S> {
     pub proxy: Proxy,
     pub link: Link,
     pub dice: Rng,
+    pub _folder: TempDir,
+}
+
+/// A link's context: two of three with a spool, as a node has it.
+pub fn context_of(index: usize, folder: &TempDir) -> BusContext {
+    BusContext { spool: (index % 3 != 1).then(|| spool_in(folder.path())), ..context().0 }
+}
+
+pub fn spool_in(folder: &Path) -> SpoolPlace {
+    SpoolPlace {
+        folder: folder.to_owned(),
+        max_bytes: 1 << 30,
+        write_after: ms(50),
+        mark: |content_type| codec::late(codec::encoding_of(Some(content_type))),
+        shrink: |_, _| None,
+    }
 }
 
 /// What a storm was.
@@ -61,7 +82,7 @@ impl<S: Server> Arena<S> {
     /// Faults at random moments of a stream, then calm until everything is delivered.
     pub async fn storm(&mut self, kills: bool) -> (Promised, Report) {
         let stop = CancellationToken::new();
-        let stream = Stream::new(self.link.outbox().clone(), CAMERAS);
+        let stream = Stream::new(self.link.outbox().clone(), BootId::new(), CAMERAS);
         let producer = tokio::spawn(stream.flow(self.dice.fork(), stop.clone()));
         let looks = look_at_the_law(self.link.outbox().clone(), self.dice.fork(), stop.clone());
         let sessions = count_sessions(&self.link, stop.clone());

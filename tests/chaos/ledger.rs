@@ -36,6 +36,8 @@ impl Said {
 #[derive(Debug, Default)]
 pub struct Ledger {
     last: BTreeMap<Line, u64>,
+    /// By camera and kind: boots sort by their age, and what an older one left is told before anything newer.
+    newest: BTreeMap<(String, &'static str), String>,
     pub messages: u64,
     pub duplicates: u64,
     /// What must not be, in words.
@@ -48,11 +50,18 @@ impl Ledger {
         let last = self.last.entry(said.line.clone()).or_default();
         if said.seq <= *last {
             self.duplicates += 1;
-        } else if said.seq == *last + 1 {
-            *last = said.seq;
-        } else {
+            return;
+        }
+        if said.seq != *last + 1 {
             self.wrong.push(format!("{:?}: {} came after {last}", said.line, said.seq));
-            *last = said.seq;
+        }
+        *last = said.seq;
+        let (camera, boot, kind) = &said.line;
+        let newest = self.newest.entry((camera.clone(), kind)).or_default();
+        if boot < newest {
+            self.wrong.push(format!("{:?}: {} came after boot {newest}", said.line, said.seq));
+        } else if boot > newest {
+            newest.clone_from(boot);
         }
     }
 
@@ -77,6 +86,11 @@ impl Ledger {
             assert_eq!(self.last.get(line), Some(last), "{who}: {line:?} ends too early");
         }
     }
+
+    /// The last number that was seen of a line; 0 when none was.
+    pub fn last(&self, line: &Line) -> u64 {
+        self.last.get(line).copied().unwrap_or(0)
+    }
 }
 
 #[test]
@@ -92,4 +106,16 @@ fn a_ledger_tells_a_repetition_from_a_gap_and_from_a_late_comer() {
     ledger.saw(&said(5));
     assert_eq!(ledger.wrong.len(), 1);
     assert!(!ledger.reaches(&[(said(7).line, 7)].into()));
+}
+
+#[test]
+fn a_ledger_wants_old_boots_first() {
+    let said = |boot: &str, seq| Said { line: ("cam".into(), boot.into(), "event"), seq };
+    let mut ledger = Ledger::default();
+    for (boot, seq) in [("1", 1), ("1", 2), ("2", 1), ("1", 2)] {
+        ledger.saw(&said(boot, seq));
+    }
+    assert!(ledger.wrong.is_empty());
+    ledger.saw(&said("1", 3));
+    assert_eq!(ledger.wrong.len(), 1);
 }

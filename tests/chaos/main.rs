@@ -25,6 +25,7 @@ mod node;
 
 mod arena;
 mod faults;
+mod kills;
 mod ledger;
 mod memory;
 mod mqtt;

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use sightwire::bus::{MqttConfig, MqttVersion, start_mqtt};
 use tokio::task::JoinSet;
 
-use super::arena::{Arena, Report};
+use super::arena::{Arena, Report, context_of};
 use super::common::process::Process;
-use super::common::{Mosquitto, PATIENCE, context};
+use super::common::{Mosquitto, PATIENCE};
 use super::ledger::{Ledger, Said};
 use super::plan::plan;
 use super::proxy::Proxy;
@@ -26,8 +26,10 @@ const EVENTS: &str = "sightwire/cameras/+/events";
 fn arena(broker: Mosquitto, version: MqttVersion, user: &str, index: usize) -> Arena<Mosquitto> {
     let proxy = Proxy::start(broker.port, Some(Tap::new(version == MqttVersion::V5)));
     let url = format!("mqtt://127.0.0.1:{}", proxy.port);
-    let link = start_mqtt(&MqttConfig { url, version, ..MqttConfig::default() }, context().0).unwrap();
-    Arena { server: broker, proxy, link, dice: plan().dice(user, index) }
+    let folder = tempfile::tempdir().unwrap();
+    let config = MqttConfig { url, version, ..MqttConfig::default() };
+    let link = start_mqtt(&config, context_of(index, &folder)).unwrap();
+    Arena { server: broker, proxy, link, dice: plan().dice(user, index), _folder: folder }
 }
 
 /// Everything that a broker ever acknowledged, in the order of its acknowledgements.

@@ -6,8 +6,8 @@ use futures_util::StreamExt;
 use sightwire::bus::{NatsConfig, start_nats};
 use tokio::task::JoinSet;
 
-use super::arena::Arena;
-use super::common::{NatsServer, PATIENCE, context};
+use super::arena::{Arena, context_of};
+use super::common::{NatsServer, PATIENCE};
 use super::ledger::{Ledger, Said};
 use super::mqtt::sum;
 use super::plan::plan;
@@ -21,8 +21,10 @@ async fn a_jetstream_server_that_is_killed_frozen_and_cut_off_stores_every_event
             let server = NatsServer::with_jetstream();
             let proxy = Proxy::start(server.port, None);
             let url = format!("nats://127.0.0.1:{}", proxy.port);
-            let link = start_nats(&NatsConfig { url, ..NatsConfig::default() }, context().0).unwrap();
-            let mut arena = Arena { server, proxy, link, dice: plan().dice("nats", index) };
+            let folder = tempfile::tempdir().unwrap();
+            let config = NatsConfig { url, ..NatsConfig::default() };
+            let link = start_nats(&config, context_of(index, &folder)).unwrap();
+            let mut arena = Arena { server, proxy, link, dice: plan().dice("nats", index), _folder: folder };
             let (promised, mut report) = arena.storm(true).await;
             let stored = stored(&arena.server).await;
             stored.check("in the stream", &promised.events);

@@ -167,7 +167,8 @@ fn a_network_that_swallows_everything_loses_nothing() {
         if let Some(status) = node.0.try_wait().unwrap() {
             break status;
         }
-        assert!(start.elapsed() < CALM, "not done\n{}", log.text());
+        // A busy machine is behind its cameras.
+        assert!(start.elapsed() < CALM + 3 * plan().storm(), "not done\n{}", log.text());
         std::thread::sleep(ms(50));
     };
     assert!(status.success(), "{status}\n{}", log.text());

@@ -95,7 +95,11 @@ async fn listen(port: u16, shared: Arc<Shared>, end: CancellationToken) {
         if weather.wait_for(|weather| !weather.refuse).await.is_err() {
             return;
         }
-        let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("the proxy's port");
+        // While nobody listens another test may look whether the port is free.
+        let Ok(listener) = TcpListener::bind(("127.0.0.1", port)).await else {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            continue;
+        };
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,

@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use async_nats::jetstream;
 use fastrand::Rng;
-use sightwire::bus::{Link, MessageKind, MqttVersion, NatsConfig, Qos, Tally, start_mqtt, start_nats};
+use sightwire::bus::{BusContext, Link, MessageKind, MqttVersion, NatsConfig, Qos, Tally, start_mqtt, start_nats};
+use sightwire::domain::BootId;
 use sightwire::telemetry::Telemetry;
 use tokio::task::block_in_place;
 use tokio::time::{sleep, timeout};
 
-use super::arena::assert_law;
+use super::arena::{assert_law, spool_in};
 use super::common::{Mosquitto, NatsServer, PATIENCE, context};
 use super::memory::Samples;
 use super::plan::{between, ms, plan};
@@ -25,7 +26,7 @@ const A_NODES_MESSAGES_AN_HOUR: f64 = 8.0 * 5.0 * 3600.0;
 const FLAT_MIB: u64 = 8;
 
 fn length() -> Duration {
-    Duration::from_secs(if plan().full { 200 } else { 5 })
+    Duration::from_secs(if plan().full { 180 } else { 4 })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,9 +37,11 @@ async fn soak_hours_of_messages_leave_memory_flat() {
     let mut broker = Mosquitto::with("allow_anonymous true");
     let mut server = NatsServer::with_jetstream();
     small_stream(&server).await;
-    let mqtt = start_mqtt(&broker.config(MqttVersion::V5), context().0).unwrap();
-    let nats = start_nats(&NatsConfig { url: server.url(), ..NatsConfig::default() }, context().0).unwrap();
-    let mut streams = [Stream::new(mqtt.outbox().clone(), 4), Stream::new(nats.outbox().clone(), 4)];
+    let folder = tempfile::tempdir().unwrap();
+    let context = BusContext { spool: Some(spool_in(folder.path())), ..context().0 };
+    let mqtt = start_mqtt(&broker.config(MqttVersion::V5), context.clone()).unwrap();
+    let nats = start_nats(&NatsConfig { url: server.url(), ..NatsConfig::default() }, context).unwrap();
+    let mut streams = [&mqtt, &nats].map(|link| Stream::new(link.outbox().clone(), BootId::new(), 4));
     let mut dice = plan().dice("soak", 0);
 
     let begin = Instant::now();

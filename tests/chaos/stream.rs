@@ -1,12 +1,14 @@
 //! A stream of messages as a node would make them, of every class, numbered by the program's own envelope.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use fastrand::Rng;
-use sightwire::bus::{Message, MessageKind, Outbox, Publisher, Qos, Topic};
+use sightwire::bus::{Message, MessageKind, Publisher, Qos, Topic};
 use sightwire::codec;
 use sightwire::domain::{BBox, BootId, Detection, Frame, Name, Timestamp};
 use sightwire::envelope::{Encoding, EnvelopeBuilder, EventKind, Origin, PayloadChoice, Timing, TrackSpan};
@@ -32,20 +34,25 @@ impl Promised {
 }
 
 pub struct Stream {
-    outbox: Arc<Outbox>,
+    publisher: Arc<dyn Publisher>,
     boot_id: BootId,
     cameras: Vec<EnvelopeBuilder>,
     promised: Promised,
+    /// Where every numbered message is written down, once it was offered.
+    diary: Option<File>,
 }
 
 const DETECTIONS: PayloadChoice = PayloadChoice::Full;
 
 impl Stream {
-    pub fn new(outbox: Arc<Outbox>, cameras: usize) -> Self {
-        let boot_id = BootId::new();
+    pub fn new(publisher: Arc<dyn Publisher>, boot_id: BootId, cameras: usize) -> Self {
         let origin = |i| Origin { camera: name(&format!("cam-{i}")), node: name("garage"), boot_id: boot_id.clone() };
         let cameras = (0..cameras).map(|i| EnvelopeBuilder::new(origin(i))).collect();
-        Self { outbox, boot_id, cameras, promised: Promised::default() }
+        Self { publisher, boot_id, cameras, promised: Promised::default(), diary: None }
+    }
+
+    pub fn with_diary(self, diary: File) -> Self {
+        Self { diary: Some(diary), ..self }
     }
 
     /// Some hundreds a second until it is stopped.
@@ -78,7 +85,7 @@ impl Stream {
             first_seen: now,
             last_seen: now,
             first_bbox: BBox::default(),
-            duration: Duration::ZERO,
+            duration: ms(0),
         };
         let event = builder.event(EventKind::Started, now, track);
         let (payload, content_type) = codec::encode_event(&event, Encoding::Json);
@@ -108,7 +115,7 @@ impl Stream {
     ) -> Line {
         let event = kind == "event";
         let line = (camera.to_string(), self.boot_id.to_string(), kind);
-        self.outbox.offer(Message {
+        self.publisher.offer(Message {
             kind: if event { MessageKind::Event } else { MessageKind::Detections },
             topic: if event { Topic::Events(camera.clone()) } else { Topic::Detections(camera.clone()) },
             payload,
@@ -123,13 +130,18 @@ impl Stream {
             late: Some(codec::late(Encoding::Json)),
             shrink: None,
         });
+        if let (Some(mut diary), Qos::AtLeastOnce) = (self.diary.as_ref(), qos) {
+            let (camera, boot, kind) = &line;
+            let entry = format!("{camera} {boot} {kind} {seq} {}\n", Timestamp::now().as_micros());
+            diary.write_all(entry.as_bytes()).unwrap();
+        }
         line
     }
 
     fn status(&mut self, number: u32) {
         let camera = self.cameras[0].origin().camera.clone();
         self.promised.status = format!("status-{number}");
-        self.outbox.offer(Message::word(
+        self.publisher.offer(Message::word(
             Topic::CameraStatus(camera.clone()),
             self.promised.status.clone(),
             Some(camera),
@@ -140,6 +152,6 @@ impl Stream {
         let camera = self.cameras[0].origin().camera.clone();
         let id = format!("{camera}-{}-keyframe-{}", self.boot_id, fastrand::u64(..));
         let state = Message::state(Topic::Keyframe(camera.clone()), vec![0; bytes].into(), "image/jpeg", Some(camera));
-        self.outbox.offer(Message { kind: MessageKind::Keyframe, id: Some(id), ..state });
+        self.publisher.offer(Message { kind: MessageKind::Keyframe, id: Some(id), ..state });
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sightwire::bus::{MqttConfig, MqttVersion};
 use tempfile::TempDir;
 
-use super::process::{Process, wait_for_port};
+use super::process::{Process, listening};
 use super::{PATIENCE, free_port};
 
 /// A broker; `stop` and `start` make an outage. Its folder, with what it persists, lives as long as it does.
@@ -54,13 +54,7 @@ impl Mosquitto {
     pub fn start(&mut self) {
         let mut command = Command::new("mosquitto");
         command.arg("-c").arg(self.dir.path().join("mosquitto.conf"));
-        self.process = Some(Process::spawn(command.stdout(Stdio::null()).stderr(Stdio::null())));
-        wait_for_port(self.port);
-    }
-
-    /// See [`Process::signal`].
-    pub fn signal(&self, name: &str) {
-        self.process.as_ref().unwrap().signal(name);
+        self.process = Some(listening(command.stdout(Stdio::null()).stderr(Stdio::null()), self.port));
     }
 
     pub fn stop(&mut self) {
@@ -72,6 +66,15 @@ impl Mosquitto {
     /// SIGKILL: a broker that crashed.
     pub fn kill(&mut self) {
         self.process = None;
+    }
+
+    pub fn runs(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// See [`Process::signal`].
+    pub fn signal(&self, name: &str) {
+        self.process.iter().for_each(|process| process.signal(name));
     }
 
     pub fn config(&self, version: MqttVersion) -> MqttConfig {

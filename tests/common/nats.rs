@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use sightwire::bus::NatsConfig;
 use tempfile::TempDir;
 
-use super::process::{Process, wait_for_port};
+use super::process::{Process, listening};
 use super::{eventually, free_port};
 
 /// A server; `stop` and `start` make an outage. What its streams hold lives as long as it does.
@@ -38,8 +38,7 @@ impl NatsServer {
     pub fn start(&mut self) {
         let mut command = Command::new("nats-server");
         command.arg("-c").arg(self.dir.path().join("nats.conf"));
-        self.process = Some(Process::spawn(command.stdout(Stdio::null()).stderr(Stdio::null())));
-        wait_for_port(self.port);
+        self.process = Some(listening(command.stdout(Stdio::null()).stderr(Stdio::null()), self.port));
     }
 
     /// Three servers of one cluster, with JetStream that is ready to hold a stream on all of them.
@@ -77,9 +76,13 @@ impl NatsServer {
         }
     }
 
+    pub fn runs(&self) -> bool {
+        self.process.is_some()
+    }
+
     /// See [`Process::signal`].
     pub fn signal(&self, name: &str) {
-        self.process.as_ref().unwrap().signal(name);
+        self.process.iter().for_each(|process| process.signal(name));
     }
 
     pub fn pid(&self) -> u32 {

@@ -46,11 +46,23 @@ impl Drop for Process {
     }
 }
 
-/// Waits until something listens on the port.
-pub fn wait_for_port(port: u16) {
+/// Starts a server and waits until it listens. A port it had before may be another test's for a moment: then it ends at
+/// once, and is started again.
+pub fn listening(command: &mut Command, port: u16) -> Process {
     let start = Instant::now();
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(start.elapsed() < PATIENCE, "nothing listens on port {port}");
-        std::thread::sleep(Duration::from_millis(10));
+    loop {
+        let mut process = Process::spawn(command);
+        while process.0.try_wait().is_ok_and(|ended| ended.is_none()) {
+            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                std::thread::sleep(Duration::from_millis(20));
+                if process.0.try_wait().is_ok_and(|ended| ended.is_none()) {
+                    return process;
+                }
+            }
+            assert!(start.elapsed() < PATIENCE, "nothing listens on port {port}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert!(start.elapsed() < PATIENCE, "{command:?} ends at once");
+        std::thread::sleep(Duration::from_millis(50));
     }
 }

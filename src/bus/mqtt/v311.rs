@@ -142,6 +142,10 @@ fn closing(error: &ConnectionError) -> Closing {
                 "a message of {size} bytes came on a control topic (if it is retained there, clear it; MQTT 5 is not troubled)"
             ))
         }
+        // The client reads the socket within its decoder.
+        ConnectionError::MqttState(StateError::Deserialization(Error::Io(error))) => {
+            Closing::Lost(format!("I/O: {error}"))
+        }
         ConnectionError::MqttState(StateError::Deserialization(error)) => {
             Closing::Lost(format!("the other side does not speak MQTT as we know it: {error}"))
         }

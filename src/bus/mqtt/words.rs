@@ -1,5 +1,6 @@
 //! Why an MQTT 5 connection is over, in words that say what to do.
 
+use rumqttc_v5::mqttbytes::Error;
 use rumqttc_v5::mqttbytes::v5::{ConnectReturnCode as Code, DisconnectReasonCode as Reason};
 use rumqttc_v5::{ConnectionError, StateError};
 
@@ -12,6 +13,10 @@ pub(super) fn closing(error: &ConnectionError) -> Closing {
         | ConnectionError::MqttState(StateError::ConnFail { reason: code }) => refusal(*code),
         ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) => {
             disconnected(*reason_code, reason_string.as_deref())
+        }
+        // The client reads the socket within its decoder.
+        ConnectionError::MqttState(StateError::Deserialization(Error::Io(error))) => {
+            Closing::Lost(format!("I/O: {error}"))
         }
         ConnectionError::MqttState(StateError::Deserialization(error)) => {
             Closing::Lost(format!("the other side does not speak MQTT as we know it: {error}"))
