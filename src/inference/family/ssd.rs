@@ -10,7 +10,7 @@
 //!
 //! All of them stretch the picture.
 
-use super::listed::Listed;
+use super::listed::{Listed, coco_by_trial};
 use super::{Candidate, Facts, Family, Miss, Output, Preparation, Recognised, best, size};
 use crate::inference::labels::COCO;
 use crate::inference::output::values;
@@ -19,7 +19,6 @@ use crate::inference::output::values;
 struct Ssd {
     listed: Listed,
     classes: Option<usize>,
-    /// Class numbers are those of a label map, which the labels follow; else they count from 0 here.
     labels: Option<&'static [&'static str]>,
     preparation: Preparation,
 }
@@ -37,7 +36,9 @@ pub fn recognise(facts: &Facts) -> Recognised {
     if let Some(ssd) =
         tensorflow(facts).or_else(|| unnamed(facts)).or_else(|| onnx_zoo(facts)).or_else(|| torchvision(facts))
     {
-        return Ok(Box::new(ssd));
+        let classes = facts.outputs[ssd.listed.classes].values.iter().copied();
+        let labels = ssd.labels.or_else(|| coco_by_trial(classes, ssd.counts_from_one()));
+        return Ok(Box::new(Ssd { labels, ..ssd }));
     }
     let (Some((scores_at, scores)), Some((boxes_at, boxes))) = (facts.output(&["scores"]), facts.output(&["boxes"]))
     else {
@@ -105,8 +106,9 @@ fn onnx_zoo(facts: &Facts) -> Option<Ssd> {
     if !matches!((b.shape.as_slice(), s.shape.as_slice()), (&[1, n, 4], &[1, m]) if n == m) || c.shape != s.shape {
         return None;
     }
-    // 1 to 80, without the gaps of COCO's own numbers.
-    let listed = Listed { boxes, classes, scores, count: None, upright: false, scale: sides(facts), first_class: 1 };
+    // Fractions, or pixels where the export scaled them; classes 1 to 80, without the gaps of COCO's own numbers.
+    let scale = if b.values.iter().any(|&v| v > 2.0) { [1.0; 2] } else { sides(facts) };
+    let listed = Listed { boxes, classes, scores, count: None, upright: false, scale, first_class: 1 };
     Some(Ssd { listed, classes: None, labels: Some(&COCO), preparation: Preparation::IMAGENET })
 }
 
