@@ -6,7 +6,7 @@
 //!
 //! Sources: Ultralytics' documentation of `export`, `export.py` of WongKinYiu/yolov7, `deploy/ONNX` of meituan/YOLOv6.
 
-use super::listed::{Listed, coco_by_trial, whole};
+use super::listed::{Listed, Lists, coco_by_trial, whole};
 use super::ultralytics::{extras, only_extras_follow};
 use super::{Candidate, Facts, Family, Miss, Output, Preparation, Recognised, size};
 
@@ -18,7 +18,6 @@ enum Form {
     Rows(usize),
     /// With the number in the batch before, and the class before the score.
     Batched,
-    Apart(Listed),
 }
 
 struct EndToEnd {
@@ -34,8 +33,9 @@ impl EndToEnd {
 
 pub fn recognise(facts: &Facts) -> Recognised {
     if let Some(listed) = apart(facts) {
-        let classes = facts.outputs[listed.classes].values.iter().copied();
-        return Ok(EndToEnd::boxed(Form::Apart(listed), classes));
+        let preparation = Preparation::YOLO;
+        let lists = Lists { listed, classes: None, labels: None, from_one: false, preparation };
+        return Ok(lists.boxed(facts));
     }
     let first = facts.outputs.first().ok_or_else(|| Miss::far("the model has no outputs"))?;
     match *first.shape.as_slice() {
@@ -104,7 +104,6 @@ impl Family for EndToEnd {
         candidates: &mut Vec<Candidate>,
     ) -> Result<(), String> {
         let columns = match &self.form {
-            Form::Apart(listed) => return listed.decode(outputs, confidence, candidates),
             Form::Rows(columns) => *columns,
             Form::Batched => 7,
         };
@@ -117,7 +116,7 @@ impl Family for EndToEnd {
             let (corners, score, class) = match self.form {
                 Form::Batched if row[0] >= 0.5 => continue,
                 Form::Batched => (&row[1..5], row[6], row[5]),
-                _ => (&row[..4], row[4], row[5]),
+                Form::Rows(_) => (&row[..4], row[4], row[5]),
             };
             if score >= confidence && class >= 0.0 {
                 let [x0, y0, x1, y1] = [corners[0], corners[1], corners[2], corners[3]];
