@@ -13,6 +13,9 @@ use super::{Candidate, Facts, Family, Miss, Output, Preparation, Recognised, siz
 /// Corners, score, class.
 const HEAD: usize = 6;
 
+/// With mask coefficients or key points; more are anchors.
+const COLUMNS: std::ops::RangeInclusive<i64> = 6..=300;
+
 enum Form {
     /// Columns of a row; the first six are read.
     Rows(usize),
@@ -42,7 +45,7 @@ pub fn recognise(facts: &Facts) -> Recognised {
         [_, 7] if facts.outputs.len() == 1 => {
             Ok(EndToEnd::boxed(Form::Batched, first.values.chunks_exact(7).map(|row| row[5])))
         }
-        [1, rows, columns] if columns >= 6 && rows > 1 && only_extras_follow(facts) => {
+        [1, rows, columns] if COLUMNS.contains(&columns) && rows > 1 && only_extras_follow(facts) => {
             if rows > 1000 {
                 return Err(Miss::far(format!("it lists at most 1000 boxes, this model has {rows} rows")));
             }
