@@ -1,9 +1,9 @@
 # Two commands do everything on a fresh Debian machine with Rust: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build test lint fmt bench schemas
+.PHONY: help setup demo build test chaos soak fuzz fuzz-build lint fmt bench schemas
 
 help: ## Say what can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 setup: ## Install what is missing (Debian packages, ONNX Runtime); does nothing when all is there
 	@.ci/setup
@@ -17,11 +17,23 @@ build: setup ## Build the program: target/release/sightwire
 test: setup ## Run the whole suite, against real brokers and a real RTSP server
 	cargo test --locked
 
+chaos: setup ## Kill, freeze and cut off real brokers hundreds of times, soak, fuzz: about 15 minutes, a summary at the end
+	@.ci/chaos all
+
+soak: setup ## Hours' worth of messages as fast as they go, with outages: memory stays flat (part of `make chaos`)
+	@.ci/chaos soak
+
+fuzz-build: setup ## Build the fuzz targets in fuzz/, with the stable compiler
+	@.ci/fuzz build
+
+fuzz: setup ## Run each fuzz target for a while (FUZZ_SECONDS=20; part of `make chaos`)
+	@.ci/fuzz run $(or $(FUZZ_SECONDS),20)
+
 lint: ## Formatting, clippy, shell scripts, licences and sources of the crates
 	@.ci/setup lint
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
-	shellcheck .ci/setup .ci/demo .ci/run
+	shellcheck .ci/setup .ci/demo .ci/run .ci/chaos .ci/fuzz fuzz/instrument
 	cargo deny --locked check licenses bans sources
 
 fmt: ## Format the code

@@ -63,13 +63,16 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// Crate, and the only places where it may be named.
 const CUPBOARDS: &[(&str, &[&str])] = &[
-    ("opencv", &["source/", "codec/jpeg.rs"]),
+    ("opencv", &["source/", "codec/jpeg.rs", "codec/png.rs"]),
+    ("ab_glyph", &["codec/overlay/"]),
+    ("icu_normalizer", &["codec/overlay/"]),
     ("ort", &["inference/"]),
     ("rumqttc_v4", &["bus/mqtt/"]),
     ("rumqttc_v5", &["bus/mqtt/"]),
     ("async_nats", &["bus/nats/"]),
     ("mqtt5", &["bus/embedded.rs"]),
     ("prost", &["codec/"]),
+    ("rusqlite", &["bus/spool/", "bus/outbox/spooled.rs"]),
     ("axum", &["http/"]),
     ("metrics", &["telemetry/"]),
     ("metrics_exporter_prometheus", &["telemetry/"]),

@@ -365,6 +365,21 @@ fn http_beyond_loopback_needs_a_token() {
 }
 
 #[test]
+fn a_spool_has_a_size_with_a_unit_that_is_worth_its_name() {
+    let spool = |text: &str| load(&good_and(&format!("spool: {text}\n"))).map(|loaded| loaded.config.spool);
+    let default = load(&good_and("")).unwrap().config.spool;
+    assert_eq!(spool("{ enabled: true, write_after: 50ms, max_size: 1GiB }").unwrap(), default);
+    assert_eq!(spool("{ max_size: 500MB }").unwrap().max_size.0, 500_000_000);
+    assert_says(
+        &good_and("spool: { max_size: 1MiB, write_after: 1m }\n"),
+        &["spool.max_size: '1MiB' is too small", "spool.write_after: '1m' is long"],
+    );
+    assert_says(&good_and("spool: { max_size: 1000000 }\n"), &["spool.max_size"]);
+    assert_says(&good_and("spool: { max_size: lots }\n"), &["spool.max_size: 'lots' does not fit"]);
+    assert_says(&good_and("spool: { size: 1GiB }\n"), &["spool.size"]);
+}
+
+#[test]
 fn keys_that_exclude_each_other_are_named_together() {
     let said = problems(&good_and(
         "buses:\n  mqtt: { password: a, password_file: b }\n  nats: { token_file: a, nkey_file: b, password: '${NO_SUCH}' }\n",

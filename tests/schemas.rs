@@ -154,6 +154,8 @@ fn whatever_is_encoded_fits_its_schema() {
                     bbox: first.bbox,
                     first_seen: timestamp,
                     last_seen: timestamp,
+                    first_bbox: Some(first.bbox),
+                    duration: Some(0.0),
                     replayed,
                 };
                 prop_assert_eq!(valid("event", &json(&encode_event(&event, Encoding::Json).0)), Ok(()));
@@ -195,8 +197,13 @@ fn states_replies_and_keyframe_metadata_fit_their_schemas() {
         onnxruntime: Some("1.22.0".into()),
         started_at: Timestamp::now(),
         cameras: vec![CameraSummary { name: "front-door".parse().unwrap(), state: ActualState::Running }],
-        models: vec![ModelSummary { name: "street".parse().unwrap(), family: None, device: Some("cpu".into()) }],
-        buses: vec![BusState { name: "mqtt".into(), connected: true }],
+        models: vec![ModelSummary {
+            name: "street".parse().unwrap(),
+            family: None,
+            device: Some("cpu".into()),
+            input: None,
+        }],
+        buses: vec![BusState { name: "mqtt".into(), connected: true, spool: None }],
     };
     let reply = |state| Reply {
         id: None,

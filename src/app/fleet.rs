@@ -8,11 +8,11 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::cameras::CameraHandle;
-use crate::bus::{Fanout, LinkState};
+use crate::bus::{Fanout, LinkState, SpoolState};
 use crate::control::{Fleet, Refusal, Switches};
 use crate::domain::{BootId, Name, Target, Timestamp};
 use crate::envelope::{
-    ActualState, BusState, CameraState, CameraSummary, DesiredState, Detections, ModelSummary, NodeState,
+    ActualState, BusState, CameraState, CameraSummary, DesiredState, Detections, ModelSummary, NodeState, SpoolSummary,
 };
 use crate::http::{Board, Part, Readiness};
 use crate::telemetry::Telemetry;
@@ -31,6 +31,7 @@ pub struct NodeFleet {
     pub cameras: Arc<BTreeMap<Name, CameraHandle>>,
     pub models: Vec<ModelSummary>,
     pub buses: Vec<(&'static str, watch::Receiver<LinkState>)>,
+    pub spools: Vec<(&'static str, watch::Receiver<SpoolState>)>,
     pub fanout: Arc<Fanout>,
     pub switches: Arc<Switches>,
     pub telemetry: Telemetry,
@@ -39,6 +40,10 @@ pub struct NodeFleet {
 impl NodeFleet {
     fn handle(&self, camera: &str) -> Option<&CameraHandle> {
         self.cameras.get(camera)
+    }
+
+    fn spool(&self, bus: &str) -> Option<SpoolState> {
+        self.spools.iter().find(|(name, _)| *name == bus).map(|(_, state)| state.borrow().clone())
     }
 
     async fn remember(&self) -> Result<(), Refusal> {
@@ -143,7 +148,11 @@ impl Fleet for NodeFleet {
             buses: self
                 .buses
                 .iter()
-                .map(|(name, state)| BusState { name: (*name).into(), connected: state.borrow().connected })
+                .map(|(name, state)| BusState {
+                    name: (*name).into(),
+                    connected: state.borrow().connected,
+                    spool: self.spool(name).map(|SpoolState { ok, detail }| SpoolSummary { ok, detail }),
+                })
                 .collect(),
         }
     }
@@ -162,6 +171,10 @@ impl Board for NodeFleet {
         self.handle(camera)?.keyframes.last()
     }
 
+    fn node(&self) -> NodeState {
+        self.node_state()
+    }
+
     fn readiness(&self) -> Readiness {
         let bus = |(name, state): &(&'static str, watch::Receiver<LinkState>)| {
             let state = state.borrow();
@@ -174,9 +187,15 @@ impl Board for NodeFleet {
             let why = applied.reason.as_ref().map(|r| format!(": {}: {}", r.code, r.message)).unwrap_or_default();
             Part { name: name.to_string(), ready, detail: format!("{}{why}", applied.actual.as_str()) }
         };
+        let spool = |(name, state): &(&'static str, watch::Receiver<SpoolState>)| {
+            let SpoolState { ok, detail } = state.borrow().clone();
+            Part { name: (*name).into(), ready: ok, detail }
+        };
+        // Without its spool a node does its work all the same, so this part decides nothing.
+        let spools = self.spools.iter().map(spool).collect();
         let buses: Vec<Part> = self.buses.iter().map(bus).collect();
         let cameras: Vec<Part> = self.cameras.iter().map(camera).collect();
-        Readiness { ready: buses.iter().chain(&cameras).all(|part| part.ready), buses, cameras }
+        Readiness { ready: buses.iter().chain(&cameras).all(|part| part.ready), buses, cameras, spools }
     }
 
     fn metrics(&self) -> String {

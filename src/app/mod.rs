@@ -9,6 +9,7 @@ mod summary;
 
 pub use cameras::{settings, unknown_labels};
 pub use fleet::NodeFleet;
+pub use models::crowded;
 pub use node::Node;
 pub use summary::{CameraRow, Summary};
 

@@ -6,8 +6,9 @@ use std::thread::JoinHandle;
 
 use crate::config::Config;
 use crate::domain::Name;
-use crate::inference::{Detector, InferenceError, ModelConfig, ModelInfo, OnnxDetector, Runtime};
+use crate::inference::{Detector, Devices, InferenceError, ModelConfig, ModelInfo, OnnxDetector, Runtime};
 use crate::pipeline::{Seats, TrackerChoice, Turns, work};
+use crate::telemetry::set_model_info;
 use crate::tracker::TrackerConfig;
 
 /// A model whose workers run.
@@ -32,8 +33,10 @@ impl Models {
     /// When none loads, or a thread cannot be started.
     pub fn load(runtime: &Runtime, config: &Config) -> Result<Self, super::AppError> {
         let mut models = Self { loaded: BTreeMap::new(), failed: BTreeMap::new(), workers: Vec::new() };
-        let used = config.models.iter().filter(|(name, _)| config.cameras.values().any(|c| c.model == **name));
-        for (name, model) in used {
+        if let Some(warning) = crowded(config) {
+            tracing::warn!("{warning}");
+        }
+        for (name, model) in used(config) {
             let tracked = config.cameras.values().any(|c| c.model == *name && c.tracker == TrackerChoice::Bytetrack);
             match detectors(runtime, model, tracked) {
                 Ok((info, detectors)) => models.hire(name, model, info, detectors)?,
@@ -67,6 +70,7 @@ impl Models {
             model = %name, path = %config.path.display(), family = info.family, input = %format_args!("{}x{}", info.width, info.height),
             classes = info.labels.len(), device = info.device.as_str(), workers = detectors.len(), "model loaded"
         );
+        set_model_info(name.as_str(), info.family, info.device.as_str());
         let model = Model { info, confidence: config.confidence, turns: Arc::default(), seats: Seats::default() };
         for (index, mut detector) in detectors.into_iter().enumerate() {
             let (turns, seats) = (model.turns.clone(), model.seats.clone());
@@ -92,9 +96,56 @@ fn detectors(
     let config = &ModelConfig { confidence: floor, ..config.clone() };
     let first = OnnxDetector::load(runtime, config)?;
     let info = first.info();
+    // The others go where the first one went, without a word of what was passed over.
+    let config = &ModelConfig { device: Devices::One(info.device), ..config.clone() };
     let mut all = vec![first];
     for _ in 1..config.workers {
         all.push(OnnxDetector::load(runtime, config)?);
     }
     Ok((info, all))
+}
+
+/// A warning when the models want more threads than the machine has cores: then they only take turns, and wait longer.
+#[must_use]
+pub fn crowded(config: &Config) -> Option<String> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let models: Vec<_> = used(config).map(|(name, m)| (name, m.workers * m.threads)).collect();
+    let threads: usize = models.iter().map(|(_, threads)| threads).sum();
+    if threads <= cores {
+        return None;
+    }
+    let list: Vec<String> = models.iter().map(|(name, threads)| format!("{name} {threads}")).collect();
+    Some(format!(
+        "the models want {threads} threads (workers times threads: {}), and this machine has {cores} cores: frames wait for one another; \
+         lower `workers` or `threads`, or let cameras share a model",
+        list.join(", ")
+    ))
+}
+
+/// The models that cameras use.
+fn used(config: &Config) -> impl Iterator<Item = (&Name, &ModelConfig)> {
+    config.models.iter().filter(|(name, _)| config.cameras.values().any(|c| c.model == **name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_threads_than_cores_are_warned_of() {
+        let config = |threads: usize| {
+            let text = format!(
+                "models: {{ m: {{ path: 'bundled:shapes', workers: 2, threads: {threads} }}, idle: {{ path: 'bundled:shapes', threads: 256 }} }}\n\
+                 cameras: {{ c: {{ source: 'synthetic:shapes', model: m }} }}\n"
+            );
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("sightwire.yaml");
+            std::fs::write(&file, text).unwrap();
+            crate::config::load(Some(&file)).unwrap().config
+        };
+        let cores = std::thread::available_parallelism().unwrap().get();
+        let warning = crowded(&config(cores)).unwrap();
+        assert!(warning.contains(&format!("m {}", 2 * cores)) && !warning.contains("idle"), "{warning}");
+        assert!(cores < 2 || crowded(&config(1)).is_none(), "two workers of one thread");
+    }
 }

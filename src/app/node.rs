@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,14 +14,16 @@ use super::cameras::CameraYard;
 use super::models::Models;
 use super::{AppError, CameraRow, NodeFleet, Summary};
 use crate::bus::{
-    self, BusContext, BusesConfig, ControlTopics, Fanout, Link, Message, MqttConfig, OutboxLimits, Publisher, Topic,
+    self, BusContext, BusesConfig, ControlTopics, Fanout, Link, Message, MqttConfig, OutboxLimits, Publisher,
+    SpoolConfig, SpoolPlace, Topic,
     embedded::{self, Embedded},
+    spool,
 };
 use crate::codec;
 use crate::config::Loaded;
 use crate::control::{Fleet, Switches, answer};
 use crate::domain::{BootId, Name, RawCommand, Timestamp};
-use crate::envelope::{ActualState, ModelSummary};
+use crate::envelope::{ActualState, InputSize, ModelSummary};
 use crate::http::Server;
 use crate::inference::Runtime;
 use crate::pipeline::{Applied, KeyframeQueue};
@@ -76,6 +79,7 @@ impl Node {
         let (commands, incoming) = mpsc::channel(COMMANDS);
         let groups = config.cameras.values().flat_map(|c| c.groups.iter().cloned());
         let groups: std::collections::BTreeSet<Name> = groups.collect();
+        let spools = state_dir.join(node.as_str()).join("spool");
         let context = BusContext {
             node: node.clone(),
             boot_id: boot_id.clone(),
@@ -83,8 +87,10 @@ impl Node {
             commands,
             cameras: metrics.clone(),
             limits: OutboxLimits::default(),
+            spool: spool_place(config.spool, &spools),
         };
         let (broker, links) = connect(&config.buses, &context).await?;
+        name_left_behind(&spools, &links);
         let fanout = Arc::new(Fanout::new(&links));
         let publisher: Arc<dyn Publisher> = fanout.clone();
         publisher.offer(Message::word(Topic::NodeStatus(node.clone()), "online", None));
@@ -119,6 +125,7 @@ impl Node {
             cameras: Arc::new(handles),
             models: summaries(&models),
             buses: links.iter().map(|link| (link.name(), link.state())).collect(),
+            spools: links.iter().filter_map(|link| Some((link.name(), link.spool()?))).collect(),
             fanout: fanout.clone(),
             switches: Arc::new(switches),
             telemetry,
@@ -176,6 +183,25 @@ pub(super) fn summarise(fleet: &NodeFleet, fanout: &Fanout, started: Instant) ->
     Summary { seconds: started.elapsed().as_secs_f64(), cameras: fleet.cameras.iter().map(row).collect() }
 }
 
+/// Where undelivered messages wait, one file a bus.
+fn spool_place(config: SpoolConfig, folder: &Path) -> Option<SpoolPlace> {
+    config.enabled.then_some(SpoolPlace {
+        folder: folder.to_owned(),
+        max_bytes: config.max_size.0,
+        write_after: config.write_after.0,
+        mark: |content_type| codec::late(codec::encoding_of(Some(content_type))),
+    })
+}
+
+/// What was meant for a bus that is no longer in the configuration goes nowhere by itself.
+fn name_left_behind(folder: &Path, links: &[Link]) {
+    let buses: Vec<&str> = links.iter().filter(|link| link.spool().is_some()).map(Link::name).collect();
+    for (path, bytes) in spool::left_behind(folder, &buses) {
+        tracing::warn!(path = %path.display(), bytes, "a spool that is not used: what it holds is delivered once its bus is \
+            configured (and spool.enabled) again; remove the file to give it up");
+    }
+}
+
 async fn connect(config: &BusesConfig, context: &BusContext) -> Result<(Option<Embedded>, Vec<Link>), AppError> {
     let mut links = Vec::new();
     let mut broker = None;
@@ -187,7 +213,9 @@ async fn connect(config: &BusesConfig, context: &BusContext) -> Result<(Option<E
         broker = Some(started);
     }
     if let Some(mqtt) = &mqtt {
-        links.push(bus::start_mqtt(mqtt, context.clone())?);
+        // A broker in this very process is never away while the process lives, and forgets everything with it.
+        let spool = context.spool.clone().filter(|_| broker.is_none());
+        links.push(bus::start_mqtt(mqtt, BusContext { spool, ..context.clone() })?);
     }
     if let Some(nats) = &config.nats {
         // A frame's way to the socket is counted once: by the first bus.
@@ -214,8 +242,10 @@ fn summaries(models: &Models) -> Vec<ModelSummary> {
         name: name.clone(),
         family: Some(model.info.family.into()),
         device: Some(model.info.device.as_str().into()),
+        input: Some(InputSize { width: model.info.width, height: model.info.height }),
     });
-    let failed = models.failed.keys().map(|name| ModelSummary { name: name.clone(), family: None, device: None });
+    let failed =
+        models.failed.keys().map(|name| ModelSummary { name: name.clone(), family: None, device: None, input: None });
     loaded.chain(failed).collect()
 }
 

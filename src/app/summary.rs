@@ -30,6 +30,10 @@ pub struct CameraRow {
     pub messages_sent: u64,
     pub messages_acknowledged: u64,
     pub messages_lost: u64,
+    /// Left in the spool by an earlier run, and found by this one.
+    pub messages_restored: u64,
+    /// Left in the spool for the next run.
+    pub messages_kept: u64,
     /// Frames inferred a second between the first and the last.
     pub fps: f64,
     pub latency_p50_ms: Option<f64>,
@@ -52,6 +56,8 @@ impl CameraRow {
             messages_sent: messages.sent,
             messages_acknowledged: messages.acked,
             messages_lost: messages.dropped + messages.refused,
+            messages_restored: messages.restored,
+            messages_kept: messages.kept,
             fps: (totals.rate() * 10.0).round() / 10.0,
             latency_p50_ms: latency(0.5),
             latency_p95_ms: latency(0.95),

@@ -9,12 +9,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{ControlTopics, Outbox, OutboxLimits, Waiting};
+use super::spool::{Bell, Spool};
+use super::{ControlTopics, Outbox, OutboxLimits, SpoolPlace, SpoolState, Waiting};
 use crate::domain::{BootId, Name, RawCommand, ReplyTo, Target, redact_text};
 use crate::telemetry::{BusMetrics, CameraMetrics, count_command};
 
 /// How long a link may take to say good-bye once its outbox is closed.
 const FAREWELL: Duration = Duration::from_secs(3);
+/// For the disk, when a link ends: once to write what is left, once to close the file.
+const DISK: Duration = Duration::from_secs(2);
 
 /// Of a command's payload so much is kept: one byte more than the control room reads (its `MAX_PAYLOAD`, 64 KiB), which
 /// refuses the rest by its size.
@@ -31,6 +34,8 @@ pub struct BusContext {
     /// Cameras whose capture-to-publish totals this link fills: give them to the first link only.
     pub cameras: HashMap<Name, Arc<CameraMetrics>>,
     pub limits: OutboxLimits,
+    /// Where messages that must not be lost wait on disk; `None`: everything waits in memory only.
+    pub spool: Option<SpoolPlace>,
 }
 
 /// Whether a link is up, and if not, why (safe to show).
@@ -40,11 +45,14 @@ pub struct LinkState {
     pub detail: String,
 }
 
-/// What was still waiting when a link was shut down, and is lost (counted as dropped).
+/// What was still waiting when a link was shut down.
 #[derive(Debug, Clone, Copy)]
 pub struct Leftover {
     pub link: &'static str,
+    /// Lost, and counted as dropped.
     pub waiting: Waiting,
+    /// In the spool, for the next start.
+    pub kept: Waiting,
 }
 
 /// A running link to one bus. Dropping it ends it without waiting for anything.
@@ -55,6 +63,7 @@ pub struct Link {
     state: watch::Receiver<LinkState>,
     stop: DropGuard,
     task: JoinHandle<()>,
+    spool: Option<Spool>,
 }
 
 impl Link {
@@ -74,21 +83,39 @@ impl Link {
         self.state.clone()
     }
 
+    /// How the spool is; `None`: there is none.
+    #[must_use]
+    pub fn spool(&self) -> Option<watch::Receiver<SpoolState>> {
+        self.spool.as_ref().map(Spool::state)
+    }
+
     /// Waits until everything is sent or acknowledged, at most for `deadline`; then says good-bye to the server.
-    /// What did not make it is dropped, counted and returned.
+    /// What did not make it is kept in the spool, or dropped and counted.
     pub async fn shutdown(self, deadline: Duration) -> Leftover {
         let in_time = tokio::time::timeout(deadline, self.outbox.drained()).await.is_ok();
-        let waiting = self.outbox.close();
+        if let Some(spool) = &self.spool {
+            spool.flush(DISK).await;
+        }
+        let (kept, waiting) = self.outbox.close();
         if !in_time {
-            let messages = waiting.total_messages();
-            tracing::warn!(bus = self.name, messages, ?deadline, "shut down with messages that were not delivered");
+            let (dropped, kept) = (waiting.total_messages(), kept.total_messages());
+            tracing::warn!(
+                bus = self.name,
+                dropped,
+                kept,
+                ?deadline,
+                "shut down with messages that were not delivered; what was kept in the spool goes out after the next start"
+            );
         }
         self.stop.disarm().cancel();
         let abort = self.task.abort_handle();
         if tokio::time::timeout(FAREWELL, self.task).await.is_err() {
             abort.abort();
         }
-        Leftover { link: self.name, waiting }
+        if let Some(spool) = self.spool {
+            spool.stop(DISK).await;
+        }
+        Leftover { link: self.name, waiting, kept }
     }
 
     /// Starts the link; `prefix` and `separator` make the control addresses.
@@ -99,7 +126,15 @@ impl Link {
         prefix: &str,
         separator: &str,
     ) -> Self {
-        let outbox = Outbox::new(name, BusMetrics::new(name), context.limits, context.cameras);
+        let (metrics, limits, cameras) = (BusMetrics::new(name), context.limits, context.cameras);
+        let (outbox, spool) = if let Some(place) = context.spool {
+            let bell = Arc::new(Bell::default());
+            let outbox = Outbox::with_spool(name, metrics, limits, cameras, Arc::clone(&bell));
+            let spool = Spool::start(place, bell, &outbox);
+            (outbox, Some(spool))
+        } else {
+            (Outbox::new(name, metrics, limits, cameras), None)
+        };
         let stop = CancellationToken::new();
         let (state_tx, state) = watch::channel(LinkState { connected: false, detail: "not yet connected".into() });
         let wire = Wire {
@@ -109,7 +144,7 @@ impl Link {
             report: Report { name, outbox: Arc::clone(&outbox), state: state_tx, ever_up: false },
             stop: stop.clone(),
         };
-        Self { name, outbox, state, stop: stop.drop_guard(), task: tokio::spawn(keep_alive(server, wire)) }
+        Self { name, outbox, state, stop: stop.drop_guard(), task: tokio::spawn(keep_alive(server, wire)), spool }
     }
 }
 

@@ -16,6 +16,7 @@ mod mqtt;
 mod nats;
 mod outbox;
 mod secrets;
+pub mod spool;
 mod topic;
 
 pub use address::{BusConfig, Tailed, probe, tail};
@@ -29,6 +30,7 @@ pub use message::{Message, MessageKind, Qos};
 pub use mqtt::start as start_mqtt;
 pub use nats::start as start_nats;
 pub use outbox::{LaneLimit, Outbox, OutboxLimits, Parcel, Tally, Ticket, Waiting};
+pub use spool::{SpoolConfig, SpoolPlace, SpoolState};
 pub use topic::{ControlTopics, Topic, topic_word};
 
 /// Takes messages for delivery. Never blocks and never fails: what there is no room for is counted where it was lost.

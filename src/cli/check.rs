@@ -54,6 +54,9 @@ pub async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     if args.offline {
         return Ok(ExitCode::SUCCESS);
     }
+    if let Some(warning) = app::crowded(&config) {
+        say(&format!("warning: {warning}"));
+    }
     let findings = open_all(&config).await;
     print(&findings);
     let bad = findings.iter().filter(|f| f.outcome.is_err()).count();
@@ -129,7 +132,9 @@ fn open_model(config: &ModelConfig, cameras: &[(Name, Option<Vec<String>>)]) -> 
         0 => "classes without names".to_owned(),
         n => format!("{n} classes"),
     };
-    Ok(format!("{}, {}x{}, {classes}, on {}", info.family, info.width, info.height, info.device.as_str()))
+    let passed: Vec<String> = info.passed_over.iter().map(|p| format!("{}: {}", p.device.as_str(), p.why)).collect();
+    let passed = if passed.is_empty() { String::new() } else { format!(" (not on {})", passed.join("; ")) };
+    Ok(format!("{}, {}x{}, {classes}, on {}{passed}", info.family, info.width, info.height, info.device.as_str()))
 }
 
 fn open_source(config: &CameraConfig) -> Result<String, String> {

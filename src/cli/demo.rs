@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{say, signals, status, watch};
 use crate::app::{AppError, Node};
-use crate::bus::{BusConfig, BusesConfig, tail};
+use crate::bus::{BusConfig, BusesConfig, SpoolConfig, tail};
 use crate::config::{Config, Loaded};
 use crate::domain::Name;
 use crate::http::{HttpConfig, HttpError};
@@ -88,6 +88,7 @@ fn configuration(cameras: u16, listen: SocketAddr) -> anyhow::Result<Config> {
         buses: BusesConfig::default(),
         models: BTreeMap::from([(model.clone(), ModelConfig::new("bundled:shapes"))]),
         cameras: (1..=cameras).map(camera).collect::<anyhow::Result<_>>()?,
+        spool: SpoolConfig::default(),
         http: HttpConfig { listen, ..HttpConfig::default() },
     })
 }

@@ -2,7 +2,9 @@
 
 mod check;
 mod demo;
+mod detect;
 mod explain;
+mod model_args;
 mod run;
 mod samples;
 mod schema;
@@ -49,6 +51,7 @@ Write a file, then look it over: sightwire check -c sightwire.yaml
 See what will be published:      sightwire check -c sightwire.yaml --offline --explain
 Run the node:                    sightwire run -c sightwire.yaml
 See what arrives:                sightwire watch --bus mqtt://localhost:1883
+Find objects in a picture:       sightwire detect --model FILE photo.jpg
 
 The smallest useful file:
 
@@ -89,6 +92,20 @@ Examples:
   sightwire watch --bus nats://localhost:4222 --camera front-door
   SIGHTWIRE_BUS=mqtts://user:password@broker sightwire watch --json";
 
+const DETECT: &str = "\
+Examples:
+  sightwire detect --model yolox_nano.onnx photo.jpg
+  sightwire detect --model yolo11n.onnx --confidence 0.25 --overlay boxes holiday/ > holiday.jsonl
+  sightwire detect --model bundled:shapes 'stills/*.png' | jq -c '[.camera, .detections[].label]'
+  curl -s http://camera/snapshot.jpg | sightwire detect --model yolox_nano.onnx -
+
+Each line is a detections payload (`sightwire schema detections`): `camera` is the file's name, `file`
+its path, `timestamp` the file's date, `frame.id` its place among the pictures that were named, `seq`
+the number of the line. Boxes are fractions of the picture as it is shown, turned as the EXIF
+orientation of a JPEG, PNG or TIFF says. What cannot be read is an error on stderr; the rest goes on.
+
+Exit codes: 0 all were read, 1 some were not, 2 bad usage, model or labels (no picture was read).";
+
 const SCHEMA: &str = "\
 Examples:
   sightwire schema config > sightwire.schema.json
@@ -105,6 +122,9 @@ enum Command {
     /// Look a configuration over: report all problems at once, then really open each source, model and bus.
     #[command(after_help = CHECK)]
     Check(check::CheckArgs),
+    /// Find objects in still pictures: one line of JSON each, and pictures with the boxes drawn in if wanted.
+    #[command(after_help = DETECT)]
+    Detect(detect::DetectArgs),
     /// Subscribe to a bus and show what arrives: time, camera, labels, latency, gaps in `seq`.
     #[command(after_help = WATCH)]
     Watch(watch::WatchArgs),
@@ -144,6 +164,7 @@ async fn dispatch(command: Command) -> ExitCode {
         Command::Run(args) => run::run(args).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Check(args) => check::run(args).await,
+        Command::Detect(args) => detect::run(args).await,
         Command::Watch(args) => watch::run(args).await,
         Command::Schema(args) => schema::run(&args),
     };

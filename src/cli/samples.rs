@@ -1,6 +1,7 @@
 //! One payload of each kind, as a node of this configuration would say it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -63,7 +64,12 @@ impl<'a> Samples<'a> {
     pub fn event(&self) -> String {
         let now = Timestamp::now();
         let bbox = BBox::from([0.11, 0.33, 0.28, 0.77]);
-        let track = TrackSpan { id: 17, label: self.label.into(), score: 0.94, bbox, first_seen: now, last_seen: now };
+        let (id, label, score) = (17, self.label.into(), 0.94);
+        // Found twice, every second frame of a 15 fps camera apart.
+        let duration = Duration::from_micros(133_333);
+        let first_bbox = BBox::from([0.1, 0.32, 0.27, 0.76]);
+        let (first_seen, last_seen) = (Timestamp::from_micros(now.as_micros() - 133_333), now);
+        let track = TrackSpan { id, label, score, bbox, first_bbox, first_seen, last_seen, duration };
         json(&EnvelopeBuilder::new(self.origin.clone()).event(EventKind::Started, now, track))
     }
 
@@ -93,7 +99,7 @@ impl<'a> Samples<'a> {
 }
 
 pub fn node_state(node: &Name, config: &Config) -> String {
-    let bus = |name: &str, there: bool| there.then(|| BusState { name: name.into(), connected: true });
+    let bus = |name: &str, there: bool| there.then(|| BusState { name: name.into(), connected: true, spool: None });
     let (mqtt, nats) = (config.buses.mqtt.is_some(), config.buses.nats.is_some());
     json(&NodeState {
         timestamp: Timestamp::now(),
@@ -110,7 +116,7 @@ pub fn node_state(node: &Name, config: &Config) -> String {
         models: config
             .models
             .keys()
-            .map(|name| ModelSummary { name: name.clone(), family: None, device: None })
+            .map(|name| ModelSummary { name: name.clone(), family: None, device: None, input: None })
             .collect(),
         buses: [bus("mqtt", mqtt || !nats), bus("nats", nats)].into_iter().flatten().collect(),
     })

@@ -97,13 +97,14 @@ impl Seen {
         let what = match &read {
             Read::Detections(d) => objects(d.detections.iter().map(as_word)),
             Read::Minimal(m) => objects(m.detections.iter().map(|d| format!("{} {:.2}", d.label, d.score))),
-            Read::Event(e) => format!(
-                "{} {} #{} {:.2}",
-                if e.event == EventKind::Started { "started" } else { "ended" },
-                e.label,
-                e.track_id,
-                e.score
-            ),
+            Read::Event(e) => {
+                let (word, after) = match (e.event, e.duration) {
+                    (EventKind::Started, _) => ("started", String::new()),
+                    (EventKind::Ended, Some(seconds)) => ("ended", format!(" after {seconds:.1} s")),
+                    (EventKind::Ended, None) => ("ended", String::new()),
+                };
+                format!("{word} {} #{} {:.2}{after}", e.label, e.track_id, e.score)
+            }
         };
         format!("{}  {camera:<16} {latency:>7.1} ms  {what}{gap}", clock(timestamp))
     }

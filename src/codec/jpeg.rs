@@ -1,10 +1,10 @@
 //! Frames as JPEG, with the boxes drawn in if wanted.
 
-use opencv::core::{Mat, MatTraitConst, Point, Rect, Scalar, Size, Vector};
+use opencv::core::{Mat, MatTraitConst, MatTraitManual, Size, Vector};
 use opencv::imgcodecs::{IMWRITE_JPEG_QUALITY, imencode};
-use opencv::imgproc::{self, FILLED, FONT_HERSHEY_SIMPLEX, INTER_AREA, LINE_8, LINE_AA};
+use opencv::imgproc::{self, INTER_AREA};
 
-use super::CodecError;
+use super::{CodecError, Overlay};
 use crate::domain::{Detection, Frame};
 
 impl From<opencv::Error> for CodecError {
@@ -13,33 +13,13 @@ impl From<opencv::Error> for CodecError {
     }
 }
 
-/// Class colours, BGR: far apart in hue and lightness; a class keeps its colour everywhere.
-const PALETTE: [[u8; 3]; 17] = [
-    [75, 25, 230],
-    [75, 180, 60],
-    [25, 225, 255],
-    [216, 99, 67],
-    [49, 130, 245],
-    [180, 30, 145],
-    [240, 240, 70],
-    [230, 50, 240],
-    [60, 245, 210],
-    [190, 190, 250],
-    [128, 128, 0],
-    [255, 190, 220],
-    [36, 99, 170],
-    [195, 255, 170],
-    [0, 0, 128],
-    [180, 216, 255],
-    [235, 235, 235],
-];
-
 /// Keeps its buffers from picture to picture.
 #[derive(Default)]
 pub struct JpegEncoder {
     /// The picture as it will be encoded, when that is not the frame itself.
     canvas: Mat,
     encoded: Vector<u8>,
+    overlay: Overlay,
 }
 
 impl JpegEncoder {
@@ -51,7 +31,7 @@ impl JpegEncoder {
     /// Writes the frame as JPEG into `out` (what was there is replaced); returns the picture's width and height.
     ///
     /// It is made smaller to `max_width` pixels (0 = as it is), never larger; `quality` is 1…100. The boxes of `overlay`
-    /// are drawn with label, score and track id; letters beyond ASCII appear as '?'.
+    /// are drawn with label, score and track id.
     ///
     /// # Errors
     /// When the frame holds no picture, or a side is above JPEG's 65535.
@@ -79,7 +59,7 @@ impl JpegEncoder {
             picture.copy_to(&mut self.canvas)?;
         }
         if let Some(detections) = overlay {
-            draw(&mut self.canvas, detections)?;
+            self.overlay.draw(self.canvas.data_bytes_mut()?, width, height, detections);
         }
         let params = Vector::from_slice(&[IMWRITE_JPEG_QUALITY, i32::from(quality.clamp(1, 100))]);
         let done = if resized || overlay.is_some() {
@@ -106,95 +86,6 @@ fn fit(width: u32, height: u32, max_width: u32) -> (u32, u32) {
     }
     let scaled = (u64::from(height) * u64::from(max_width) + u64::from(width) / 2) / u64::from(width);
     (max_width, u32::try_from(scaled).unwrap_or(height).max(1))
-}
-
-/// Measures of the drawing, in pixels; they grow with the picture.
-struct Style {
-    line: i32,
-    font: f64,
-    stroke: i32,
-    pad: i32,
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "a few pixels")]
-fn style(canvas: Size) -> Style {
-    let unit = (f64::from(canvas.width) * f64::from(canvas.height)).sqrt() / 720.0;
-    let whole = |value: f64| value.round() as i32;
-    let font = (0.55 * unit).clamp(0.4, 3.0);
-    Style {
-        line: whole(2.0 * unit).clamp(2, 12),
-        font,
-        stroke: whole(1.6 * font).clamp(1, 6),
-        pad: whole(8.0 * font).max(3),
-    }
-}
-
-/// All boxes first, then all plates, so that no box runs through a label.
-fn draw(canvas: &mut Mat, detections: &[Detection]) -> Result<(), CodecError> {
-    let size = canvas.size()?;
-    let style = style(size);
-    for detection in detections {
-        let rect = rect(detection, size);
-        let [b, g, r] = colour(detection.class_id);
-        // A dark edge on both sides keeps a light colour visible on a light ground.
-        imgproc::rectangle(canvas, rect, dark(), style.line + 2, LINE_8, 0)?;
-        imgproc::rectangle(canvas, rect, Scalar::new(b, g, r, 0.0), style.line, LINE_8, 0)?;
-    }
-    for detection in detections {
-        plate(canvas, detection, size, &style)?;
-    }
-    Ok(())
-}
-
-fn plate(canvas: &mut Mat, detection: &Detection, size: Size, style: &Style) -> Result<(), CodecError> {
-    let text = caption(detection);
-    let mut baseline = 0;
-    let letters = imgproc::get_text_size(&text, FONT_HERSHEY_SIMPLEX, style.font, style.stroke, &mut baseline)?;
-    let (width, height) = (letters.width + 2 * style.pad, letters.height + baseline + style.pad);
-    let rect = rect(detection, size);
-    // Above the box; inside it where there is no room above; in the picture in any case.
-    let above = rect.y - height - style.line / 2;
-    let y = if above >= 0 { above } else { rect.y + style.line };
-    let x = (rect.x - style.line / 2).min(size.width - width).max(0);
-    let y = y.min(size.height - height).max(0);
-    let ground = Rect::new(x, y, width, height);
-    let [b, g, r] = colour(detection.class_id);
-    imgproc::rectangle(canvas, ground, Scalar::new(b, g, r, 0.0), FILLED, LINE_8, 0)?;
-    imgproc::rectangle(canvas, ground, dark(), 1, LINE_8, 0)?;
-    // ITU-R BT.601 luma decides between black and white letters.
-    let ink = if 0.114 * b + 0.587 * g + 0.299 * r > 140.0 { dark() } else { Scalar::all(255.0) };
-    let at = Point::new(x + style.pad, y + style.pad / 2 + letters.height);
-    imgproc::put_text(canvas, &text, at, FONT_HERSHEY_SIMPLEX, style.font, ink, style.stroke, LINE_AA, false)?;
-    Ok(())
-}
-
-/// `person 87% #12`
-fn caption(detection: &Detection) -> String {
-    // The font knows ASCII only and would draw a '?' for every byte.
-    let plain = |c: char| if c.is_ascii() && !c.is_ascii_control() { c } else { '?' };
-    let label: String = detection.label.chars().take(40).map(plain).collect();
-    let score = detection.score.clamp(0.0, 1.0) * 100.0;
-    let track = detection.track_id.map_or_else(String::new, |id| format!(" #{id}"));
-    format!("{label} {score:.0}%{track}")
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "fractions of a picture's side")]
-fn rect(detection: &Detection, size: Size) -> Rect {
-    let place = |fraction: f32, side: i32| (f64::from(fraction) * f64::from(side)).round() as i32;
-    let bbox = detection.bbox;
-    let x0 = place(bbox.x_min, size.width).clamp(0, size.width - 1);
-    let y0 = place(bbox.y_min, size.height).clamp(0, size.height - 1);
-    let x1 = place(bbox.x_max, size.width).clamp(x0 + 1, size.width);
-    let y1 = place(bbox.y_max, size.height).clamp(y0 + 1, size.height);
-    Rect::new(x0, y0, x1 - x0, y1 - y0)
-}
-
-fn colour(class_id: u32) -> [f64; 3] {
-    PALETTE[class_id as usize % PALETTE.len()].map(f64::from)
-}
-
-fn dark() -> Scalar {
-    Scalar::new(20.0, 20.0, 20.0, 0.0)
 }
 
 #[cfg(test)]

@@ -2,9 +2,13 @@
 
 mod jpeg;
 mod json;
+mod overlay;
+mod png;
 mod protobuf;
 
 pub use jpeg::JpegEncoder;
+pub use overlay::Overlay;
+pub use png::encode_png;
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -30,6 +34,8 @@ pub enum CodecError {
     Field(&'static str),
     #[error("the picture cannot be written as JPEG: {0}")]
     Jpeg(String),
+    #[error("the picture cannot be written as PNG: {0}")]
+    Png(String),
 }
 
 /// The content type that goes with an encoding.

@@ -82,6 +82,8 @@ pub(super) fn encode_event(event: &envelope::Event) -> Bytes {
         bbox: Some(event.bbox.into()),
         first_seen: event.first_seen.as_secs_f64(),
         last_seen: event.last_seen.as_secs_f64(),
+        first_bbox: event.first_bbox.map(Into::into),
+        duration: event.duration,
         replayed: event.replayed,
     };
     message.encode_to_vec().into()
@@ -179,6 +181,8 @@ pub(super) fn decode_event(bytes: &[u8]) -> Result<envelope::Event, CodecError> 
         bbox: message.bbox.ok_or(CodecError::Field("bbox"))?.into(),
         first_seen: Timestamp::from_secs_f64(message.first_seen),
         last_seen: Timestamp::from_secs_f64(message.last_seen),
+        first_bbox: message.first_bbox.map(Into::into),
+        duration: message.duration,
         replayed: message.replayed,
     })
 }

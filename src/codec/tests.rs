@@ -65,6 +65,8 @@ fn event() -> impl Strategy<Value = Event> {
             bbox: d.bbox,
             first_seen,
             last_seen: timestamp,
+            first_bbox: (!replayed).then_some(d.bbox),
+            duration: (!replayed).then_some(0.25),
             replayed,
         },
     )

@@ -9,7 +9,7 @@ use super::explain::{nearest, shown};
 use super::problem::Problem;
 use super::resolve::{is_builtin, is_bundled};
 use super::tree::{Content, Node, Path};
-use crate::bus::{MqttConfig, NatsConfig};
+use crate::bus::{MqttConfig, NatsConfig, SpoolConfig};
 use crate::inference::LabelsConfig;
 
 /// Problems and warnings of a configuration that was read; `config` may lack sections that have problems of their own.
@@ -32,6 +32,7 @@ impl Check<'_> {
             self.nats(nats);
         }
         self.http();
+        self.spool();
         self.models();
         self.cameras();
     }
@@ -151,6 +152,20 @@ impl Check<'_> {
             let what = format!("{shown} can be reached from other machines, and there is no 'token_file'");
             let fix = "name a file that holds a token, or listen on loopback: 127.0.0.1:8720";
             self.problem(&path.key("listen"), what, fix);
+        }
+    }
+
+    fn spool(&mut self) {
+        let path = Path::of(["spool", "write_after"]);
+        if self.config.spool.write_after > SpoolConfig::LATEST {
+            let what = format!("{} is long: all that is offered meanwhile is lost with the process", self.raw(&path));
+            self.problem(&path, what, "give at most 10s; 50ms is the default");
+        }
+        let path = Path::of(["spool", "max_size"]);
+        let least = SpoolConfig::SMALLEST;
+        if self.config.spool.max_size < least {
+            let what = format!("{} is too small for a handful of keyframes", self.raw(&path));
+            self.problem(&path, what, format!("give at least {least}, or set 'enabled: false'"));
         }
     }
 

@@ -25,11 +25,17 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::bus::BusesConfig;
+use crate::bus::{BusesConfig, SpoolConfig};
 use crate::domain::Name;
 use crate::http::HttpConfig;
 use crate::inference::ModelConfig;
 use crate::pipeline::CameraConfig;
+
+/// This node's name where no configuration gives one: the host's.
+#[must_use]
+pub fn this_node() -> Name {
+    resolve::host_name(&|name| std::env::var(name).ok())
+}
 
 /// What is read when no file is named, in the current folder.
 pub const DEFAULT_FILE: &str = "sightwire.yaml";
@@ -45,11 +51,13 @@ pub struct Config {
     /// This node's name; default: the host's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<Name>,
-    /// Remembered switches live here; default: `sightwire` under `$XDG_STATE_HOME` (`~/.local/state`).
+    /// Remembered switches and undelivered messages live here; default: `sightwire` under `$XDG_STATE_HOME` (`~/.local/state`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_dir: Option<PathBuf>,
     #[serde(default)]
     pub buses: BusesConfig,
+    #[serde(default)]
+    pub spool: SpoolConfig,
     pub models: BTreeMap<Name, ModelConfig>,
     pub cameras: BTreeMap<Name, CameraConfig>,
     #[serde(default)]

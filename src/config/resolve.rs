@@ -59,11 +59,8 @@ pub(super) fn host_name(environment: &Environment<'_>) -> Name {
 }
 
 fn sanitised(host: &str) -> Name {
-    let first = host.trim().split('.').next().unwrap_or_default().to_ascii_lowercase();
-    let word: String =
-        first.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '-' }).collect();
-    let word: String = word.trim_matches(['-', '_']).chars().take(64).collect();
-    word.parse().unwrap_or_else(|_| Name::fallback())
+    let first = host.trim().split('.').next().unwrap_or_default();
+    Name::like(first).unwrap_or_else(Name::fallback)
 }
 
 /// `sightwire` under `$XDG_STATE_HOME`, which is `~/.local/state` when unset (XDG Base Directory Specification 0.8).

@@ -32,6 +32,7 @@ impl Sections<'_> {
                 mqtt: self.section(&Path::of(["buses", "mqtt"])),
                 nats: self.section(&Path::of(["buses", "nats"])),
             },
+            spool: self.section(&Path::of(["spool"])).unwrap_or_default(),
             models: self.named("models"),
             cameras: self.named("cameras"),
             http: self.section(&Path::of(["http"])).unwrap_or_default(),

@@ -14,7 +14,7 @@ pub enum TimestampSource {
     Rtcp,
     /// This machine's clock when the frame was grabbed.
     Host,
-    /// The file's own timeline, laid from the moment the file was opened.
+    /// The file's own timeline, laid from the moment the file was opened; of a still picture, the file's date.
     File,
 }
 

@@ -8,6 +8,7 @@ mod frame;
 mod name;
 pub mod number;
 mod redact;
+mod size;
 mod span;
 mod time;
 
@@ -18,5 +19,6 @@ pub use detection::{Detection, Label};
 pub use frame::{Frame, TimestampSource};
 pub use name::{InvalidName, Name};
 pub use redact::{redact, redact_text};
+pub use size::Size;
 pub use span::Span;
 pub use time::Timestamp;

@@ -25,6 +25,14 @@ impl Name {
         Self("node".into())
     }
 
+    /// The name closest to a text: small letters, '-' for what a name may not have. None when nothing is left of it.
+    #[must_use]
+    pub fn like(text: &str) -> Option<Self> {
+        let letter = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '-' };
+        let word: String = text.trim().to_ascii_lowercase().chars().map(letter).collect();
+        word.trim_matches(['-', '_']).chars().take(64).collect::<String>().parse().ok()
+    }
+
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

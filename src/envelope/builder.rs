@@ -1,5 +1,7 @@
 //! Who speaks, and the numbers that make a loss visible.
 
+use std::time::Duration;
+
 use crate::domain::{BBox, BootId, Detection, Frame, Label, Name, Timestamp};
 
 use super::{Detections, Event, EventKind, Timing};
@@ -71,6 +73,8 @@ impl EnvelopeBuilder {
             bbox: track.bbox,
             first_seen: track.first_seen,
             last_seen: track.last_seen,
+            first_bbox: Some(track.first_bbox),
+            duration: Some(track.duration.as_secs_f64()),
             replayed: false,
         }
     }
@@ -85,8 +89,11 @@ pub struct TrackSpan {
     pub score: f32,
     /// The last.
     pub bbox: BBox,
+    pub first_bbox: BBox,
     pub first_seen: Timestamp,
     pub last_seen: Timestamp,
+    /// From the first to the last sight.
+    pub duration: Duration,
 }
 
 #[cfg(test)]
@@ -103,8 +110,10 @@ mod tests {
             label: "car".into(),
             score: 0.9,
             bbox: BBox::default(),
+            first_bbox: BBox::default(),
             first_seen: Timestamp::UNIX_EPOCH,
             last_seen: Timestamp::UNIX_EPOCH,
+            duration: Duration::ZERO,
         };
         let frame = Frame::empty();
         let seqs = [(); 3].map(|()| builder.detections(&frame, vec![], Timing::default()).seq);

@@ -6,16 +6,19 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::is_false;
+use super::still::Speaker;
 use crate::domain::{BBox, BootId, Detection, Frame, Label, Name, Timestamp, TimestampSource, number};
 
-/// Everything found in one frame (`payload: full`).
+/// Everything found in one frame (`payload: full`). A still picture has the name of its file in the camera's place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Detections {
+#[schemars(transform = super::still::with_file)]
+pub struct Detections<C = Name> {
     /// When the frame was captured.
     pub timestamp: Timestamp,
     /// What was found; empty when nothing was.
     pub detections: Vec<Detection>,
-    pub camera: Name,
+    #[schemars(with = "Speaker")]
+    pub camera: C,
     pub node: Name,
     /// One run of the process: `seq` and `track_id` are unique within it.
     pub boot_id: BootId,

@@ -40,6 +40,13 @@ pub struct Event {
     pub first_seen: Timestamp,
     /// When the object was last seen.
     pub last_seen: Timestamp,
+    /// Where the object was first seen; `bbox` is where it was last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_bbox: Option<BBox>,
+    /// Seconds from the first to the last sight, by the frames' own times: a clock that is set back shortens nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0))]
+    pub duration: Option<f64>,
     /// True when the message is delivered late, after an outage; absent otherwise.
     #[serde(default, skip_serializing_if = "is_false")]
     pub replayed: bool,

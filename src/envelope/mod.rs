@@ -12,6 +12,7 @@ mod keyframe;
 mod policy;
 mod schema;
 mod state;
+mod still;
 
 pub use builder::{EnvelopeBuilder, Origin, TrackSpan};
 pub use config::{Encoding, KeyframeConfig, KeyframeWhen, PayloadChoice, PublishConfig, PublishWhen};
@@ -23,9 +24,10 @@ pub use keyframe::{KeyframeMeta, KeyframeReason};
 pub use policy::PublishPolicy;
 pub use schema::{SCHEMAS, schema};
 pub use state::{
-    ActualState, BusState, CameraSettings, CameraState, CameraSummary, DesiredState, FrameCounts, ModelSummary,
-    NodeState, Reason,
+    ActualState, BusState, CameraSettings, CameraState, CameraSummary, DesiredState, FrameCounts, InputSize,
+    ModelSummary, NodeState, Reason, SpoolSummary,
 };
+pub use still::{StillDetections, StillName};
 
 /// For `skip_serializing_if`: `replayed` is only said when it is true.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]

@@ -155,9 +155,19 @@ pub struct ModelSummary {
     /// How its outputs are decoded, `yolox` say; absent until it is loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub family: Option<String>,
-    /// What it runs on, `cpu` say; absent until it is loaded.
+    /// What it runs on, `cpu` say: of the devices named, the first that could be used; absent until it is loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
+    /// The size of the picture it takes; absent until it is loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<InputSize>,
+}
+
+/// Pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct InputSize {
+    pub width: u32,
+    pub height: u32,
 }
 
 /// A bus in its node's state.
@@ -166,4 +176,16 @@ pub struct BusState {
     /// `mqtt` or `nats`.
     pub name: String,
     pub connected: bool,
+    /// Where undelivered messages wait on disk; absent when they wait in memory only, as was configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spool: Option<SpoolSummary>,
+}
+
+/// A bus's spool in its node's state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SpoolSummary {
+    /// False: messages wait in memory only, until it works.
+    pub ok: bool,
+    /// Its path, or why it does not work.
+    pub detail: String,
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use config::HttpConfig;
 
-use crate::envelope::{CameraState, Detections};
+use crate::envelope::{CameraState, Detections, NodeState};
 
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
@@ -33,6 +33,8 @@ pub trait Board: Send + Sync {
     fn latest(&self, camera: &str) -> Option<Arc<Detections>>;
     /// The camera's last keyframe, JPEG.
     fn keyframe(&self, camera: &str) -> Option<Bytes>;
+    /// What the node says of itself on its `state` topic: cameras, models with their devices, buses.
+    fn node(&self) -> NodeState;
     fn readiness(&self) -> Readiness;
     /// The metrics page, Prometheus text format 0.0.4.
     fn metrics(&self) -> String;
@@ -44,6 +46,8 @@ pub struct Readiness {
     pub ready: bool,
     pub buses: Vec<Part>,
     pub cameras: Vec<Part>,
+    /// Where messages wait on disk, by bus. One that does not work leaves the node ready: they wait in memory.
+    pub spools: Vec<Part>,
 }
 
 #[derive(Debug, Clone, Serialize)]

@@ -10,7 +10,7 @@ use axum::{Json, Router, middleware};
 use serde::Serialize;
 
 use super::{Board, auth};
-use crate::envelope::{CameraState, Detections};
+use crate::envelope::{CameraState, Detections, NodeState};
 
 const PAGE: &str = include_str!("page.html");
 
@@ -31,11 +31,14 @@ pub fn router(board: Arc<dyn Board>, token: auth::Token) -> Router {
         .route("/", get(|| async { Html(PAGE) }))
         .route("/api/cameras", get(cameras))
         .route("/api/cameras/{camera}", get(camera))
+        .route("/api/node", get(node))
         .route("/cameras/{camera}/keyframe.jpg", get(keyframe))
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
-        .fallback(|| async { missing("nothing is here; see / for the live page, /api/cameras, /metrics, /readyz") })
+        .fallback(|| async {
+            missing("nothing is here; see / for the live page, /api/cameras, /api/node, /metrics, /readyz")
+        })
         .layer(middleware::from_fn_with_state(token, auth::guard))
         .layer(middleware::map_response(headers))
         .with_state(board)
@@ -51,6 +54,10 @@ async fn camera(State(board): Shared, Path(name): Path<String>) -> Response {
         Some(state) => Json(CameraView { latest: board.latest(&name), state }).into_response(),
         None => missing("no such camera on this node"),
     }
+}
+
+async fn node(State(board): Shared) -> Json<NodeState> {
+    Json(board.node())
 }
 
 async fn keyframe(State(board): Shared, Path(name): Path<String>) -> Response {

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::device::{self, Device, PassedOver, Refusal};
 use super::family::{self, Family};
 use super::nms::{Candidate, NmsConfig, rank, suppress};
 use super::output::no_numbers;
 use super::preprocess::{Pixels, Placement, Preprocessor};
 use super::session::{ModelBytes, OnnxSession};
 use super::spec::InputSpec;
-use super::{Device, InferenceError, ModelConfig, Runtime, bundled, labels};
+use super::{InferenceError, ModelConfig, Runtime, bundled, labels};
 use crate::domain::{BBox, Detection, Frame, Label};
 
 /// What a frame cost, by stage.
@@ -34,12 +35,15 @@ pub struct ModelInfo {
     pub height: u32,
     pub labels: Arc<[Label]>,
     pub device: Device,
+    /// Devices named before it that could not be used.
+    pub passed_over: Vec<PassedOver>,
 }
 
 /// A detector that runs an ONNX model.
 pub struct OnnxDetector {
     model: String,
     session: OnnxSession,
+    passed_over: Vec<PassedOver>,
     family_name: &'static str,
     family: Box<dyn Family>,
     input: InputSpec,
@@ -65,8 +69,16 @@ impl OnnxDetector {
             }
             None => ModelBytes::File(config.path.clone()),
         };
-        let mut session = OnnxSession::load(runtime, &model, &bytes, config)?;
-        let facts = session.trial()?;
+        let open = |device| {
+            let mut session = OnnxSession::load(runtime, &model, &bytes, config, device)?;
+            match session.trial() {
+                Ok(facts) => Ok((session, facts)),
+                // Loaded, but not able: a driver that does not fit shows itself here.
+                Err(InferenceError::Run { why, .. }) if device != Device::Cpu => Err(Refusal::Device(why)),
+                Err(error) => Err(error.into()),
+            }
+        };
+        let ((session, facts), passed_over) = device::first(&model, config.device.as_slice(), open)?;
         if !facts.outputs.is_empty() && facts.outputs.iter().all(|output| no_numbers(&output.values)) {
             return Err(InferenceError::NotNumbers { model });
         }
@@ -87,6 +99,7 @@ impl OnnxDetector {
             pixels: Pixels::new(picture.element),
             model,
             session,
+            passed_over,
             family_name,
             family,
             labels,
@@ -110,6 +123,7 @@ impl OnnxDetector {
             height: self.input.height,
             labels: self.labels.clone(),
             device: self.session.device,
+            passed_over: self.passed_over.clone(),
         }
     }
 }

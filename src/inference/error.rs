@@ -22,9 +22,9 @@ pub enum InferenceError {
     #[error("{model}: is no ONNX model that ONNX Runtime can load: {why}; export or copy it again")]
     NotLoadable { model: String, why: String },
     #[error(
-        "{model}: none of the devices asked for can be used: {why}; set `device: cpu`, or ORT_DYLIB_PATH to an ONNX Runtime built for the device"
+        "{model}: none of the devices asked for can be used: {why}; this library has: {offered}; set `device: cpu`, or ORT_DYLIB_PATH to an ONNX Runtime built for the device"
     )]
-    Device { model: String, why: String },
+    Device { model: String, why: String, offered: String },
     #[error("{model}: its input is not understood: {why}\n{shape}")]
     UnknownInput { model: String, why: String, shape: String },
     #[error(

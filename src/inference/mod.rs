@@ -3,6 +3,7 @@
 mod bundled;
 mod config;
 mod detector;
+mod device;
 mod error;
 mod facts;
 mod family;
@@ -17,10 +18,10 @@ mod spec;
 
 pub use bundled::KNOWN as BUNDLED;
 pub use config::{
-    Channels, Device, Devices, FamilyChoice, InputConfig, Interpolation, LabelsConfig, ModelConfig, Padding,
-    PerChannel, Resize,
+    Channels, FamilyChoice, InputConfig, Interpolation, LabelsConfig, ModelConfig, Padding, PerChannel, Resize,
 };
 pub use detector::{DetectTiming, Detector, ModelInfo, OnnxDetector};
+pub use device::{Device, Devices, PassedOver};
 pub use error::InferenceError;
 pub use labels::COCO;
 pub use runtime::Runtime;

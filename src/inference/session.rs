@@ -1,19 +1,20 @@
-//! One ONNX Runtime session: loaded on the first device that takes it, its input described, its outputs run.
+//! One ONNX Runtime session: loaded on a device, its input described, its outputs run.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use ort::ep;
-use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
+use ort::ErrorCode;
+use ort::session::builder::SessionBuilder;
 use ort::session::{Session, SessionInputValue, SessionOutputs};
 use ort::value::{DynValue, Outlet, TensorRef, ValueType};
 
+use super::device::{self, Device, Refusal};
 use super::facts::{Element, Facts, Slot, TrialOutput};
 use super::feed::{self, Picture};
 use super::output::{self, Kept, Output};
 use super::preprocess::Pixels;
-use super::{Device, InferenceError, ModelConfig, Runtime};
+use super::{InferenceError, ModelConfig, Runtime};
 
 /// The model's bytes come from a file or from the program itself.
 pub enum ModelBytes {
@@ -37,15 +38,17 @@ impl OnnxSession {
         model: &str,
         bytes: &ModelBytes,
         config: &ModelConfig,
-    ) -> Result<Self, InferenceError> {
+        device: Device,
+    ) -> Result<Self, Refusal> {
         if let ModelBytes::File(path) = bytes {
             let unreadable = |why: String| InferenceError::Unreadable { model: model.into(), why };
             let meta = std::fs::metadata(path).map_err(|e| unreadable(e.to_string()))?;
             if !meta.is_file() {
-                return Err(unreadable("is no file".into()));
+                return Err(unreadable("is no file".into()).into());
             }
         }
-        let (session, device) = Self::on_first_device(runtime, model, bytes, config)?;
+        let builder = device::builder(runtime, device, config.threads)?;
+        let session = Self::commit(builder, bytes, model, device)?;
         let slots = slots(session.inputs());
         let unknown =
             |why: String| InferenceError::UnknownInput { model: model.into(), why, shape: describe(&session) };
@@ -62,37 +65,25 @@ impl OnnxSession {
         Ok(Self { session, model: model.into(), picture, constants, outputs, device })
     }
 
-    fn on_first_device(
-        runtime: &Runtime,
-        model: &str,
+    fn commit(
+        mut builder: SessionBuilder,
         bytes: &ModelBytes,
-        config: &ModelConfig,
-    ) -> Result<(Session, Device), InferenceError> {
-        let mut refused = Vec::new();
-        for &device in config.device.as_slice() {
-            let mut builder = match builder(runtime, device, config.threads) {
-                Ok(builder) => builder,
-                Err(why) => {
-                    let name = device.as_str();
-                    if config.device.as_slice().len() > 1 {
-                        tracing::warn!(model, "device {name} cannot be used ({}); the next one is tried", why.trim());
-                    }
-                    refused.push(format!("{name} ({})", why.trim().trim_end_matches('.')));
-                    continue;
-                }
-            };
-            let loaded = match bytes {
-                ModelBytes::File(path) => builder.commit_from_file(path),
-                ModelBytes::Bundled(bytes) => builder.commit_from_memory(bytes),
-            };
-            return match loaded {
-                Ok(session) => Ok((session, device)),
-                Err(e) => {
-                    Err(InferenceError::NotLoadable { model: model.into(), why: suspicion(bytes, &e.to_string()) })
-                }
-            };
-        }
-        Err(InferenceError::Device { model: model.into(), why: refused.join("; ") })
+        model: &str,
+        device: Device,
+    ) -> Result<Session, Refusal> {
+        let loaded = match bytes {
+            ModelBytes::File(path) => builder.commit_from_file(path),
+            ModelBytes::Bundled(bytes) => builder.commit_from_memory(bytes),
+        };
+        loaded.map_err(|e| {
+            // A file that is no model is none on any device.
+            let broken = matches!(e.code(), ErrorCode::InvalidProtobuf | ErrorCode::InvalidGraph | ErrorCode::NoModel);
+            if device == Device::Cpu || broken {
+                InferenceError::NotLoadable { model: model.into(), why: suspicion(bytes, &e.to_string()) }.into()
+            } else {
+                Refusal::Device(e.to_string())
+            }
+        })
     }
 
     /// Values that a run takes.
@@ -111,9 +102,21 @@ impl OnnxSession {
     /// A run on a grey picture: warms the session up and tells what a family is recognised by.
     pub fn trial(&mut self) -> Result<Facts, InferenceError> {
         let fail = failed(&self.model);
+        let (width, height) = (self.picture.width, self.picture.height);
+        let open = self.picture.open;
+        let untried = |e: ort::Error| InferenceError::Run {
+            model: self.model.clone(),
+            why: if open {
+                format!(
+                    "{e}\nIt leaves its input's size open, and was tried with {width}x{height}: `input: {{ size: [width, height] }}` sets another"
+                )
+            } else {
+                e.to_string()
+            },
+        };
         let (inputs, metadata) = (slots(self.session.inputs()), metadata(&self.session));
         let pixels = Pixels::grey(self.picture.element, self.length());
-        let outputs = forward(&mut self.session, &self.picture, &self.constants, &pixels).map_err(&fail)?;
+        let outputs = forward(&mut self.session, &self.picture, &self.constants, &pixels).map_err(untried)?;
         let elements: Vec<Element> = (0..outputs.len()).map(|at| output::element(&outputs[at])).collect();
         let views = output::views(&outputs, &mut self.outputs, self.picture.batch).map_err(&fail)?;
         let outputs = views.iter().zip(elements).map(|(view, element)| TrialOutput {
@@ -123,7 +126,7 @@ impl OnnxSession {
             values: view.values.to_vec(),
         });
         let outputs = outputs.collect();
-        Ok(Facts { width: self.picture.width, height: self.picture.height, inputs, outputs, metadata })
+        Ok(Facts { width, height, inputs, outputs, metadata })
     }
 }
 
@@ -147,29 +150,6 @@ fn forward<'s>(
     inputs.push((picture.name.as_str().into(), tensor));
     inputs.extend(constants.iter().map(|(name, value)| (name.as_str().into(), value.into())));
     session.run(inputs)
-}
-
-fn builder(runtime: &Runtime, device: Device, threads: usize) -> Result<SessionBuilder, String> {
-    let text = |e: ort::Error<SessionBuilder>| e.to_string();
-    let builder = Session::builder(&runtime.environment)
-        .map_err(|e| e.to_string())?
-        .with_optimization_level(GraphOptimizationLevel::Level3)
-        .map_err(text)?
-        .with_intra_threads(threads)
-        .map_err(text)?
-        .with_inter_threads(1)
-        .map_err(text)?
-        // Spinning threads burn a core each while a camera is idle.
-        .with_intra_op_spinning(false)
-        .map_err(text)?;
-    // What was asked for must load: the default would fall back to the CPU without a word.
-    let provider = match device {
-        Device::Cpu => return Ok(builder),
-        Device::Cuda => ep::CUDA::default().build(),
-        Device::Tensorrt => ep::TensorRT::default().build(),
-        Device::Openvino => ep::OpenVINO::default().build(),
-    };
-    builder.with_execution_providers([provider.error_on_failure()]).map_err(text)
 }
 
 /// What a file that does not load most likely is; else ONNX Runtime's own words.

@@ -186,8 +186,10 @@ impl Processor {
                 label: event.label.clone(),
                 score: event.score,
                 bbox: event.bbox,
+                first_bbox: event.first_bbox,
                 first_seen: event.first_seen,
                 last_seen: event.last_seen,
+                duration: event.duration,
             };
             let message = self.builder.event(kind, at, track);
             self.publish_event(&message, captured);

@@ -9,7 +9,7 @@ use super::spec::is_glob;
 use super::{FrameSource, OpenOptions, Pace, Read, SourceError};
 use crate::domain::{Frame, Timestamp};
 
-const EXTENSIONS: [&str; 5] = ["jpg", "jpeg", "png", "webp", "bmp"];
+const EXTENSIONS: [&str; 7] = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff"];
 
 /// One picture every so often, in the natural order of their names (`2.jpg` before `10.jpg`). Looping looks into the
 /// folder again at every round. A picture is captured at the moment it is shown; `decode` is reading and decoding.
@@ -83,7 +83,11 @@ impl FrameSource for ImagesSource {
     }
 }
 
-fn list(pattern: &str) -> Result<Vec<PathBuf>, SourceError> {
+/// The pictures that a file's name, a folder or a pattern such as `a/*.jpg` stands for, in the natural order of their names.
+///
+/// # Errors
+/// `NotFound`, `Open` (a folder that cannot be read or holds none, a pattern that is none or fits no file).
+pub fn list(pattern: &str) -> Result<Vec<PathBuf>, SourceError> {
     let source_name = || format!("images:{pattern}");
     let open = |why: String| SourceError::Open { source_name: source_name(), why };
     let path = Path::new(pattern);
@@ -99,7 +103,11 @@ fn list(pattern: &str) -> Result<Vec<PathBuf>, SourceError> {
         return Err(SourceError::NotFound { source_name: source_name() });
     };
     if paths.is_empty() {
-        let what = if path.is_dir() { "the folder holds no jpg, jpeg, png, webp or bmp" } else { "no file matches" };
+        let what = if path.is_dir() {
+            "the folder holds no jpg, jpeg, png, webp, bmp, tif or tiff"
+        } else {
+            "no file matches"
+        };
         return Err(open(what.into()));
     }
     paths.sort_by(|a, b| natural(&a.to_string_lossy(), &b.to_string_lossy()));
@@ -108,7 +116,9 @@ fn list(pattern: &str) -> Result<Vec<PathBuf>, SourceError> {
 
 fn is_picture(path: &Path) -> bool {
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
-    path.is_file() && EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
+    // Hidden files are other programs' matters: `._photo.jpg` is no picture.
+    let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    !hidden && path.is_file() && EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 /// Runs of digits compare as numbers; equal numbers by their spelling (`1` before `01`).

@@ -18,7 +18,8 @@ use std::time::Duration;
 pub use cancel::Cancel;
 pub use config::Pace;
 pub use error::{Disposition, SourceError};
-pub use picture::read_picture;
+pub use images::list as list_pictures;
+pub use picture::{read_picture, read_picture_from};
 pub use spec::{InvalidSpec, SourceKind, SourceSpec};
 pub use video::silence_ffmpeg;
 

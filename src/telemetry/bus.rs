@@ -34,30 +34,64 @@ impl MessageKind {
     }
 }
 
-/// What became of a message. `offered = sent or acked + dropped + refused + waiting`.
+/// What became of a message. `offered + restored = sent or acked + dropped + refused + kept + waiting`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
     Offered,
+    /// Found in the spool, where an earlier run left it.
+    Restored,
     /// Handed to the socket; this kind knows no acknowledgement (QoS 0, core NATS).
     Sent,
     Acked,
-    /// Given up by us: no room, or the deadline of the shut-down.
+    /// Given up by us; [`DropReason`] says why.
     Dropped,
     /// Refused by the broker, or too large for it.
     Refused,
+    /// Left in the spool for the next run.
+    Kept,
 }
 
 impl Outcome {
-    pub const ALL: [Self; 5] = [Self::Offered, Self::Sent, Self::Acked, Self::Dropped, Self::Refused];
+    pub const ALL: [Self; 7] =
+        [Self::Offered, Self::Restored, Self::Sent, Self::Acked, Self::Dropped, Self::Refused, Self::Kept];
 
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Offered => "offered",
+            Self::Restored => "restored",
             Self::Sent => "sent",
             Self::Acked => "acked",
             Self::Dropped => "dropped",
             Self::Refused => "refused",
+            Self::Kept => "kept",
+        }
+    }
+}
+
+/// Why a message was given up, as in the `reason` label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DropReason {
+    /// No room in memory: the oldest of its class goes.
+    Full,
+    /// The deadline of the shut-down, and no spool that would keep it.
+    Closed,
+    /// No room in the spool: the oldest goes, keyframes first, events last.
+    SpoolFull,
+    /// The spool held it and could not give it back: damaged.
+    Damaged,
+}
+
+impl DropReason {
+    pub const ALL: [Self; 4] = [Self::Full, Self::Closed, Self::SpoolFull, Self::Damaged];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Closed => "closed",
+            Self::SpoolFull => "spool_full",
+            Self::Damaged => "damaged",
         }
     }
 }
@@ -71,7 +105,8 @@ struct CameraLatency {
 /// Handles of one bus.
 pub struct BusMetrics {
     bus: &'static str,
-    messages: [[Counter; 5]; 5],
+    messages: [[Counter; 7]; 5],
+    dropped: [[Counter; 4]; 5],
     waiting: [Gauge; 5],
     bytes: [Gauge; 5],
     connected: Gauge,
@@ -92,12 +127,17 @@ impl BusMetrics {
         let counter = |kind: MessageKind, outcome: Outcome| {
             recorder::counter(&names::MESSAGES, &[("bus", bus), ("kind", kind.as_str()), ("outcome", outcome.as_str())])
         };
+        let dropped = |kind: MessageKind, reason: DropReason| {
+            let labels = [("bus", bus), ("kind", kind.as_str()), ("reason", reason.as_str())];
+            recorder::counter(&names::MESSAGES_DROPPED, &labels)
+        };
         let gauge = |metric, kind: MessageKind| recorder::gauge(metric, &[("bus", bus), ("kind", kind.as_str())]);
         let connected = recorder::gauge(&names::BUS_CONNECTED, &[("bus", bus)]);
         connected.set(0.0);
         Self {
             bus,
             messages: MessageKind::ALL.map(|kind| Outcome::ALL.map(|outcome| counter(kind, outcome))),
+            dropped: MessageKind::ALL.map(|kind| DropReason::ALL.map(|reason| dropped(kind, reason))),
             waiting: MessageKind::ALL.map(|kind| gauge(&names::OUTBOX_MESSAGES, kind)),
             bytes: MessageKind::ALL.map(|kind| gauge(&names::OUTBOX_BYTES, kind)),
             connected,
@@ -108,6 +148,11 @@ impl BusMetrics {
 
     pub fn count(&self, kind: MessageKind, outcome: Outcome, by: u64) {
         self.messages[kind as usize][outcome as usize].increment(by);
+    }
+
+    /// Beside [`Outcome::Dropped`].
+    pub fn dropped(&self, kind: MessageKind, reason: DropReason, by: u64) {
+        self.dropped[kind as usize][reason as usize].increment(by);
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]

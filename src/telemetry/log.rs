@@ -40,6 +40,20 @@ impl StatusLine {
         Self(bar)
     }
 
+    /// A bar that fills as `total` things are done.
+    #[must_use]
+    pub fn count(total: u64) -> Self {
+        let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {per_sec}, {eta} to go {msg}");
+        let bar = ProgressBar::new(total).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        *LINE.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
+        Self(bar)
+    }
+
+    /// One thing more is done.
+    pub fn advance(&self) {
+        self.0.inc(1);
+    }
+
     pub fn set(&self, text: &str) {
         self.0.set_message(text.to_owned());
         self.0.tick();
@@ -51,16 +65,21 @@ impl StatusLine {
     }
 }
 
+/// Runs what writes to the terminal while the status line, where there is one, is out of the way.
+pub fn above<T>(write: impl FnOnce() -> T) -> T {
+    let line = LINE.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match line {
+        Some(bar) => bar.suspend(write),
+        None => write(),
+    }
+}
+
 /// Writes to stderr, above the status line where there is one.
 struct Above;
 
 impl Write for Above {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let line = LINE.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match line {
-            Some(bar) => bar.suspend(|| std::io::stderr().write_all(bytes))?,
-            None => std::io::stderr().write_all(bytes)?,
-        }
+        above(|| std::io::stderr().write_all(bytes))?;
         Ok(bytes.len())
     }
 

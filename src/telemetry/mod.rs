@@ -8,9 +8,11 @@ mod log;
 pub mod names;
 mod quantiles;
 mod recorder;
+mod spool;
 
-pub use bus::{BusMetrics, MessageKind, Outcome};
+pub use bus::{BusMetrics, DropReason, MessageKind, Outcome};
 pub use camera::{CameraMetrics, CameraTotals, FrameOutcome, KeyframeOutcome, Stage};
-pub use log::{LogFormat, StatusLine, init_log};
+pub use log::{LogFormat, StatusLine, above, init_log};
 pub use quantiles::Quantiles;
-pub use recorder::{Telemetry, TelemetryError, count_command, set_build_info};
+pub use recorder::{Telemetry, TelemetryError, count_command, set_build_info, set_model_info};
+pub use spool::SpoolMetrics;

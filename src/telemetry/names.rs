@@ -59,12 +59,30 @@ pub const MESSAGES: Metric = metric(
     "sightwire_messages_total",
     Counter,
     Unit::Count,
-    "Messages by outcome; at every moment offered = acked or sent + dropped + refused + waiting (sightwire_outbox_messages).",
+    "Messages by outcome; at every moment offered + restored = acked or sent + dropped + refused + kept + waiting (sightwire_outbox_messages).",
+);
+pub const MESSAGES_DROPPED: Metric = metric(
+    "sightwire_messages_dropped_total",
+    Counter,
+    Unit::Count,
+    "Messages given up, by reason (full: no room in memory; closed: the deadline of the shut-down; spool_full: no room on disk; damaged: unreadable on disk).",
 );
 pub const OUTBOX_MESSAGES: Metric =
     metric("sightwire_outbox_messages", Gauge, Unit::Count, "Messages accepted and not yet sent or acknowledged.");
 pub const OUTBOX_BYTES: Metric =
     metric("sightwire_outbox_bytes", Gauge, Unit::Bytes, "Payload bytes of the messages that wait in the outbox.");
+pub const SPOOL_MESSAGES: Metric =
+    metric("sightwire_spool_messages", Gauge, Unit::Count, "Messages that lie in the spool on disk.");
+pub const SPOOL_BYTES: Metric =
+    metric("sightwire_spool_bytes", Gauge, Unit::Bytes, "Room that the messages in the spool take on disk.");
+pub const SPOOL_MAX_BYTES: Metric =
+    metric("sightwire_spool_max_bytes", Gauge, Unit::Bytes, "Room that the spool may take (spool.max_size).");
+pub const SPOOL_OK: Metric = metric(
+    "sightwire_spool_ok",
+    Gauge,
+    Unit::Count,
+    "1 while the spool takes messages, 0 while they wait in memory only; the log and /readyz say why.",
+);
 pub const BUS_CONNECTED: Metric =
     metric("sightwire_bus_connected", Gauge, Unit::Count, "1 while the bus is connected, else 0.");
 pub const BUS_RECONNECTS: Metric =
@@ -87,6 +105,12 @@ pub const CONTROL_COMMANDS: Metric = metric(
 );
 pub const BUILD_INFO: Metric =
     metric("sightwire_build_info", Gauge, Unit::Count, "Always 1; the versions are in the labels.");
+pub const MODEL_INFO: Metric = metric(
+    "sightwire_model_info",
+    Gauge,
+    Unit::Count,
+    "1 for each model that is loaded: how its outputs are decoded, and the device that was taken.",
+);
 
 pub const ALL: &[Metric] = &[
     STAGE_DURATION,
@@ -96,8 +120,13 @@ pub const ALL: &[Metric] = &[
     KEYFRAMES,
     DETECTIONS,
     MESSAGES,
+    MESSAGES_DROPPED,
     OUTBOX_MESSAGES,
     OUTBOX_BYTES,
+    SPOOL_MESSAGES,
+    SPOOL_BYTES,
+    SPOOL_MAX_BYTES,
+    SPOOL_OK,
     BUS_CONNECTED,
     BUS_RECONNECTS,
     SOURCE_RECONNECTS,
@@ -105,6 +134,7 @@ pub const ALL: &[Metric] = &[
     CAMERA_FPS,
     CONTROL_COMMANDS,
     BUILD_INFO,
+    MODEL_INFO,
 ];
 
 /// Histogram bounds, seconds: 0.1 ms to 10 s, three to a factor of ten where it matters.

@@ -85,6 +85,11 @@ pub fn count_command(command: &'static str, result: &'static str) {
     counter(&names::CONTROL_COMMANDS, &[("command", command), ("result", result)]).increment(1);
 }
 
+/// `device`: the one that was taken.
+pub fn set_model_info(model: &str, family: &str, device: &str) {
+    gauge(&names::MODEL_INFO, &[("model", model), ("family", family), ("device", device)]).set(1.0);
+}
+
 pub fn set_build_info(version: &str, onnxruntime: &str) {
     gauge(&names::BUILD_INFO, &[("version", version), ("onnxruntime", onnxruntime)]).set(1.0);
 }

@@ -8,8 +8,8 @@
 //! - Time is time, not frames: a nominal frame is 1/30 s, motion is foreseen over the time that really went by, and
 //!   patience is a duration. Frames that were skipped bend nothing. Nothing is foreseen over more than
 //!   [`TrackerConfig::patience`], so that a slideshow's standing objects stay where they were.
-//! - Pairs are gated by overlap alone and ranked by overlap times score. The original gates by the product too, which
-//!   would hardly ever confirm what a model scores at 0.45.
+//! - Pairs are gated by overlap alone, as the paper says, and ranked by overlap times score. The paper's code gates by the
+//!   product too, which would hardly ever confirm what a model scores at 0.45.
 //! - No exception for the first frame: there, too, an object is confirmed when it is found again.
 //! - A track meets detections of its own class only.
 
@@ -28,7 +28,8 @@ use crate::domain::{BBox, Detection, Label, Timestamp};
 const NOMINAL_RATE: f64 = 30.0;
 /// However slow the frames come, a track ends only after it was missed in so many.
 const LEAST_MISSES: u32 = 2;
-/// Least overlap of a pair: a sure detection with a track, an unsure one, any with a track not yet confirmed.
+/// Least overlap of a pair: a sure detection with a track (the paper's 0.2), an unsure one, any with a track not yet
+/// confirmed (the paper's code: 0.5 and 0.3).
 const OVERLAP_SURE: f32 = 0.2;
 const OVERLAP_UNSURE: f32 = 0.5;
 const OVERLAP_UNCONFIRMED: f32 = 0.3;
@@ -49,9 +50,9 @@ pub struct TrackerConfig {
 }
 
 impl Default for TrackerConfig {
-    /// The paper's code: 0.5, 0.1, `high` + 0.1 and 30 frames of 1/30 s.
+    /// The paper's: 0.6, 0.1, `high` + 0.1 and 30 frames of 1/30 s.
     fn default() -> Self {
-        Self { high: 0.5, low: 0.1, start: 0.6, patience: Duration::from_secs(1) }
+        Self { high: 0.6, low: 0.1, start: 0.7, patience: Duration::from_secs(1) }
     }
 }
 
@@ -59,7 +60,7 @@ impl TrackerConfig {
     /// For a model whose detections count from `confidence` on: whatever may be published may begin a track, and one
     /// chance find begins none since a track must be found twice.
     ///
-    /// The paper's fixed 0.5 and 0.6 would leave an object that a model steadily scores 0.45, above its threshold of
+    /// The paper's fixed 0.6 and 0.7 would leave an object that a model steadily scores 0.45, above its threshold of
     /// 0.4, without a track for ever. Unsure detections come into play when the detector is asked for those from `low`
     /// on; of them publish what got a `track_id`.
     #[must_use]
@@ -86,11 +87,14 @@ pub struct TrackEvent {
     pub label: Label,
     /// Of the detection at hand when it starts, the best there was when it ends.
     pub score: f32,
-    /// The last box in which it was found.
+    /// The last box in which it was found, and the first.
     pub bbox: BBox,
+    pub first_bbox: BBox,
     /// Found for the first time, before it was confirmed.
     pub first_seen: Timestamp,
     pub last_seen: Timestamp,
+    /// From the first to the last sight, summed frame by frame: a clock that is set back shortens nothing.
+    pub duration: Duration,
 }
 
 /// Follows the objects of one camera, for as long as the process lives: ids count from 1 and are never used again.

@@ -39,7 +39,7 @@ fn a_track_is_confirmed_when_it_is_found_again_and_ends_after_its_patience() {
     assert_eq!(film.show(0, vec![at(0.5, 0.5, 0.7)]), [None]);
     assert_eq!(film.show(1, vec![at(0.5, 0.5, 0.9)]), [Some(1)]);
     assert_eq!(film.show(2, vec![at(0.5, 0.51, 0.8)]), [Some(1)]);
-    let started = &film.events[0];
+    let started = film.events[0].clone();
     assert_eq!((started.kind, started.track_id, started.score), (TrackEventKind::Started, 1, 0.9));
     assert_eq!((started.first_seen.as_micros(), started.last_seen.as_micros()), (0, FRAME));
     for frame in 3..=32 {
@@ -51,6 +51,9 @@ fn a_track_is_confirmed_when_it_is_found_again_and_ends_after_its_patience() {
     assert_eq!((ended.kind, ended.track_id, ended.score), (TrackEventKind::Ended, 1, 0.9));
     assert_eq!((&*ended.label, ended.last_seen.as_micros()), ("class 0", 2 * FRAME));
     assert_eq!(ended.bbox, at(0.5, 0.51, 0.8).bbox);
+    assert_eq!((started.first_bbox, ended.first_bbox), (at(0.5, 0.5, 0.7).bbox, at(0.5, 0.5, 0.7).bbox));
+    let micros = |event: &TrackEvent| event.duration.as_micros();
+    assert_eq!((micros(&started), micros(ended)), (33_333, 66_666));
 }
 
 #[test]
@@ -178,6 +181,11 @@ fn a_clock_set_back_neither_breaks_a_track_nor_keeps_it_for_ever() {
         film.show(frame, vec![]);
     }
     assert_eq!(film.count(TrackEventKind::Ended), 1);
+    assert_eq!(
+        film.events[1].duration.as_micros(),
+        66_666,
+        "three frames were seen, whatever the clock says of the last"
+    );
 }
 
 #[test]

@@ -23,8 +23,11 @@ pub(super) struct Track {
     score: f32,
     best: f32,
     bbox: BBox,
+    first_bbox: BBox,
     pub first_seen: Timestamp,
     last_seen: Timestamp,
+    /// From `first_seen` to `last_seen`, summed like `unseen`.
+    duration: Duration,
 }
 
 impl Track {
@@ -40,8 +43,10 @@ impl Track {
             score: detection.score,
             best: detection.score,
             bbox: detection.bbox,
+            first_bbox: detection.bbox,
             first_seen: at,
             last_seen: at,
+            duration: Duration::ZERO,
         }
     }
 
@@ -54,6 +59,7 @@ impl Track {
     pub(super) fn found(&mut self, detection: &Detection, at: Timestamp) {
         self.motion.update(&detection.bbox);
         self.missed = 0;
+        self.duration = self.duration.saturating_add(self.unseen);
         self.unseen = Duration::ZERO;
         self.score = detection.score;
         self.best = self.best.max(detection.score);
@@ -69,8 +75,10 @@ impl Track {
             label: self.label.clone(),
             score: if kind == TrackEventKind::Ended { self.best } else { self.score },
             bbox: self.bbox,
+            first_bbox: self.first_bbox,
             first_seen: self.first_seen,
             last_seen: self.last_seen,
+            duration: self.duration,
         })
     }
 }

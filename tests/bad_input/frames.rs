@@ -205,6 +205,11 @@ fn a_size_can_be_given_to_a_model_that_leaves_it_open() {
     let sized = |size| load_as(&model, |config| config.input.size = Some(size));
     let info = sized([96, 64]).unwrap().info();
     assert_eq!((info.width, info.height), (96, 64));
+    // One that cannot take every size says which it was given, and where to set another.
+    let picky = Model::new([1, 3, -1, -1]).mirror("output0", &[1, 6, 8], "images").metadata("names", NAMES);
+    let error = load_as(&picky, |_| {}).err().unwrap().to_string();
+    assert!(error.contains("tried with 640x640") && error.contains("size: [width, height]"), "{error}");
+    assert!(load_as(&picky, |config| config.input.size = Some([8, 2])).is_ok());
     let fixed = Model::new([1, 3, SIDE, SIDE]).output("output0", &[1, 6, 84]).metadata("names", NAMES);
     let error = load_as(&fixed, |config| config.input.size = Some([320, 320])).err().unwrap().to_string();
     assert!(error.contains("asks for 320x320") && error.contains("made for 64x64"), "{error}");

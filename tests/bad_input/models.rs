@@ -139,14 +139,19 @@ fn labels_that_do_not_fit_are_counted() {
 #[test]
 fn a_device_this_library_does_not_have_is_said_and_the_next_one_taken() {
     let folder = Folder::new();
-    let outcome =
-        check(&folder, &[("cuda", "path: m.onnx, device: cuda"), ("either", "path: m.onnx, device: [cuda, cpu]")]);
+    let devices = [("cuda", "cuda"), ("either", "[cuda, cpu]"), ("list", "[openvino, tensorrt]")];
+    let models = devices.map(|(name, device)| (name, format!("path: m.onnx, device: {device}")));
+    let outcome = check(&folder, &models.each_ref().map(|(name, settings)| (*name, settings.as_str())));
     assert_eq!(outcome.code, 1);
-    outcome.row("model", "cuda", &["FAIL", "none of the devices", "cuda", "`device: cpu`"]).row(
-        "model",
-        "either",
-        &["ok", "on cpu"],
-    );
+    let without = "this library was built without CUDAExecutionProvider";
+    outcome
+        .row(
+            "model",
+            "cuda",
+            &["FAIL", "none of the devices", without, "has: cpu (CPUExecutionProvider)", "`device: cpu`"],
+        )
+        .row("model", "either", &["ok", "on cpu (not on cuda: ", without])
+        .row("model", "list", &["FAIL", "openvino (this library", "; tensorrt (this library", "`device: cpu`"]);
     let config = small(&folder, "").replace("path: m.onnx", "path: m.onnx, device: [cuda, cpu]");
     let mut node = folder.node(&config);
     node.goes_on("good");

@@ -52,7 +52,7 @@ fn broken_files_and_folders_are_told_apart_and_a_healthy_camera_goes_on() {
         .row("camera", "text", &["FAIL", "a text file, not a video"])
         .row("camera", "folder", &["FAIL", "write images:"])
         .row("camera", "glob", &["FAIL", "no file matches"])
-        .row("camera", "stills", &["FAIL", "no jpg, jpeg, png, webp or bmp"])
+        .row("camera", "stills", &["FAIL", "no jpg, jpeg, png, webp, bmp, tif or tiff"])
         .row("camera", "webcam", &["FAIL", "/dev/video99"])
         .row("camera", "good", &["ok", "320x240"]);
 

@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 
 pub use mosquitto::{Mosquitto, Subscriber, publish};
 pub use nats::NatsServer;
+pub use process::Process;
 
 /// Generous: it only ends a test that would fail anyway.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -55,7 +56,8 @@ pub fn context() -> (BusContext, mpsc::Receiver<RawCommand>) {
     let node = name("garage");
     let control = ControlTopics::new(&node, [name("front-door")], [name("outdoor")]);
     let cameras = HashMap::new();
-    (BusContext { node, boot_id: BootId::new(), control, commands, cameras, limits: OutboxLimits::default() }, receiver)
+    let limits = OutboxLimits::default();
+    (BusContext { node, boot_id: BootId::new(), control, commands, cameras, limits, spool: None }, receiver)
 }
 
 /// A message of the camera `front-door` as the node would make it.

@@ -64,6 +64,16 @@ impl Mosquitto {
         }
     }
 
+    /// SIGKILL: a broker that crashed.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// `STOP` and `CONT`.
+    pub fn signal(&self, name: &str) {
+        self.process.iter().for_each(|process| process.signal(name));
+    }
+
     pub fn config(&self, version: MqttVersion) -> MqttConfig {
         MqttConfig { url: format!("mqtt://127.0.0.1:{}", self.port), version, ..MqttConfig::default() }
     }

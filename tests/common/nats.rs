@@ -47,6 +47,17 @@ impl NatsServer {
         self.process = None;
     }
 
+    pub fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.terminate();
+        }
+    }
+
+    /// `STOP` and `CONT`.
+    pub fn signal(&self, name: &str) {
+        self.process.iter().for_each(|process| process.signal(name));
+    }
+
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
     }

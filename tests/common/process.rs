@@ -19,9 +19,14 @@ impl Process {
 
     /// SIGTERM, and waits for the end: a server saves what it has to save.
     pub fn terminate(&mut self) {
-        let sent = Command::new("kill").arg(self.0.id().to_string()).status();
-        assert!(sent.is_ok_and(|status| status.success()), "cannot end process {}", self.0.id());
+        self.signal("TERM");
         self.0.wait().unwrap();
+    }
+
+    /// `TERM`, `STOP` (frozen, with its connections open), `CONT`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.0.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "cannot send SIG{name} to process {}", self.0.id());
     }
 
     /// SIGKILL.

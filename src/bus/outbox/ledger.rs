@@ -5,19 +5,24 @@ use std::time::{Duration, Instant};
 
 use crate::bus::{Message, MessageKind};
 use crate::domain::Name;
-use crate::telemetry::{BusMetrics, Outcome};
+use crate::telemetry::{BusMetrics, DropReason, Outcome};
 
 /// A loss is said at once, then at most this often with the number since.
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
-/// The law's figures: `offered = sent + acked + dropped + refused + waiting`.
+/// The law's figures: `offered + restored = sent + acked + dropped + refused + kept + waiting`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
     pub offered: u64,
+    /// Found in the spool, where an earlier run left it.
+    pub restored: u64,
     pub sent: u64,
     pub acked: u64,
     pub dropped: u64,
     pub refused: u64,
+    /// Left in the spool for the next run.
+    pub kept: u64,
+    /// In memory, on the way, or on disk only.
     pub waiting: u64,
 }
 
@@ -34,34 +39,38 @@ impl Tally {
 
     #[must_use]
     pub fn law_holds(&self) -> bool {
-        self.offered == self.sent + self.acked + self.dropped + self.refused + self.waiting
+        self.offered + self.restored == self.sent + self.acked + self.dropped + self.refused + self.kept + self.waiting
     }
 
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self {
             offered: self.offered + other.offered,
+            restored: self.restored + other.restored,
             sent: self.sent + other.sent,
             acked: self.acked + other.acked,
             dropped: self.dropped + other.dropped,
             refused: self.refused + other.refused,
+            kept: self.kept + other.kept,
             waiting: self.waiting + other.waiting,
         }
     }
 
-    fn count(&mut self, outcome: Outcome) {
+    fn count(&mut self, outcome: Outcome, by: u64) {
         match outcome {
-            Outcome::Offered => {
-                self.offered += 1;
-                self.waiting += 1;
+            Outcome::Offered | Outcome::Restored => {
+                let came = if outcome == Outcome::Offered { &mut self.offered } else { &mut self.restored };
+                *came += by;
+                self.waiting += by;
                 return;
             }
-            Outcome::Sent => self.sent += 1,
-            Outcome::Acked => self.acked += 1,
-            Outcome::Dropped => self.dropped += 1,
-            Outcome::Refused => self.refused += 1,
+            Outcome::Sent => self.sent += by,
+            Outcome::Acked => self.acked += by,
+            Outcome::Dropped => self.dropped += by,
+            Outcome::Refused => self.refused += by,
+            Outcome::Kept => self.kept += by,
         }
-        self.waiting -= 1;
+        self.waiting -= by;
     }
 }
 
@@ -87,6 +96,55 @@ impl Waiting {
     pub fn total_messages(&self) -> usize {
         self.messages.iter().sum()
     }
+
+    fn of(&mut self, kind: MessageKind) -> (&mut usize, &mut usize) {
+        (&mut self.messages[kind as usize], &mut self.bytes[kind as usize])
+    }
+
+    pub(super) fn add(&mut self, lot: &Lot<'_>) {
+        let (messages, bytes) = self.of(lot.kind);
+        *messages += size(lot.messages);
+        *bytes += size(lot.bytes);
+    }
+}
+
+/// How a message leaves the outbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Sent,
+    Acked,
+    Refused,
+    Kept,
+    Dropped(DropReason),
+}
+
+impl Fate {
+    fn outcome(self) -> Outcome {
+        match self {
+            Self::Sent => Outcome::Sent,
+            Self::Acked => Outcome::Acked,
+            Self::Refused => Outcome::Refused,
+            Self::Kept => Outcome::Kept,
+            Self::Dropped(_) => Outcome::Dropped,
+        }
+    }
+}
+
+/// Messages of one kind and camera, as the books see them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lot<'a> {
+    pub(super) kind: MessageKind,
+    pub(super) camera: Option<&'a Name>,
+    pub(super) messages: u64,
+    /// Payloads.
+    pub(super) bytes: u64,
+}
+
+impl<'a> Lot<'a> {
+    pub(super) fn one(message: &'a Message) -> Self {
+        let bytes = message.payload.len() as u64;
+        Self { kind: message.kind, camera: message.camera.as_ref(), messages: 1, bytes }
+    }
 }
 
 /// Losses of one sort since they were last said.
@@ -98,8 +156,8 @@ struct Said {
 
 impl Said {
     /// The number to say now, or nothing yet.
-    fn due(&mut self) -> Option<u64> {
-        self.since += 1;
+    fn due(&mut self, more: u64) -> Option<u64> {
+        self.since += more;
         if self.at.is_some_and(|at| at.elapsed() < SAY_EVERY) {
             return None;
         }
@@ -113,24 +171,28 @@ pub(super) struct Ledger {
     kinds: [Tally; 5],
     cameras: HashMap<Name, Tally>,
     waiting: Waiting,
-    dropped: [Said; 5],
+    dropped: [[Said; DropReason::ALL.len()]; 5],
     refused: [Said; 5],
 }
 
 impl Ledger {
-    pub(super) fn accept(&mut self, metrics: &BusMetrics, message: &Message) {
-        let kind = message.kind as usize;
-        self.waiting.messages[kind] += 1;
-        self.waiting.bytes[kind] += message.payload.len();
-        self.count(metrics, message, Outcome::Offered);
+    /// Offered, or restored.
+    pub(super) fn accept(&mut self, metrics: &BusMetrics, lot: Lot<'_>, outcome: Outcome) {
+        let (messages, bytes) = self.waiting.of(lot.kind);
+        *messages += size(lot.messages);
+        *bytes += size(lot.bytes);
+        self.count(metrics, lot, outcome);
     }
 
-    /// `outcome` is not `Offered`: the message leaves the outbox.
-    pub(super) fn settle(&mut self, metrics: &BusMetrics, message: &Message, outcome: Outcome) {
-        let kind = message.kind as usize;
-        self.waiting.messages[kind] -= 1;
-        self.waiting.bytes[kind] -= message.payload.len();
-        self.count(metrics, message, outcome);
+    /// The messages leave the outbox.
+    pub(super) fn settle(&mut self, metrics: &BusMetrics, lot: Lot<'_>, fate: Fate) {
+        let (messages, bytes) = self.waiting.of(lot.kind);
+        *messages = messages.saturating_sub(size(lot.messages));
+        *bytes = bytes.saturating_sub(size(lot.bytes));
+        if let Fate::Dropped(reason) = fate {
+            metrics.dropped(lot.kind, reason, lot.messages);
+        }
+        self.count(metrics, lot, fate.outcome());
     }
 
     /// A state took the place of one that waited: only the bytes change.
@@ -152,31 +214,50 @@ impl Ledger {
         self.cameras.get(camera).copied().unwrap_or_default()
     }
 
-    pub(super) fn say_dropped(&mut self, bus: &'static str, kind: MessageKind) {
-        if let Some(dropped) = self.dropped[kind as usize].due() {
-            tracing::warn!(bus, kind = kind.as_str(), dropped, "outbox full: the oldest messages were dropped");
+    pub(super) fn say_dropped(&mut self, bus: &'static str, kind: MessageKind, reason: DropReason, more: u64) {
+        let Some(dropped) = self.dropped[kind as usize][reason as usize].due(more) else { return };
+        let kind = kind.as_str();
+        match reason {
+            DropReason::Full => tracing::warn!(bus, kind, dropped, "outbox full: the oldest messages were dropped"),
+            DropReason::SpoolFull => {
+                tracing::warn!(
+                    bus,
+                    kind,
+                    dropped,
+                    "spool full: the oldest messages were dropped; spool.max_size is its room"
+                );
+            }
+            DropReason::Damaged => {
+                tracing::error!(bus, kind, dropped, "messages in the spool cannot be read any more, and are lost");
+            }
+            // The shut-down says so itself.
+            DropReason::Closed => {}
         }
     }
 
     pub(super) fn say_refused(&mut self, bus: &'static str, message: &Message, why: &str) {
-        if let Some(refused) = self.refused[message.kind as usize].due() {
+        if let Some(refused) = self.refused[message.kind as usize].due(1) {
             let (kind, topic, bytes) = (message.kind.as_str(), &message.topic, message.payload.len());
             tracing::warn!(bus, kind, ?topic, bytes, refused, why, "message refused");
         }
     }
 
-    fn count(&mut self, metrics: &BusMetrics, message: &Message, outcome: Outcome) {
-        let kind = message.kind as usize;
-        self.kinds[kind].count(outcome);
-        if let Some(camera) = &message.camera {
+    fn count(&mut self, metrics: &BusMetrics, lot: Lot<'_>, outcome: Outcome) {
+        let kind = lot.kind as usize;
+        self.kinds[kind].count(outcome, lot.messages);
+        if let Some(camera) = lot.camera {
             if !self.cameras.contains_key(camera) {
                 self.cameras.insert(camera.clone(), Tally::default());
             }
             if let Some(tally) = self.cameras.get_mut(camera) {
-                tally.count(outcome);
+                tally.count(outcome, lot.messages);
             }
         }
-        metrics.count(message.kind, outcome, 1);
-        metrics.waiting(message.kind, self.waiting.messages[kind], self.waiting.bytes[kind]);
+        metrics.count(lot.kind, outcome, lot.messages);
+        metrics.waiting(lot.kind, self.waiting.messages[kind], self.waiting.bytes[kind]);
     }
+}
+
+fn size(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }

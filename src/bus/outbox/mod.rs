@@ -1,11 +1,17 @@
 //! The outbox owns a message from the moment it is offered until it is sent, acknowledged, refused or dropped.
 //!
-//! One per bus. The law, held at every step: offered = sent + acked + dropped + refused + waiting, by kind and by camera.
-//! Every step that changes a figure goes through [`Ledger::settle`] or [`Ledger::accept`], under one lock.
+//! One per bus. The law, held at every step: offered + restored = sent + acked + dropped + refused + kept + waiting, by kind
+//! and by camera. Every step that changes a figure goes through [`Ledger::settle`] or [`Ledger::accept`], under one lock.
+//!
+//! What must not be lost is also written to disk (`bus/spool`): the [`desk`] is where the outbox and the spool's clerk meet.
 
+mod desk;
 mod lane;
 mod ledger;
 mod retained;
+#[cfg(test)]
+mod spooled;
+mod strand;
 #[cfg(test)]
 mod tests;
 
@@ -15,14 +21,18 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use self::desk::Desk;
+pub(super) use self::desk::{Drafts, Reading};
 use self::lane::{Lane, Lanes};
 pub use self::lane::{LaneLimit, OutboxLimits};
-use self::ledger::Ledger;
+use self::ledger::{Fate, Ledger, Lot};
 pub use self::ledger::{Tally, Waiting};
 use self::retained::Retained;
+pub(super) use self::strand::Want;
+use super::spool::Bell;
 use super::{Message, MessageKind, Publisher};
 use crate::domain::Name;
-use crate::telemetry::{BusMetrics, CameraMetrics, Outcome};
+use crate::telemetry::{BusMetrics, CameraMetrics, DropReason, Outcome};
 
 /// Names one handing-out of one message. Tickets grow: their order is the order of handing out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,12 +54,18 @@ struct Item {
     attempts: u32,
     /// Its way to the socket is already in the histograms.
     timed: bool,
+    /// In the order of their offers; what an earlier run left is below zero. Its position in the spool.
+    number: i64,
+    /// It is on disk or on its way there.
+    spooled: bool,
 }
 
 impl Item {
-    /// It waited for a link that was away, or it is sent again because one was lost.
+    /// An earlier run left it, or it waited for a link that was away, or it is sent again because one was lost.
     fn is_late(&self, up_since: Option<Instant>) -> bool {
-        self.attempts > 0 || up_since.is_some_and(|up| up.saturating_duration_since(self.offered_at) > LATE)
+        self.number < 0
+            || self.attempts > 0
+            || up_since.is_some_and(|up| up.saturating_duration_since(self.offered_at) > LATE)
     }
 }
 
@@ -72,7 +88,10 @@ struct Inner {
     in_flight: BTreeMap<Ticket, Item>,
     retained: Retained,
     ledger: Ledger,
+    /// None: everything waits in memory only.
+    desk: Option<Desk>,
     next_ticket: u64,
+    next_number: i64,
     /// When the link came up last.
     up_since: Option<Instant>,
     closed: bool,
@@ -105,12 +124,35 @@ impl Outbox {
         limits: OutboxLimits,
         cameras: HashMap<Name, Arc<CameraMetrics>>,
     ) -> Arc<Self> {
+        Self::build(bus, metrics, limits, cameras, None)
+    }
+
+    /// The same with a spool, whose clerk is called by `bell`.
+    pub(super) fn with_spool(
+        bus: &'static str,
+        metrics: BusMetrics,
+        limits: OutboxLimits,
+        cameras: HashMap<Name, Arc<CameraMetrics>>,
+        bell: Arc<Bell>,
+    ) -> Arc<Self> {
+        Self::build(bus, metrics, limits, cameras, Some(Desk::new(bell)))
+    }
+
+    fn build(
+        bus: &'static str,
+        metrics: BusMetrics,
+        limits: OutboxLimits,
+        cameras: HashMap<Name, Arc<CameraMetrics>>,
+        desk: Option<Desk>,
+    ) -> Arc<Self> {
         let inner = Inner {
             lanes: Lanes::new(limits),
             in_flight: BTreeMap::new(),
             retained: Retained::default(),
             ledger: Ledger::default(),
+            desk,
             next_ticket: 0,
+            next_number: 0,
             up_since: None,
             closed: false,
             closed_empty: false,
@@ -141,7 +183,7 @@ impl Outbox {
 
     pub fn try_next(&self) -> Option<Parcel> {
         let mut inner = self.lock();
-        let item = inner.lanes.pop()?;
+        let item = inner.pop()?;
         let ticket = Ticket(inner.next_ticket);
         inner.next_ticket += 1;
         let message = item.message.late.filter(|_| item.is_late(inner.up_since)).map_or_else(
@@ -162,18 +204,18 @@ impl Outbox {
 
     /// Handed to the socket; this kind of delivery knows no acknowledgement.
     pub fn sent(&self, ticket: Ticket) {
-        self.settle(ticket, Outcome::Sent);
+        self.settle(ticket, Fate::Sent);
     }
 
     pub fn acked(&self, ticket: Ticket) {
-        self.settle(ticket, Outcome::Acked);
+        self.settle(ticket, Fate::Acked);
     }
 
     /// The broker will not have it, or it is too large for it; `why` says so in the log.
     pub fn refused(&self, ticket: Ticket, why: &str) {
         let mut inner = self.lock();
         let Some(item) = inner.in_flight.remove(&ticket) else { return };
-        inner.ledger.settle(&self.metrics, &item.message, Outcome::Refused);
+        inner.leave(&self.metrics, &item, Fate::Refused);
         inner.ledger.say_refused(self.bus, &item.message, why);
         self.tell_if_idle(&inner);
     }
@@ -248,21 +290,31 @@ impl Outbox {
         }
     }
 
-    /// The shut-down's deadline: drops and counts what still waits, and everything offered from now on.
-    pub fn close(&self) -> Waiting {
+    /// The shut-down's deadline: what the spool holds is kept for the next run; the rest of what still waits, and everything
+    /// offered from now on, is dropped and counted. What was kept, and what was dropped.
+    pub fn close(&self) -> (Waiting, Waiting) {
         let mut inner = self.lock();
-        let left = inner.ledger.waiting();
-        inner.closed_empty = !inner.closed && left.total_messages() == 0;
-        inner.closed = true;
+        let (mut kept, mut dropped) = (Waiting::default(), Waiting::default());
         let mut rest: Vec<Item> = std::mem::take(&mut inner.in_flight).into_values().collect();
-        while let Some(item) = inner.lanes.pop() {
-            rest.push(item);
-        }
+        rest.extend(inner.lanes.drain());
         for item in rest {
-            inner.ledger.settle(&self.metrics, &item.message, Outcome::Dropped);
+            let safe = inner.desk.as_ref().is_some_and(|desk| desk.holds(&item));
+            let (fate, into) =
+                if safe { (Fate::Kept, &mut kept) } else { (Fate::Dropped(DropReason::Closed), &mut dropped) };
+            into.add(&Lot::one(&item.message));
+            if safe {
+                inner.ledger.settle(&self.metrics, Lot::one(&item.message), fate);
+            } else {
+                inner.leave(&self.metrics, &item, fate);
+            }
         }
+        for lot in inner.leave_gaps(&self.metrics, Fate::Kept) {
+            kept.add(&lot.lot());
+        }
+        inner.closed_empty = !inner.closed && dropped.total_messages() == 0;
+        inner.closed = true;
         self.tell_if_idle(&inner);
-        left
+        (kept, dropped)
     }
 
     /// Closed, with nothing lost by it: everything that the node had to say was said.
@@ -271,18 +323,18 @@ impl Outbox {
         self.lock().closed_empty
     }
 
-    fn settle(&self, ticket: Ticket, outcome: Outcome) {
+    fn settle(&self, ticket: Ticket, fate: Fate) {
         let mut inner = self.lock();
         let Some(mut item) = inner.in_flight.remove(&ticket) else { return };
         self.time_publish(&mut item);
         let message = &item.message;
-        if outcome == Outcome::Acked
+        if fate == Fate::Acked
             && matches!(message.kind, MessageKind::Detections | MessageKind::Event)
             && let (Some(camera), Some(captured)) = (&message.camera, message.captured_at)
         {
             self.metrics.acked(camera.as_str(), captured.elapsed());
         }
-        inner.ledger.settle(&self.metrics, message, outcome);
+        inner.leave(&self.metrics, &item, fate);
         self.tell_if_idle(&inner);
     }
 
@@ -314,8 +366,8 @@ impl Inner {
     fn offer(&mut self, outbox: &Outbox, message: Arc<Message>) {
         let metrics = &outbox.metrics;
         if self.closed {
-            self.ledger.accept(metrics, &message);
-            self.ledger.settle(metrics, &message, Outcome::Dropped);
+            self.ledger.accept(metrics, Lot::one(&message), Outcome::Offered);
+            self.ledger.settle(metrics, Lot::one(&message), Fate::Dropped(DropReason::Closed));
             return;
         }
         // The latest value wins: it takes the place of the one that still waits and is no new offer.
@@ -325,12 +377,39 @@ impl Inner {
             self.ledger.replace(metrics, &old, &message);
             return;
         }
-        self.ledger.accept(metrics, &message);
+        self.ledger.accept(metrics, Lot::one(&message), Outcome::Offered);
         let lane = Lane::of(&message);
-        self.lanes.push(Item { message, offered_at: Instant::now(), attempts: 0, timed: false });
+        let number = self.next_number;
+        self.next_number += 1;
+        let spooled = self.desk.is_some() && lane.is_spooled() && message.camera.is_some();
+        let item = Item { message, offered_at: Instant::now(), attempts: 0, timed: false, number, spooled };
+        let mut spill = false;
+        if let Some(desk) = self.desk.as_mut().filter(|_| spooled) {
+            desk.draft(&item);
+            spill = desk.is_open();
+        }
+        self.lanes.push(item, spill);
         while let Some(item) = self.lanes.overflow(lane) {
-            self.ledger.settle(metrics, &item.message, Outcome::Dropped);
-            self.ledger.say_dropped(outbox.bus, item.message.kind);
+            self.leave(metrics, &item, Fate::Dropped(DropReason::Full));
+            self.ledger.say_dropped(outbox.bus, item.message.kind, DropReason::Full, 1);
+        }
+    }
+
+    fn pop(&mut self) -> Option<Item> {
+        let Some(desk) = &mut self.desk else { return self.lanes.pop(true, &mut Vec::new()) };
+        let before = desk.wants.len();
+        let item = self.lanes.pop(desk.gate_open(), &mut desk.wants);
+        if desk.wants.len() > before {
+            desk.bell.ring();
+        }
+        item
+    }
+
+    /// The message leaves the outbox, and the spool.
+    fn leave(&mut self, metrics: &BusMetrics, item: &Item, fate: Fate) {
+        self.ledger.settle(metrics, Lot::one(&item.message), fate);
+        if let Some(desk) = self.desk.as_mut().filter(|_| item.spooled) {
+            desk.settled(item.number);
         }
     }
 }

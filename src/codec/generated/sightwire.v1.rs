@@ -121,6 +121,12 @@ pub struct Event {
     pub first_seen: f64,
     #[prost(double, tag = "12")]
     pub last_seen: f64,
+    /// Where it was first seen; `bbox` is where it was last.
+    #[prost(message, optional, tag = "13")]
+    pub first_bbox: ::core::option::Option<BBox>,
+    /// Seconds from the first to the last sight.
+    #[prost(double, optional, tag = "14")]
+    pub duration: ::core::option::Option<f64>,
     /// Delivered late, after an outage.
     #[prost(bool, tag = "15")]
     pub replayed: bool,

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::device::Devices;
 pub use input::{Channels, InputConfig, Interpolation, Padding, PerChannel, Resize};
 
 /// One ONNX model, shared by the cameras that name it.
@@ -43,7 +44,7 @@ pub struct ModelConfig {
     #[serde(default = "defaults::max_detections")]
     #[schemars(range(min = 1, max = 10_000))]
     pub max_detections: usize,
-    /// Execution provider, or several: the first that loads is taken.
+    /// What it runs on, or several: the first that the ONNX Runtime at hand has and that runs the model is taken.
     #[serde(default)]
     pub device: Devices,
     /// Sessions; the cameras of this model share them in turn.
@@ -130,52 +131,6 @@ pub enum LabelsConfig {
     /// `coco`, or the path of a file.
     Named(String),
     List(#[schemars(length(min = 1))] Vec<String>),
-}
-
-/// An ONNX Runtime execution provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Device {
-    Cpu,
-    Cuda,
-    Tensorrt,
-    Openvino,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-#[schemars(description = "cpu, cuda, tensorrt or openvino; or a list of them, the first that loads is taken")]
-pub enum Devices {
-    One(Device),
-    Several(#[schemars(length(min = 1))] Vec<Device>),
-}
-
-impl Device {
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Cpu => "cpu",
-            Self::Cuda => "cuda",
-            Self::Tensorrt => "tensorrt",
-            Self::Openvino => "openvino",
-        }
-    }
-}
-
-impl Default for Devices {
-    fn default() -> Self {
-        Self::One(Device::Cpu)
-    }
-}
-
-impl Devices {
-    #[must_use]
-    pub fn as_slice(&self) -> &[Device] {
-        match self {
-            Self::One(device) => std::slice::from_ref(device),
-            Self::Several(devices) => devices,
-        }
-    }
 }
 
 mod defaults {
