@@ -99,6 +99,14 @@ impl OnnxSession {
         Ok(read(&views))
     }
 
+    /// Runs the model on `pixels` and looks at nothing it says.
+    pub fn run_bare<M>(&mut self, pixels: &Pixels, mark: impl Fn() -> M) -> Result<[M; 2], InferenceError> {
+        let fail = failed(&self.model);
+        let begin = mark();
+        let _outputs = forward(&mut self.session, &self.picture, &self.constants, pixels).map_err(&fail)?;
+        Ok([begin, mark()])
+    }
+
     /// A run on a grey picture: warms the session up and tells what a family is recognised by.
     pub fn trial(&mut self) -> Result<Facts, InferenceError> {
         let fail = failed(&self.model);

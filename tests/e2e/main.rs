@@ -6,6 +6,7 @@
 mod common;
 
 mod accuracy;
+mod bench;
 mod broker;
 mod delivery;
 mod devices;
@@ -16,6 +17,9 @@ mod keyframes;
 mod map;
 mod metrics;
 mod node;
+mod picture;
+#[path = "../common/rtsp.rs"]
+mod rtsp;
 mod spool;
 mod stop_button;
 mod tools;

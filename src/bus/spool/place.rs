@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::{Mark, SpoolError};
+use crate::bus::Shrink;
 
 /// Where the spools of a node lie, and how large each may be.
 #[derive(Debug, Clone)]
@@ -16,6 +17,8 @@ pub struct SpoolPlace {
     pub write_after: Duration,
     /// How a payload of this content type is made to say that it comes late.
     pub mark: fn(&str) -> Mark,
+    /// How a keyframe is made smaller.
+    pub shrink: Shrink,
 }
 
 impl SpoolPlace {
