@@ -203,7 +203,7 @@ fn states_replies_and_keyframe_metadata_fit_their_schemas() {
             device: Some("cpu".into()),
             input: None,
         }],
-        buses: vec![BusState { name: "mqtt".into(), connected: true, spool: None }],
+        buses: vec![BusState { name: "mqtt".into(), connected: true, problem: None, spool: None }],
     };
     let reply = |state| Reply {
         id: None,

@@ -4,15 +4,20 @@
 
 #[path = "common/rtsp.rs"]
 mod rtsp;
+#[path = "common/rtsp_proxy.rs"]
+mod rtsp_proxy;
 
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rtsp::Camera;
-use sightwire::domain::{Frame, TimestampSource};
+use rtsp_proxy::Proxy;
+use sightwire::domain::{Frame, Span, TimestampSource};
+use sightwire::pipeline::{PictureCheck, Watch};
 use sightwire::source::{Cancel, Disposition, FrameSource, OpenOptions, Pace, Read, SourceError, SourceSpec, open};
 
 /// Clips are made once and kept; test processes side by side may make the same one.
@@ -181,10 +186,13 @@ fn what_is_no_video_is_refused_in_clear_words() {
         std::fs::write(&path, bytes).unwrap();
         path
     };
+    let pipe = folder.path().join("pipe.mp4");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let noise: Vec<u8> = (0..50_000_u32).map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()[2]).collect();
     let cases = [
         (folder.path().join("absent.mp4"), "source_not_found", "not found"),
         (folder.path().to_owned(), "source_open_failed", "images:"),
+        (pipe, "source_open_failed", "a pipe"),
         (write("empty.mp4", b""), "source_undecodable", "empty"),
         (write("notes.txt", b"to do: buy milk\n"), "source_undecodable", "text file"),
         (write("notes.mp4", "Grüße\n".repeat(2000).as_bytes()), "source_undecodable", "text file"),
@@ -288,6 +296,81 @@ fn a_camera_that_goes_away_is_a_disconnect() {
     assert_eq!(error.disposition(), Disposition::Retry);
 }
 
+/// Reads until a frame is as wanted.
+fn read_until(source: &mut dyn FrameSource, what: &str, wanted: impl Fn(&Frame) -> bool) {
+    let (began, mut frame) = (Instant::now(), Frame::empty());
+    while !wanted(&frame) {
+        assert!(began.elapsed() < Duration::from_secs(30), "never seen: {what}");
+        assert_eq!(source.read(&mut frame).unwrap(), Read::Frame);
+        assert_eq!(frame.bgr.len(), frame.width as usize * frame.height as usize * 3);
+    }
+}
+
+#[test]
+fn a_resolution_that_changes_in_mid_stream_opens_the_stream_anew() {
+    let mut camera = Camera::start(&["--control", "--pattern", "ball", "--gop", "15"]);
+    for (size, width, height) in [("320x240", 320, 240), ("1280x720", 1280, 720), ("640x360", 640, 360)] {
+        let mut before = source(&camera.url(""), &live(20, 10)).unwrap();
+        // The sentinel has to have seen what was.
+        let (began, mut frame) = (Instant::now(), Frame::empty());
+        while began.elapsed() < Duration::from_secs(1) {
+            before.read(&mut frame).unwrap();
+        }
+        camera.tell(&format!("size {size}"));
+        let error = drain(before.as_mut()).1.unwrap_err();
+        assert!(matches!(error, SourceError::Changed { .. }), "{error}");
+        assert_eq!(error.disposition(), Disposition::Retry);
+        let mut after = source(&camera.url(""), &live(20, 10)).unwrap();
+        read_until(after.as_mut(), size, |frame| (frame.width, frame.height) == (width, height));
+    }
+}
+
+#[test]
+fn timestamps_that_jump_neither_end_a_stream_nor_bend_its_times() {
+    let camera = Camera::start(&["--pattern", "ball"]);
+    let proxy = Proxy::before(camera.port);
+    let mut source = source(&proxy.url(), &live(20, 10)).unwrap();
+    let mut frame = Frame::empty();
+    // An hour on, two hours back, and once over the 32 bits.
+    for jump in [0, 90_000 * 3600, 0_u32.wrapping_sub(90_000 * 3600), u32::MAX / 2, 0] {
+        proxy.spoil.jump.store(jump, Ordering::Relaxed);
+        for _ in 0..15 {
+            let before = Instant::now();
+            assert_eq!(source.read(&mut frame).unwrap(), Read::Frame, "{jump}");
+            assert!(frame.captured_instant >= before);
+        }
+    }
+}
+
+#[test]
+fn a_server_that_greets_and_then_hangs_holds_the_others_up_once() {
+    let camera = Camera::start(&["--pattern", "ball"]);
+    let proxy = Proxy::before(camera.port);
+    proxy.spoil.mute.store(true, Ordering::Relaxed);
+    let error = error_of(source(&proxy.url(), &live(3, 3)));
+    assert!(matches!(error, SourceError::OpenTimeout { .. }), "{error}");
+    // From now on it is asked before its turn: another one opens beside it while it hangs.
+    let url = proxy.url();
+    let hanging = std::thread::spawn(move || error_of(source(&url, &live(20, 3))));
+    std::thread::sleep(Duration::from_millis(300));
+    source(&camera.url(""), &live(20, 3)).unwrap();
+    assert!(!hanging.is_finished(), "the other one was through while this one hung");
+    proxy.cut();
+    let error = hanging.join().unwrap();
+    assert_eq!(error.disposition(), Disposition::Retry);
+    proxy.spoil.mute.store(false, Ordering::Relaxed);
+    let began = Instant::now();
+    let mut opened = loop {
+        // gst-rtsp-server now and then refuses who asks for what it has just put away.
+        match source(&proxy.url(), &live(20, 10)) {
+            Ok(opened) => break opened,
+            Err(error) => assert!(began.elapsed() < Duration::from_secs(30), "it is well again: {error}"),
+        }
+        std::thread::sleep(Duration::from_millis(250));
+    };
+    assert_eq!(opened.read(&mut Frame::empty()).unwrap(), Read::Frame);
+}
+
 #[test]
 fn a_camera_with_a_password_opens_for_the_right_one_only_and_nothing_repeats_it() {
     let camera = Camera::start(&["--user", "joe", "--password", "sesame"]);
@@ -328,6 +411,60 @@ fn a_server_that_accepts_and_says_nothing_is_an_open_time_out() {
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }
 
+fn succeeds(command: &str) {
+    let mut words = command.split(' ');
+    let status = Command::new(words.next().unwrap()).args(words).status().unwrap();
+    assert!(status.success(), "{command}");
+}
+
+/// Two network namespaces joined by a cable: what the camera sends is dropped on its way, and nobody is told. Needs root.
+#[test]
+fn a_connection_whose_packets_are_dropped_is_a_time_out_and_comes_back_with_them() {
+    const NAME: &str = "a_connection_whose_packets_are_dropped_is_a_time_out_and_comes_back_with_them";
+    const INSIDE: &str = "SIGHTWIRE_TEST_NAMESPACE";
+    if std::env::var_os(INSIDE).is_none() {
+        if !Command::new("unshare").args(["-n", "true"]).status().is_ok_and(|status| status.success()) {
+            eprintln!("skipped: no network namespaces for this user");
+            return;
+        }
+        let mut again = Command::new("unshare");
+        again.arg("-n").arg(std::env::current_exe().unwrap()).args(["--exact", NAME, "--nocapture"]);
+        assert!(again.env(INSIDE, "1").status().unwrap().success());
+        return;
+    }
+    let mut holder = Command::new("unshare").args(["-n", "sleep", "120"]).spawn().unwrap();
+    let link = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/net")).unwrap();
+    let there = holder.id().to_string();
+    while link(&there) == link("self") {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let enter = format!("nsenter -t {there} -n ");
+    succeeds(&format!("ip link add here type veth peer name there netns {there}"));
+    for (enter, end, address) in [("", "here", "10.99.0.1"), (enter.as_str(), "there", "10.99.0.2")] {
+        for command in [&format!("addr add {address}/24 dev {end}"), &format!("link set {end} up"), "link set lo up"] {
+            succeeds(&format!("{enter}ip {command}"));
+        }
+    }
+    let mut python = Command::new("nsenter");
+    python.args(["-t", &there, "-n", "/usr/bin/python3"]);
+    let camera = Camera::start_by(python, 8554, &["--address", "10.99.0.2", "--pattern", "ball"]);
+    let url = format!("rtsp://10.99.0.2:{}/cam", camera.port);
+    let mut opened = source(&url, &live(20, 2)).unwrap();
+    assert_eq!(opened.read(&mut Frame::empty()).unwrap(), Read::Frame);
+    succeeds(&format!("{enter}ip route add blackhole 10.99.0.1/32"));
+    let error = drain(opened.as_mut()).1.unwrap_err();
+    assert!(matches!(error, SourceError::ReadTimeout { .. }), "{error}");
+    drop(opened);
+    let began = Instant::now();
+    let error = error_of(source(&url, &live(2, 2)));
+    assert_eq!(error.disposition(), Disposition::Retry, "{error}");
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    succeeds(&format!("{enter}ip route del blackhole 10.99.0.1/32"));
+    let mut again = source(&url, &live(20, 10)).unwrap();
+    assert_eq!(again.read(&mut Frame::empty()).unwrap(), Read::Frame);
+    let _ended = (holder.kill(), holder.wait());
+}
+
 #[test]
 fn a_server_of_another_kind_is_told_apart() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -356,8 +493,13 @@ fn real_videos_play_to_their_end() {
     for path in videos {
         let mut source = file(&path, &asap()).unwrap();
         let (mut frame, mut count) = (Frame::empty(), 0_u64);
+        // Looked at as a live camera's would be, and more strictly than is usual: nothing is wrong with any of them.
+        let (live, after) = ("rtsp://camera/1".parse::<SourceSpec>().unwrap(), |seconds| Span::secs(seconds));
+        let strict = PictureCheck { frozen_after: after(10), black_after: after(3), covered_after: after(3) };
+        let mut watch = Watch::new(&strict, live.kind()).unwrap();
         while source.read(&mut frame).unwrap_or_else(|e| panic!("{e}")) == Read::Frame {
             count += 1;
+            assert_eq!(watch.look(&frame), None, "{} at frame {count}: {watch:?}", path.display());
         }
         let asked = Command::new("ffprobe")
             .args(["-v", "error", "-select_streams", "v", "-count_frames"])

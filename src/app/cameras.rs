@@ -14,7 +14,7 @@ use crate::domain::{BootId, Label, Name};
 use crate::envelope::{ActualState, CameraSettings, CameraState, DesiredState, Detections, Origin, Reason};
 use crate::pipeline::{
     Announcer, Applied, Camera, CameraConfig, Desired, KeyframeQueue, KeyframeSlot, Processor, ProcessorParts, Seat,
-    SessionContext, StateView, TrackerChoice,
+    SessionContext, StateView, TrackerChoice, Watch,
 };
 use crate::source::OpenOptions;
 use crate::telemetry::CameraMetrics;
@@ -104,19 +104,21 @@ impl CameraYard<'_> {
         };
         let processor = Arc::new(Mutex::new(Processor::new(parts)));
         let lane = model.turns.add(config.queue, metrics.clone());
-        let seat = Seat { camera: name.clone(), lane, processor: processor.clone(), metrics: metrics.clone() };
+        let (seat, faults) = Seat::new(name.clone(), lane, processor.clone(), metrics.clone());
         model.seats.write().unwrap_or_else(PoisonError::into_inner).push(seat);
         let context = SessionContext {
             camera: name.clone(),
-            spec: config.source.clone(),
+            source: Arc::new(config.source.clone()),
             options: OpenOptions { pace: config.pace, looping: config.looping, ..OpenOptions::default() },
             max_fps: config.max_fps,
             turns: model.turns.clone(),
             lane,
             metrics,
             frame_ids: Arc::new(AtomicU64::new(0)),
+            grace: SessionContext::GRACE,
+            watch: Watch::new(&config.picture_check, config.source.kind()).map(|watch| Arc::new(Mutex::new(watch))),
         };
-        let camera = Camera { context, processor, desired: wishes, announcer };
+        let camera = Camera::new(context, processor, wishes, announcer, faults);
         (handle, tokio::spawn(watched(name.clone(), camera.run(self.shutdown.clone()))))
     }
 }

@@ -149,10 +149,14 @@ impl Fleet for NodeFleet {
             buses: self
                 .buses
                 .iter()
-                .map(|(name, state)| BusState {
-                    name: (*name).into(),
-                    connected: state.borrow().connected,
-                    spool: self.spool(name).map(|SpoolState { ok, detail }| SpoolSummary { ok, detail }),
+                .map(|(name, state)| {
+                    let state = state.borrow();
+                    BusState {
+                        name: (*name).into(),
+                        connected: state.connected,
+                        problem: state.problem(),
+                        spool: self.spool(name).map(|SpoolState { ok, detail }| SpoolSummary { ok, detail }),
+                    }
                 })
                 .collect(),
         }
@@ -179,7 +183,7 @@ impl Board for NodeFleet {
     fn readiness(&self) -> Readiness {
         let bus = |(name, state): &(&'static str, watch::Receiver<LinkState>)| {
             let state = state.borrow();
-            Part { name: (*name).into(), ready: state.connected, detail: state.detail.clone() }
+            Part { name: (*name).into(), ready: state.ready(), detail: state.shown() }
         };
         let camera = |(name, handle): (&Name, &CameraHandle)| {
             let applied = handle.applied.borrow();

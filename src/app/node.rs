@@ -26,7 +26,7 @@ use crate::domain::{BootId, Name, RawCommand, Timestamp};
 use crate::envelope::{ActualState, InputSize, ModelSummary};
 use crate::http::Server;
 use crate::inference::Runtime;
-use crate::pipeline::{Applied, KeyframeQueue};
+use crate::pipeline::{Applied, KeyframeQueue, smaller_keyframe};
 use crate::telemetry::{CameraMetrics, Telemetry, set_build_info};
 
 /// Commands that may wait to be judged; more are counted and dropped by the bus that brings them.
@@ -190,6 +190,7 @@ pub fn spool_place(config: SpoolConfig, state_dir: &Path, node: &Name) -> Option
         max_bytes: config.max_size.0,
         write_after: config.write_after.0,
         mark: |content_type| codec::late(codec::encoding_of(Some(content_type))),
+        shrink: smaller_keyframe,
     })
 }
 

@@ -145,10 +145,11 @@ pub fn main() -> ExitCode {
     let args = Args::parse();
     if matches!(args.command, Command::Run(_) | Command::Check(_) | Command::Demo(_)) {
         // Before any thread: it starts the program anew, once, so that FFmpeg repeats no address with its password.
-        let _as_loud_as_it_is = crate::source::silence_ffmpeg();
+        let _as_loud_as_it_is = crate::source::instruct_ffmpeg();
     }
     // The embedded broker tells its own story at info; ours is enough.
     init_log(args.log_format, "info,mqtt5=error,async_nats=off");
+    crate::telemetry::log_panics();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(e) => return fail(&anyhow::anyhow!("cannot start the runtime: {e}")),

@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn a_wrong_word_is_answered_with_the_known_ones() {
         for (line, words) in [
-            ("-m a --family yolox9", "auto, yolo, yolox"),
+            ("-m a --family yolox9", "auto, yolo, yolov5"),
             ("-m a --device gpu", "cpu, cuda"),
             ("-m a --confidence 40", "from 0 to 1"),
             ("-m a --confidence high", "no number"),

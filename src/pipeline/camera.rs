@@ -1,21 +1,27 @@
 //! One camera's life: desired state in, actual state out, sessions in between.
 //!
 //! [`Camera::run`] only decides and retries; one connection's straight story is [`Session`]'s. The desired state is a level
-//! (a watch), not an event: however many commands come, the last one holds.
+//! (a watch), not an event: however many commands come, the last one holds. Whatever panics on a camera's behalf, its
+//! capture, its frames' processing or this task, restarts that camera and nothing else.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use futures_util::FutureExt as _;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::processor::Processor;
+use super::failure::Failure;
+use super::picture::Condition;
+use super::processor::{Processor, lock};
 use super::session::{Session, SessionContext, SessionEvent};
 use super::states::Announcer;
+use super::threads::{MOST, Threads};
 use crate::bus::Backoff;
 use crate::domain::Timestamp;
 use crate::envelope::{ActualState, DesiredState, Reason};
-use crate::source::{Disposition, SourceError};
+use crate::source::SourceError;
 
 /// What is wanted of a camera. `generation` grows with every command, so that each can be answered when it is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,10 +41,14 @@ pub struct Applied {
 }
 
 pub struct Camera {
-    pub context: SessionContext,
-    pub processor: Arc<Mutex<Processor>>,
-    pub desired: watch::Receiver<Desired>,
-    pub announcer: Announcer,
+    context: SessionContext,
+    processor: Arc<Mutex<Processor>>,
+    desired: watch::Receiver<Desired>,
+    announcer: Announcer,
+    /// What went wrong with its frames at the worker's.
+    faults: mpsc::Receiver<Failure>,
+    threads: Threads,
+    picture: Option<Condition>,
 }
 
 /// Why a session was left.
@@ -47,82 +57,141 @@ enum Left {
     Wish,
     Shutdown,
     Ended,
-    Failed(SourceError),
+    Failed(Failure),
 }
 
 /// How often a running session is looked at: stuck thread, figures.
 const TICK: Duration = Duration::from_secs(1);
 /// For the model to finish what was captured when a session ends.
 const DRAIN: Duration = Duration::from_secs(5);
+/// Between two looks whether a source is back. Knocking is cheap, and who comes back is to be seen again within 5 s; a
+/// source that must not be asked so often says so ([`SourceError::least_delay`]).
+const SHORTEST: Duration = Duration::from_millis(250);
+const LONGEST: Duration = Duration::from_secs(3);
 
 impl Camera {
+    #[must_use]
+    pub fn new(
+        context: SessionContext,
+        processor: Arc<Mutex<Processor>>,
+        desired: watch::Receiver<Desired>,
+        announcer: Announcer,
+        faults: mpsc::Receiver<Failure>,
+    ) -> Self {
+        let threads = Threads::new(context.camera.clone(), context.metrics.clone());
+        let mut camera = Self { context, processor, desired, announcer, faults, threads, picture: None };
+        camera.see(None);
+        camera
+    }
+
     /// Lives until `shutdown`; then stops the source, lets what was captured be processed, and says `offline`.
     pub async fn run(mut self, shutdown: CancellationToken) {
+        let mut backoff = Backoff::default();
+        while !shutdown.is_cancelled() {
+            let begun = Instant::now();
+            let Err(payload) = AssertUnwindSafe(self.follow_wishes(&shutdown)).catch_unwind().await else { continue };
+            let failure = Failure::panic("the camera's task", payload.as_ref());
+            // What it holds may be what panicked.
+            let _again = catch_unwind(AssertUnwindSafe(|| self.close()));
+            self.fail(&failure);
+            backoff.connected_for(begun.elapsed());
+            self.pause_for(backoff.next_delay(), &shutdown).await;
+        }
+        self.announcer.leave();
+    }
+
+    async fn follow_wishes(&mut self, shutdown: &CancellationToken) {
         while !shutdown.is_cancelled() {
             let desired = *self.desired.borrow_and_update();
             if desired.state == DesiredState::Stopped {
                 self.announcer.enter(ActualState::Stopped, None);
                 self.announcer.applied(desired);
-                self.rest(&shutdown).await;
+                self.rest(shutdown).await;
             } else {
-                self.live(desired, &shutdown).await;
+                self.live(desired, shutdown).await;
             }
         }
-        self.announcer.leave();
     }
 
     /// Sessions, one after the other, until another state is wanted.
     async fn live(&mut self, desired: Desired, shutdown: &CancellationToken) {
-        let mut backoff = Backoff::default();
+        let (mut backoff, mut faults) = (Backoff::new(SHORTEST, LONGEST), Backoff::default());
         self.context.turns.pause(self.context.lane, desired.state == DesiredState::Paused);
         self.announcer.enter(ActualState::Connecting, None);
         self.announcer.applied(desired);
         loop {
-            let mut session = match Session::start(self.context.clone()) {
-                Ok(session) => session,
-                Err(e) => {
-                    let reason = Reason { code: "no_thread".into(), message: format!("cannot start a thread: {e}") };
-                    self.announcer.enter(ActualState::Failed, Some(reason));
-                    if self.pause_for(backoff.next_delay(), shutdown).await {
-                        return;
-                    }
-                    continue;
-                }
-            };
+            if self.wait_for_room(shutdown).await {
+                return;
+            }
             let begun = Instant::now();
-            let left = self.follow(&mut session, shutdown).await;
-            session.cancel();
-            backoff.connected_for(begun.elapsed());
+            let left = self.session(shutdown).await;
+            for backoff in [&mut backoff, &mut faults] {
+                backoff.connected_for(begun.elapsed());
+            }
             match left {
-                Left::Wish => return self.close(),
-                Left::Shutdown => {
-                    self.drain(&session).await;
-                    return self.close();
-                }
+                Left::Wish | Left::Shutdown => return,
                 Left::Ended => {
-                    let stop = self.drain(&session).await;
-                    self.close();
-                    if stop {
-                        return;
-                    }
                     self.announcer.enter(ActualState::Ended, None);
                     return self.rest(shutdown).await;
                 }
-                Left::Failed(error) => {
-                    let stop = self.drain(&session).await;
-                    self.close();
-                    if stop {
-                        return;
-                    }
-                    self.fail(&error);
-                    if error.disposition() == Disposition::Fatal {
+                Left::Failed(failure) => {
+                    self.fail(&failure);
+                    if !failure.retry {
                         return self.rest(shutdown).await;
                     }
-                    if self.pause_for(backoff.next_delay().max(error.least_delay()), shutdown).await {
+                    let delay = if failure.is_panic() { faults.next_delay() } else { backoff.next_delay() };
+                    if self.pause_for(delay.max(failure.least_delay), shutdown).await {
                         return;
                     }
                     self.context.metrics.reconnect();
                 }
+            }
+        }
+    }
+
+    /// One session from its beginning until its lane is closed.
+    async fn session(&mut self, shutdown: &CancellationToken) -> Left {
+        // What an earlier session left behind is its own.
+        while self.faults.try_recv().is_ok() {}
+        let mut session = match Session::start(self.context.clone()) {
+            Ok((session, handle)) => {
+                self.threads.add(handle, session.pulse());
+                session
+            }
+            Err(e) => return Left::Failed(Failure::again("no_thread", format!("cannot start a thread: {e}"))),
+        };
+        let left = self.follow(&mut session, shutdown).await;
+        session.cancel();
+        let finish = match &left {
+            Left::Wish => false,
+            // A frame that made somebody panic is not given to the model again, nor are those after it.
+            Left::Failed(failure) => !failure.is_panic(),
+            Left::Shutdown | Left::Ended => true,
+        };
+        let stop = finish && self.drain(&session).await;
+        self.close();
+        if stop { Left::Wish } else { left }
+    }
+
+    /// Waits until another capture thread may be started; true when something else is wanted meanwhile.
+    async fn wait_for_room(&mut self, shutdown: &CancellationToken) -> bool {
+        loop {
+            self.threads.look();
+            if self.threads.have_room() {
+                return false;
+            }
+            let stuck = self.threads.abandoned();
+            if stuck == MOST {
+                self.fail(&Failure::again(
+                    "capture_stuck",
+                    format!(
+                        "{stuck} capture threads hang in native code; no more are started until one of them ends, \
+                         and restarting the node is rid of them"
+                    ),
+                ));
+            }
+            if self.pause_for(TICK, shutdown).await {
+                return true;
             }
         }
     }
@@ -152,16 +221,23 @@ impl Camera {
                         streaming = true;
                         self.announcer.enter(self.flowing(), None);
                     }
+                    Some(SessionEvent::Picture(condition)) => {
+                        self.see(condition);
+                        self.announcer.enter(self.flowing(), self.picture_reason());
+                    }
                     Some(SessionEvent::Ended) => return Left::Ended,
-                    Some(SessionEvent::Failed(error)) => return Left::Failed(error),
-                    None => return Left::Failed(self.broken("the capture thread ended without a word")),
+                    Some(SessionEvent::Failed(failure)) => return Left::Failed(failure),
+                    None => return Left::Failed(Failure::again(
+                        "internal_error", "the capture thread ended without a word".into()
+                    )),
                 },
+                Some(fault) = self.faults.recv() => return Left::Failed(fault),
                 _ = tick.tick() => {
                     self.announcer.tick();
-                    if let Some(stuck) = session.stuck() {
-                        tracing::error!(camera = %self.context.camera, "the capture thread is stuck in native code for {stuck:?}: \
-                            it is abandoned and another one started");
-                        return Left::Failed(SourceError::Stuck { source_name: self.context.spec.shown(), spent: stuck });
+                    self.threads.look();
+                    if let Some(spent) = session.stuck() {
+                        let source_name = self.context.source.shown();
+                        return Left::Failed(SourceError::Stuck { source_name, spent }.into());
                     }
                 }
             }
@@ -174,8 +250,25 @@ impl Camera {
             self.finish();
         }
         if streaming {
-            self.announcer.enter(if paused { ActualState::Paused } else { ActualState::Running }, None);
+            let reason = self.picture_reason();
+            self.announcer.enter(if paused { ActualState::Paused } else { ActualState::Running }, reason);
         }
+    }
+
+    /// Notes what is wrong with the picture, if anything.
+    fn see(&mut self, condition: Option<Condition>) {
+        let camera = &self.context.camera;
+        match (self.picture, condition) {
+            (_, Some(wrong)) => tracing::warn!(%camera, code = wrong.code(), "{}", wrong.message()),
+            (Some(was), None) => tracing::info!(%camera, was = was.code(), "the picture is healthy again"),
+            (None, None) => {}
+        }
+        self.picture = condition;
+        self.context.metrics.picture(condition.map(Condition::code), &Condition::ALL.map(Condition::code));
+    }
+
+    fn picture_reason(&self) -> Option<Reason> {
+        self.picture.map(|wrong| Reason { code: wrong.code().into(), message: wrong.message().into() })
     }
 
     fn flowing(&self) -> ActualState {
@@ -185,11 +278,14 @@ impl Camera {
     /// Nothing of the session is taken or published after this.
     fn close(&mut self) {
         self.context.turns.close(self.context.lane);
+        // Nothing is known of the picture any more: not a word that it is healthy again.
+        self.picture = None;
+        self.see(None);
         self.finish();
     }
 
     fn finish(&self) {
-        self.processor.lock().unwrap_or_else(PoisonError::into_inner).finish(Timestamp::now());
+        lock(&self.processor).finish(Timestamp::now());
     }
 
     /// Lets the model see what was captured before the session ended; true when a stop came meanwhile, which waits for nothing.
@@ -210,20 +306,22 @@ impl Camera {
         }
     }
 
-    fn fail(&mut self, error: &SourceError) {
-        let retry = if error.disposition() == Disposition::Retry { "; it is tried again" } else { "" };
-        let reason = Some(Reason { code: error.code().into(), message: error.to_string() });
+    fn fail(&mut self, failure: &Failure) {
+        let Failure { code, message, .. } = failure;
+        let retry = if failure.retry { "; it is tried again" } else { "" };
+        let reason = Some(failure.reason());
+        if failure.is_panic() {
+            self.context.metrics.panicked();
+        }
         // Said once: a camera that is away for a week must not fill the log.
         if self.announcer.reason() == reason {
-            tracing::debug!(camera = %self.context.camera, code = error.code(), "{error}{retry}");
+            tracing::debug!(camera = %self.context.camera, code, "{message}{retry}");
+        } else if failure.is_panic() {
+            tracing::error!(camera = %self.context.camera, code, "{message}{retry}");
         } else {
-            tracing::warn!(camera = %self.context.camera, code = error.code(), "{error}{retry}");
+            tracing::warn!(camera = %self.context.camera, code, "{message}{retry}");
         }
         self.announcer.enter(ActualState::Failed, reason);
-    }
-
-    fn broken(&self, why: &str) -> SourceError {
-        SourceError::Open { source_name: self.context.spec.shown(), why: why.into() }
     }
 
     /// Waits for the end, or for a wish that needs more than to be noted: a stop, or a start.
@@ -240,7 +338,10 @@ impl Camera {
                     }
                     self.announcer.applied(desired);
                 }
-                () = tokio::time::sleep(TICK) => self.announcer.tick(),
+                () = tokio::time::sleep(TICK) => {
+                    self.announcer.tick();
+                    self.threads.look();
+                }
             }
         }
     }

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::picture::PictureCheck;
 use crate::domain::Name;
 pub use crate::envelope::{Encoding, KeyframeConfig, KeyframeWhen, PayloadChoice, PublishConfig, PublishWhen};
 use crate::source::{Pace, SourceSpec};
@@ -40,6 +41,9 @@ pub struct CameraConfig {
     /// JPEG pictures; absent = none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keyframes: Option<KeyframeConfig>,
+    /// When a frozen, black or covered picture is reported.
+    #[serde(default)]
+    pub picture_check: PictureCheck,
 }
 
 impl CameraConfig {
@@ -58,6 +62,7 @@ impl CameraConfig {
             tracker: TrackerChoice::default(),
             publish: PublishConfig::default(),
             keyframes: None,
+            picture_check: PictureCheck::default(),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! One slot a camera: the newest wins, and what it replaced is counted. One thread serves all cameras in turn.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
@@ -110,7 +111,12 @@ impl KeyframeQueue {
         while let Some(slot) = self.next() {
             let job = lock(&slot.job).take();
             if let Some(job) = job {
-                slot.encode(&job, &mut encoder, &mut jpeg, publisher);
+                // One camera's odd picture must not take the others' encoder away.
+                let encode = || slot.encode(&job, &mut encoder, &mut jpeg, publisher);
+                if catch_unwind(AssertUnwindSafe(encode)).is_err() {
+                    slot.metrics.keyframe(KeyframeOutcome::Failed);
+                    encoder = JpegEncoder::default();
+                }
             }
         }
     }
@@ -192,8 +198,23 @@ impl KeyframeSlot {
             camera: Some(camera.clone()),
             captured_at: Some(job.frame.captured_instant),
             late: None,
+            shrink: Some(smaller),
         });
     }
+}
+
+/// The keyframe with a picture of at most `limit` bytes, its properties told anew; `keyframe/meta` still tells of the first one.
+pub fn smaller(message: &Message, limit: usize) -> Option<Message> {
+    let (jpeg, width, height) = codec::shrink_jpeg(&message.payload, limit).ok()?;
+    let mut smaller = Message { payload: jpeg.into(), ..message.clone() };
+    for (key, value) in &mut smaller.properties {
+        match *key {
+            "width" => *value = width.to_string(),
+            "height" => *value = height.to_string(),
+            _ => {}
+        }
+    }
+    Some(smaller)
 }
 
 /// The metadata as MQTT 5 user properties and NATS headers.

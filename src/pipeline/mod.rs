@@ -5,10 +5,13 @@
 
 mod camera;
 mod config;
+mod failure;
 mod keyframes;
+mod picture;
 mod processor;
 mod session;
 mod states;
+mod threads;
 mod turns;
 mod worker;
 
@@ -17,7 +20,9 @@ pub use config::{
     CameraConfig, Encoding, KeyframeConfig, KeyframeWhen, PayloadChoice, PublishConfig, PublishWhen, QueueConfig,
     TrackerChoice, WhenFull,
 };
-pub use keyframes::{KeyframeQueue, KeyframeSlot};
+pub use failure::Failure;
+pub use keyframes::{KeyframeQueue, KeyframeSlot, smaller as smaller_keyframe};
+pub use picture::{Condition, Facts, Hold, Judge, Limits, PictureCheck, Sample, Watch};
 pub use processor::{Processor, ProcessorParts};
 pub use session::SessionContext;
 pub use states::{Announcer, StateView};

@@ -1,7 +1,8 @@
 //! What is made of a frame once its objects are found: tracks, payloads, counts, keyframes. One a camera.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -49,6 +50,18 @@ pub struct ProcessorParts {
     pub metrics: Arc<CameraMetrics>,
     pub keyframes: Arc<KeyframeSlot>,
     pub live: Live,
+}
+
+/// Takes the processor. One whose last user panicked is mended first: its open tracks end, it begins anew, and its numbers
+/// go on where they were.
+pub fn lock(processor: &Mutex<Processor>) -> MutexGuard<'_, Processor> {
+    processor.lock().unwrap_or_else(|poisoned| {
+        processor.clear_poison();
+        let mut processor = poisoned.into_inner();
+        // A second panic leaves nothing to be ended: the tracks were taken out before.
+        let _ended = catch_unwind(AssertUnwindSafe(|| processor.finish(Timestamp::now())));
+        processor
+    })
 }
 
 impl Processor {
@@ -169,6 +182,7 @@ impl Processor {
             camera: Some(message.camera.clone()),
             captured_at: Some(frame.captured_instant),
             late: Some(codec::late(publish.encoding)),
+            shrink: None,
         });
         self.live.send_replace(Some(Arc::new(message)));
     }
@@ -215,6 +229,7 @@ impl Processor {
             camera: Some(event.camera.clone()),
             captured_at: captured,
             late: Some(codec::late(self.config.publish.encoding)),
+            shrink: None,
         });
     }
 

@@ -1,17 +1,22 @@
 //! One capture session: a thread that opens the source and reads it until it ends, fails or is cancelled.
 //!
 //! The straight story of one connection; retrying is the camera's business. A thread that is stuck in native code cannot be
-//! ended: its lane's epoch is over, so nothing it brings later is taken, and it is left to itself.
+//! ended: its lane's epoch is over, so nothing it brings later is taken, and it is left to itself. A panic in it ends the
+//! session and nothing else.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::failure::Failure;
+use super::picture::{Condition, Watch};
 use super::turns::{Epoch, LaneId, Turns};
 use crate::domain::{Frame, Name, Timestamp};
-use crate::source::{self, Cancel, FrameSource, OpenOptions, Read, SourceError, SourceSpec};
+use crate::source::{Cancel, FrameSource, OpenOptions, Opener, Read, SourceError};
 use crate::telemetry::{CameraMetrics, FrameOutcome};
 
 /// What a session tells its camera.
@@ -19,16 +24,18 @@ use crate::telemetry::{CameraMetrics, FrameOutcome};
 pub enum SessionEvent {
     /// The first frame is there: the source works.
     Streaming,
+    /// What is wrong with the picture has changed.
+    Picture(Option<Condition>),
     /// A finite source has ended.
     Ended,
-    Failed(SourceError),
+    Failed(Failure),
 }
 
 /// What every session of a camera needs.
 #[derive(Clone)]
 pub struct SessionContext {
     pub camera: Name,
-    pub spec: SourceSpec,
+    pub source: Arc<dyn Opener>,
     pub options: OpenOptions,
     /// Frames a second to offer at most; 0 = all.
     pub max_fps: f64,
@@ -37,6 +44,10 @@ pub struct SessionContext {
     pub metrics: Arc<CameraMetrics>,
     /// Counts frames over all sessions.
     pub frame_ids: Arc<AtomicU64>,
+    /// Past the source's own time-outs by so much, a thread is held to be stuck.
+    pub grace: Duration,
+    /// Looks at the picture, where that is wanted.
+    pub watch: Option<Arc<Mutex<Watch>>>,
 }
 
 /// A running session. Dropping it cancels it.
@@ -49,7 +60,7 @@ pub struct Session {
 
 /// Since when the thread has been inside a call that may block in native code.
 #[derive(Debug, Default)]
-struct Pulse(Mutex<Option<(Instant, Duration)>>);
+pub(super) struct Pulse(Mutex<Option<(Instant, Duration)>>);
 
 impl Pulse {
     fn enter(&self, limit: Duration) {
@@ -60,7 +71,7 @@ impl Pulse {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    fn overdue(&self) -> Option<Duration> {
+    pub(super) fn overdue(&self) -> Option<Duration> {
         let inside = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         inside
             .map(|(since, limit)| (since.elapsed(), limit))
@@ -69,22 +80,30 @@ impl Pulse {
     }
 }
 
-/// Past the source's own time-out by so much, a thread is held to be stuck.
-const GRACE: Duration = Duration::from_secs(5);
+impl SessionContext {
+    /// What is usual.
+    pub const GRACE: Duration = Duration::from_secs(5);
+}
 
 impl Session {
     /// Opens the lane and starts the thread.
     ///
     /// # Errors
     /// When the machine has no thread left.
-    pub fn start(context: SessionContext) -> std::io::Result<Self> {
+    pub fn start(context: SessionContext) -> std::io::Result<(Self, JoinHandle<()>)> {
         let epoch = context.turns.open(context.lane);
         let (sender, events) = mpsc::channel(4);
         let cancel = Cancel::default();
         let pulse = Arc::new(Pulse::default());
         let thread = Thread { context, epoch, cancel: cancel.clone(), pulse: pulse.clone(), sender };
-        std::thread::Builder::new().name(format!("capture {}", thread.context.camera)).spawn(move || thread.run())?;
-        Ok(Self { epoch, events, cancel, pulse })
+        let handle = std::thread::Builder::new()
+            .name(format!("capture {}", thread.context.camera))
+            .spawn(move || thread.run())?;
+        Ok((Self { epoch, events, cancel, pulse }, handle))
+    }
+
+    pub(super) fn pulse(&self) -> Arc<Pulse> {
+        self.pulse.clone()
     }
 
     /// How long the thread has been stuck in a call that should have timed out; `None` while all is well.
@@ -113,20 +132,24 @@ struct Thread {
 
 impl Thread {
     fn run(self) {
-        let event = match self.run_once() {
-            Ok(()) => SessionEvent::Ended,
-            Err(error) => SessionEvent::Failed(error),
+        let event = match catch_unwind(AssertUnwindSafe(|| self.run_once())) {
+            Ok(Ok(())) => SessionEvent::Ended,
+            Ok(Err(error)) => SessionEvent::Failed(error.into()),
+            Err(payload) => SessionEvent::Failed(Failure::panic("capture", payload.as_ref())),
         };
         // Nobody listens any more when the camera gave this session up.
         let _given_up = self.sender.blocking_send(event);
     }
 
     fn run_once(&self) -> Result<(), SourceError> {
-        let SessionContext { spec, options, turns, lane, metrics, frame_ids, .. } = &self.context;
+        let SessionContext { source, options, turns, lane, metrics, frame_ids, .. } = &self.context;
         let options = OpenOptions { cancel: self.cancel.clone(), ..options.clone() };
-        self.pulse.enter(options.open_timeout + GRACE);
-        let mut source = source::open(spec, &options)?;
+        self.pulse.enter(options.open_timeout + self.context.grace);
+        let mut source = source.open(&options)?;
         self.pulse.leave();
+        if let Some(watch) = &self.context.watch {
+            watch.lock().unwrap_or_else(PoisonError::into_inner).begin();
+        }
         let mut frame = Frame::empty();
         let mut rate = RateLimit::new(self.context.max_fps);
         let mut streaming = false;
@@ -143,6 +166,7 @@ impl Thread {
             }
             frame.id = frame_ids.fetch_add(1, Ordering::Relaxed) + 1;
             metrics.frame_read(frame.decode);
+            self.look(&frame);
             if !rate.admits(frame.captured_at) {
                 metrics.frame(FrameOutcome::SkippedRate);
                 continue;
@@ -151,10 +175,18 @@ impl Thread {
         }
     }
 
+    fn look(&self, frame: &Frame) {
+        let Some(watch) = &self.context.watch else { return };
+        let changed = watch.lock().unwrap_or_else(PoisonError::into_inner).look(frame);
+        if let Some(condition) = changed {
+            let _given_up = self.sender.blocking_send(SessionEvent::Picture(condition));
+        }
+    }
+
     fn read(&self, source: &mut dyn FrameSource, frame: &mut Frame, timeout: Duration) -> Result<Read, SourceError> {
         // Only live sources have a time-out that bounds a read; others wait as long as their timeline says.
-        if self.context.spec.is_live() {
-            self.pulse.enter(timeout + GRACE);
+        if self.context.source.is_live() {
+            self.pulse.enter(timeout + self.context.grace);
         }
         let read = source.read(frame);
         self.pulse.leave();

@@ -21,7 +21,7 @@ pub use error::{Disposition, SourceError};
 pub use images::list as list_pictures;
 pub use picture::{read_picture, read_picture_from};
 pub use spec::{InvalidSpec, SourceKind, SourceSpec};
-pub use video::silence_ffmpeg;
+pub use video::instruct_ffmpeg;
 
 use crate::domain::Frame;
 
@@ -58,6 +58,35 @@ pub fn open(spec: &SourceSpec, options: &OpenOptions) -> Result<Box<dyn FrameSou
         SourceKind::Images { pattern, every } => Box::new(images::ImagesSource::open(pattern, *every, options)?),
         SourceKind::Synthetic(params) => Box::new(synthetic::SyntheticSource::open(*params, options.clone())),
     })
+}
+
+/// What a camera's pictures are opened from, again and again: its [`SourceSpec`], or whatever else brings pictures.
+pub trait Opener: Send + Sync {
+    /// Opens it; blocks for `open_timeout` and a moment at most.
+    ///
+    /// # Errors
+    /// As [`open`].
+    fn open(&self, options: &OpenOptions) -> Result<Box<dyn FrameSource>, SourceError>;
+
+    /// For logs and errors: without credentials.
+    fn shown(&self) -> String;
+
+    /// A read that takes longer than its time-out is a fault, not a timeline.
+    fn is_live(&self) -> bool;
+}
+
+impl Opener for SourceSpec {
+    fn open(&self, options: &OpenOptions) -> Result<Box<dyn FrameSource>, SourceError> {
+        open(self, options)
+    }
+
+    fn shown(&self) -> String {
+        Self::shown(self)
+    }
+
+    fn is_live(&self) -> bool {
+        Self::is_live(self)
+    }
 }
 
 /// How a source is to be opened.

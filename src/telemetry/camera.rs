@@ -103,6 +103,7 @@ impl KeyframeOutcome {
 pub struct CameraTotals {
     read: AtomicU64,
     outcomes: [AtomicU64; 5],
+    panics: AtomicU64,
     /// When the first and the last frame were inferred.
     inferred: Mutex<Option<(Instant, Instant)>>,
     /// Capture until handed to the first bus.
@@ -118,6 +119,12 @@ impl CameraTotals {
     #[must_use]
     pub fn outcome(&self, outcome: FrameOutcome) -> u64 {
         self.outcomes[outcome as usize].load(Ordering::Relaxed)
+    }
+
+    /// Faults of the program's own that cost this camera a restart.
+    #[must_use]
+    pub fn panics(&self) -> u64 {
+        self.panics.load(Ordering::Relaxed)
     }
 
     /// Frames that were read and not inferred, for whatever reason but `max_fps`.
@@ -147,8 +154,12 @@ pub struct CameraMetrics {
     frames: [Counter; 5],
     keyframes: [Counter; 3],
     reconnects: Counter,
+    abandoned: Counter,
+    abandoned_threads: Gauge,
+    panics: Counter,
     fps: Gauge,
     states: Mutex<HashMap<&'static str, Gauge>>,
+    pictures: Mutex<HashMap<&'static str, Gauge>>,
     labels: Mutex<HashMap<String, Counter>>,
     pub totals: CameraTotals,
 }
@@ -173,8 +184,12 @@ impl CameraMetrics {
             keyframes: KeyframeOutcome::ALL
                 .map(|o| recorder::counter(&names::KEYFRAMES, &[("camera", camera), ("outcome", o.as_str())])),
             reconnects: recorder::counter(&names::SOURCE_RECONNECTS, &[("camera", camera)]),
+            abandoned: recorder::counter(&names::SOURCE_ABANDONED, &[("camera", camera)]),
+            abandoned_threads: recorder::gauge(&names::SOURCE_ABANDONED_THREADS, &[("camera", camera)]),
+            panics: recorder::counter(&names::CAMERA_PANICS, &[("camera", camera)]),
             fps: recorder::gauge(&names::CAMERA_FPS, &[("camera", camera)]),
             states: Mutex::default(),
+            pictures: Mutex::default(),
             labels: Mutex::default(),
             totals: CameraTotals::default(),
         }
@@ -210,14 +225,45 @@ impl CameraMetrics {
         self.fps.set(fps);
     }
 
+    /// A capture thread was given up.
+    pub fn abandoned(&self) {
+        self.abandoned.increment(1);
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a handful")]
+    pub fn abandoned_threads(&self, count: usize) {
+        self.abandoned_threads.set(count as f64);
+    }
+
+    pub fn panicked(&self) {
+        self.totals.panics.fetch_add(1, Ordering::Relaxed);
+        self.panics.increment(1);
+    }
+
     /// Says which of `all` the camera is in now.
     pub fn state(&self, now: &'static str, all: &[&'static str]) {
-        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        for &state in all {
-            let gauge = states.entry(state).or_insert_with(|| {
-                recorder::gauge(&names::CAMERA_STATE, &[("camera", &self.camera), ("state", state)])
-            });
-            gauge.set(f64::from(u8::from(state == now)));
+        self.one_of(&self.states, &names::CAMERA_STATE, "state", Some(now), all);
+    }
+
+    /// Says which of `all` is wrong with the picture now, if any.
+    pub fn picture(&self, now: Option<&'static str>, all: &[&'static str]) {
+        self.one_of(&self.pictures, &names::CAMERA_PICTURE, "condition", now, all);
+    }
+
+    fn one_of(
+        &self,
+        gauges: &Mutex<HashMap<&'static str, Gauge>>,
+        metric: &names::Metric,
+        label: &'static str,
+        now: Option<&'static str>,
+        all: &[&'static str],
+    ) {
+        let mut gauges = gauges.lock().unwrap_or_else(PoisonError::into_inner);
+        for &value in all {
+            let gauge = gauges
+                .entry(value)
+                .or_insert_with(|| recorder::gauge(metric, &[("camera", &self.camera), (label, value)]));
+            gauge.set(f64::from(u8::from(Some(value) == now)));
         }
     }
 

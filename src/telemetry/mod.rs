@@ -6,13 +6,15 @@ mod bus;
 mod camera;
 mod log;
 pub mod names;
+mod panics;
 mod quantiles;
 mod recorder;
 mod spool;
 
-pub use bus::{BusMetrics, DropReason, MessageKind, Outcome};
+pub use bus::{BusMetrics, DropReason, MessageKind, Notice, Outcome};
 pub use camera::{CameraMetrics, CameraTotals, FrameOutcome, KeyframeOutcome, Stage};
 pub use log::{LogFormat, StatusLine, above, init_log};
+pub use panics::{log_panics, panic_place};
 pub use quantiles::Quantiles;
 pub use recorder::{Telemetry, TelemetryError, count_command, set_build_info, set_model_info};
 pub use spool::SpoolMetrics;

@@ -87,11 +87,65 @@ pub const BUS_CONNECTED: Metric =
     metric("sightwire_bus_connected", Gauge, Unit::Count, "1 while the bus is connected, else 0.");
 pub const BUS_RECONNECTS: Metric =
     metric("sightwire_bus_reconnects_total", Counter, Unit::Count, "Connections made to the bus after the first one.");
+pub const BUS_ROUND_TRIP: Metric = metric(
+    "sightwire_bus_round_trip_seconds",
+    Histogram,
+    Unit::Seconds,
+    "From publishing the delivery probe until the node received it back from the broker.",
+);
+pub const BUS_DELIVERING: Metric = metric(
+    "sightwire_bus_delivering",
+    Gauge,
+    Unit::Count,
+    "1 while the delivery probe comes back, 0 when it does not or the bus is down; NaN while that is not known (probe off, forbidden, or not yet back).",
+);
+pub const BUS_CONTROL_CONNECTED: Metric = metric(
+    "sightwire_bus_control_connected",
+    Gauge,
+    Unit::Count,
+    "1 while commands can arrive over this bus: it is connected and every control topic is subscribed to.",
+);
+pub const BUS_NOTICES: Metric = metric(
+    "sightwire_bus_notices_total",
+    Counter,
+    Unit::Count,
+    "What a server said or showed besides its work (taken_over, control_refused, publish_forbidden, lame_duck, slow_consumer, not_delivering, error).",
+);
+pub const KEYFRAMES_SHRUNK: Metric = metric(
+    "sightwire_keyframes_shrunk_total",
+    Counter,
+    Unit::Count,
+    "Keyframes encoded again, smaller, because the server takes no message of their size.",
+);
 pub const SOURCE_RECONNECTS: Metric = metric(
     "sightwire_source_reconnects_total",
     Counter,
     Unit::Count,
     "Attempts to open a camera's source again after it failed.",
+);
+pub const SOURCE_ABANDONED: Metric = metric(
+    "sightwire_source_abandoned_total",
+    Counter,
+    Unit::Count,
+    "Capture threads that were stuck in native code and given up.",
+);
+pub const SOURCE_ABANDONED_THREADS: Metric = metric(
+    "sightwire_source_abandoned_threads",
+    Gauge,
+    Unit::Count,
+    "Capture threads that were given up and have not ended yet.",
+);
+pub const CAMERA_PANICS: Metric = metric(
+    "sightwire_camera_panics_total",
+    Counter,
+    Unit::Count,
+    "Faults of the program's own that cost one camera a restart; each is in the log with its place.",
+);
+pub const CAMERA_PICTURE: Metric = metric(
+    "sightwire_camera_picture",
+    Gauge,
+    Unit::Count,
+    "1 while the camera's picture is so (black_picture, frozen_picture, covered_lens), else 0; the worst of several.",
 );
 pub const CAMERA_STATE: Metric =
     metric("sightwire_camera_state", Gauge, Unit::Count, "1 for the state the camera is in, 0 for the others.");
@@ -129,7 +183,16 @@ pub const ALL: &[Metric] = &[
     SPOOL_OK,
     BUS_CONNECTED,
     BUS_RECONNECTS,
+    BUS_ROUND_TRIP,
+    BUS_DELIVERING,
+    BUS_CONTROL_CONNECTED,
+    BUS_NOTICES,
+    KEYFRAMES_SHRUNK,
     SOURCE_RECONNECTS,
+    SOURCE_ABANDONED,
+    SOURCE_ABANDONED_THREADS,
+    CAMERA_PANICS,
+    CAMERA_PICTURE,
     CAMERA_STATE,
     CAMERA_FPS,
     CONTROL_COMMANDS,

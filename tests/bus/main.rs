@@ -2,20 +2,27 @@
 //! embedded broker, watched by mosquitto's own clients.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod aliases;
 mod commands;
 #[path = "../common/mod.rs"]
 mod common;
 mod embedded;
+mod halfopen;
 mod mqtt;
 mod nats;
 mod outage;
+mod permissions;
+mod probing;
+mod refusals;
+mod sessions;
+mod shrinking;
 mod visits;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use common::{PATIENCE, message, name};
-use sightwire::bus::{Link, Message, MessageKind, Topic};
+use sightwire::bus::{Link, Message, MessageKind, Topic, Trouble};
 use tokio::time::timeout;
 
 const DETECTIONS: &str = "sightwire/cameras/front-door/detections";
@@ -37,6 +44,21 @@ async fn down_because(link: &Link, word: &str) -> String {
     let mut state = link.state();
     let wanted = state.wait_for(|state| !state.connected && state.detail.contains(word));
     timeout(PATIENCE, wanted).await.unwrap_or_else(|_| panic!("never down because of '{word}'")).unwrap().detail.clone()
+}
+
+/// Waits until this is wrong with the link, although it is connected.
+async fn troubled(link: &Link, trouble: Trouble) -> String {
+    let mut state = link.state();
+    let wanted = state.wait_for(|state| state.connected && state.troubles.contains_key(&trouble));
+    let state =
+        timeout(PATIENCE, wanted).await.unwrap_or_else(|_| panic!("never {trouble:?}: {:?}", link.state().borrow()));
+    state.unwrap().troubles[&trouble].clone()
+}
+
+async fn untroubled(link: &Link) {
+    let mut state = link.state();
+    let wanted = state.wait_for(|state| state.connected && state.troubles.is_empty());
+    let _state = timeout(PATIENCE, wanted).await.unwrap_or_else(|_| panic!("never well: {:?}", link.state().borrow()));
 }
 
 async fn drained(link: &Link) {

@@ -77,6 +77,8 @@ impl Stream {
             bbox: BBox::default(),
             first_seen: now,
             last_seen: now,
+            first_bbox: BBox::default(),
+            duration: std::time::Duration::ZERO,
         };
         let event = builder.event(EventKind::Started, now, track);
         let (payload, content_type) = codec::encode_event(&event, Encoding::Json);
@@ -119,6 +121,7 @@ impl Stream {
             camera: Some(camera),
             captured_at: Some(Instant::now()),
             late: Some(codec::late(Encoding::Json)),
+            shrink: None,
         });
         line
     }

@@ -53,9 +53,13 @@ impl NatsServer {
         }
     }
 
-    /// `STOP` and `CONT`.
+    /// See [`Process::signal`].
     pub fn signal(&self, name: &str) {
-        self.process.iter().for_each(|process| process.signal(name));
+        self.process.as_ref().unwrap().signal(name);
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().unwrap().id()
     }
 
     pub fn url(&self) -> String {

@@ -16,6 +16,9 @@ mod keyframes;
 mod map;
 mod metrics;
 mod node;
+mod picture;
+#[path = "../common/rtsp.rs"]
+mod rtsp;
 mod spool;
 mod stop_button;
 mod tools;

@@ -33,7 +33,7 @@ async fn knock(setup: &mut Setup, deadline: Duration) -> Result<Connection, BusE
     match tokio::time::timeout(deadline, setup.connect()).await {
         Ok(Ok(connection)) => Ok(connection),
         Ok(Err(End::Refused(why))) => Err(BusError::Refused { bus: BUS, url, why }),
-        Ok(Err(End::Lost { why, .. })) => Err(BusError::Connect { bus: BUS, url, why }),
+        Ok(Err(End::Lost { why, .. } | End::TakenOver { why, .. })) => Err(BusError::Connect { bus: BUS, url, why }),
         Ok(Err(End::Stopped)) => Err(BusError::Connect { bus: BUS, url, why: "stopped".into() }),
         Err(_) => Err(BusError::Timeout { bus: BUS, url, timeout: deadline }),
     }

@@ -43,7 +43,13 @@ struct Boot {
 
 impl Boot {
     fn new(folder: &Path, number: usize, room: usize, max_bytes: u64) -> Self {
-        let place = SpoolPlace { folder: folder.to_owned(), max_bytes, write_after: Duration::from_millis(50), mark };
+        let place = SpoolPlace {
+            folder: folder.to_owned(),
+            max_bytes,
+            write_after: Duration::from_millis(50),
+            mark,
+            shrink: |_, _| None,
+        };
         let (bell, cameras) = (Arc::new(Bell::default()), HashMap::new());
         let outbox = Outbox::with_spool("test", BusMetrics::new("test"), limits(room), cameras, bell);
         let (tell, state) = watch::channel(SpoolState::default());
@@ -438,6 +444,7 @@ async fn nothing_is_lost_between_the_threads() {
         max_bytes: 64 * MIB,
         write_after: Duration::from_millis(2),
         mark,
+        shrink: |_, _| None,
     };
     let bell = Arc::new(Bell::default());
     let outbox = Outbox::with_spool("test", BusMetrics::new("test"), limits(800), HashMap::new(), Arc::clone(&bell));

@@ -12,8 +12,8 @@ use super::convert::{Now, message_of, record_of};
 use super::place::put_aside;
 use super::store::{Read, Row, Store};
 use super::{SpoolError, SpoolPlace, SpoolState, record};
-use crate::bus::Outbox;
 use crate::bus::outbox::{Drafts, Reading, Want};
+use crate::bus::{MessageKind, Outbox};
 use crate::telemetry::SpoolMetrics;
 
 /// Payload bytes of one transaction.
@@ -262,7 +262,9 @@ impl Clerk {
         let bytes = row.bytes as u64;
         let message = match record::decode(&row.record) {
             Ok(record) if record.payload.len() == row.bytes => {
-                Some(message_of(record, row.pos >= 0, self.place.mark, Now::read()))
+                let (mut message, offered_at) = message_of(record, row.pos >= 0, self.place.mark, Now::read());
+                message.shrink = (message.kind == MessageKind::Keyframe).then_some(self.place.shrink);
+                Some((message, offered_at))
             }
             Ok(_) => None,
             Err(error) => {

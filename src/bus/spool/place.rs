@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use super::store::Store;
 use super::{Mark, SpoolError};
+use crate::bus::Shrink;
 use crate::domain::Size;
 
 /// Where the spools of a node lie, and how large each may be.
@@ -19,6 +20,8 @@ pub struct SpoolPlace {
     pub write_after: Duration,
     /// How a payload of this content type is made to say that it comes late.
     pub mark: fn(&str) -> Mark,
+    /// How a keyframe is made smaller.
+    pub shrink: Shrink,
 }
 
 impl SpoolPlace {

@@ -26,7 +26,7 @@ use crate::telemetry::{StatusLine, above};
 
 #[derive(Debug, clap::Args)]
 pub struct DetectArgs {
-    /// Write each picture with its boxes into this folder (made if need be), under its own name.
+    /// Write each picture with its boxes into this folder (made if need be), under its own name, as JPEG or PNG.
     #[arg(long, value_name = "DIR")]
     overlay: Option<PathBuf>,
     /// Pictures: files, folders, patterns such as 'street/*.jpg', or - for standard input.

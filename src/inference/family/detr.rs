@@ -20,6 +20,9 @@ use crate::inference::output::values;
 /// More are cells of a grid, not queries.
 const QUERIES: std::ops::RangeInclusive<i64> = 2..=1500;
 
+/// Fewer in a single output are columns of something else.
+const FEW: i64 = 50;
+
 /// How a class's number becomes a score.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Scores {
@@ -55,8 +58,8 @@ pub fn recognise(facts: &Facts) -> Recognised {
         return one_output(facts, only);
     }
     let logits = facts.output(&["logits", "pred_logits"]).or_else(|| {
-        // RF-DETR calls its logits labels; a scores output of this shape is the same.
-        facts.output(&["labels", "scores"]).filter(|(_, output)| output.shape.len() == 3)
+        // RF-DETR calls its logits labels.
+        facts.output(&["labels"]).filter(|(_, output)| output.shape.len() == 3)
     });
     let boxes = facts.output(&["pred_boxes", "boxes", "dets"]);
     let (Some((logits_at, logits)), Some((boxes_at, boxes))) = (logits, boxes) else {
@@ -74,9 +77,8 @@ pub fn recognise(facts: &Facts) -> Recognised {
             QUERIES.end()
         )));
     }
-    let (columns, named) = (size(columns), logits.name.to_ascii_lowercase());
+    let columns = size(columns);
     let scores = match columns {
-        _ if named == "scores" && logits.values.iter().all(|v| (0.0..=1.0).contains(v)) => Scores::Plain,
         2.. if says_no_object(&logits.values, columns) => Scores::Softmax,
         _ => Scores::Sigmoid,
     };
@@ -116,9 +118,9 @@ fn one_output(facts: &Facts, only: &TrialOutput) -> Recognised {
     let &[1, queries, columns] = only.shape.as_slice() else {
         return Err(Miss::far("its one output is [1, queries, 4 + classes]"));
     };
-    if !QUERIES.contains(&queries) || columns < 5 {
+    if !QUERIES.contains(&queries) || queries < FEW || columns < 5 {
         return Err(Miss::far(format!(
-            "its one output is [1, queries, 4 + classes] of at most {} queries, this one is [1, {queries}, {columns}]",
+            "its one output is [1, queries, 4 + classes] of {FEW} to {} queries, this one is [1, {queries}, {columns}]",
             QUERIES.end()
         )));
     }

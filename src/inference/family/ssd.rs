@@ -46,7 +46,7 @@ pub fn recognise(facts: &Facts) -> Recognised {
         ));
     };
     match (scores.shape.as_slice(), boxes.shape.as_slice()) {
-        (&[1, rows, columns], &[1, n, 4]) if rows == n && columns >= 2 && rows > 1 => Ok(Box::new(Anchors {
+        (&[1, rows, columns], &[1, n, 4]) if rows == n && columns >= 2 && rows >= ANCHORS => Ok(Box::new(Anchors {
             boxes: boxes_at,
             scores: scores_at,
             rows: size(rows),
@@ -54,7 +54,8 @@ pub fn recognise(facts: &Facts) -> Recognised {
             size: sides(facts),
         })),
         (scores, boxes) => Err(Miss::near(format!(
-            "its boxes are [N, 4] and its scores [N], or [1, N, 4] and [1, N, classes], not {boxes:?} and {scores:?}"
+            "its boxes are [N, 4] and its scores [N], or {ANCHORS} and more anchors have [1, N, 4] and [1, N, 1 + classes]; \
+             not {boxes:?} and {scores:?}"
         ))),
     }
 }
@@ -119,6 +120,9 @@ fn torchvision(facts: &Facts) -> Option<Ssd> {
     let listed = Listed { boxes, classes, scores, count: None, upright: false, scale: [1.0; 2], first_class: 0 };
     Some(Ssd { listed, classes: None, labels: None, preparation: Preparation::STRETCHED })
 }
+
+/// Fewer rows are no grid of anchors.
+const ANCHORS: i64 = 400;
 
 /// Values as they are: the graph prepares them itself.
 const BYTES: Preparation = Preparation { std: [1.0; 3], ..Preparation::STRETCHED };

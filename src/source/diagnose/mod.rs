@@ -1,5 +1,5 @@
-//! Questions of our own to a camera's server: whether it speaks at all, before OpenCV is asked ([`knock`]); and why a stream
-//! could not be opened, for OpenCV only says that ([`diagnose`]).
+//! Questions of our own to a camera's server: whether it speaks at all, before OpenCV is asked ([`knock`]); why a stream
+//! could not be opened, for OpenCV only says that ([`diagnose`]); and what its video is like ([`description`]).
 
 mod auth;
 mod haste;
@@ -18,15 +18,17 @@ use crate::domain::redact_text;
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How often a wait looks whether it is cancelled.
 const GLANCE: Duration = Duration::from_millis(200);
-/// A reply's head is a few hundred bytes.
-const HEAD: usize = 4096;
+/// A reply's head is a few hundred bytes, a stream's description a few thousand.
+const REPLY: usize = 32 * 1024;
 
 /// Before OpenCV is asked: it opens one stream at a time in the whole process, so one camera that accepts and says
 /// nothing would hold every other's opening up for its time-out, again and again. Who does not answer here never gets there.
+/// `thorough`: ask for the stream itself, as somebody who greets and then hangs has to be asked. Not otherwise: some servers
+/// start their encoder at the question.
 ///
 /// # Errors
 /// When nothing listens, or nothing is said within the time-out for opening (all addresses and questions together).
-pub(super) fn knock(url: &str, shown: &str, options: &OpenOptions) -> Result<(), SourceError> {
+pub(super) fn knock(url: &str, shown: &str, options: &OpenOptions, thorough: bool) -> Result<(), SourceError> {
     let Ok(url) = Url::parse(url) else { return Ok(()) };
     // What any server answers at once, without credentials and without starting a stream.
     let request = match url.scheme() {
@@ -35,15 +37,16 @@ pub(super) fn knock(url: &str, shown: &str, options: &OpenOptions) -> Result<(),
         _ => return Ok(()),
     };
     let haste = Haste::new(options.open_timeout, &options.cancel);
-    let answer = ask(&url, haste, |stream, _| match question(stream, &request, haste) {
-        Ok(_) => Answer::Connected,
-        Err(answer) => answer,
+    let answer = ask(&url, haste, |stream, address| match thorough {
+        true => converse(stream, address, &url, haste),
+        false => question(stream, &request, haste).map_or_else(|answer| answer, |_| Answer::Connected),
     });
     match answer {
         _ if options.cancel.is_cancelled() => Err(SourceError::Cancelled),
         Answer::Failed(why) => Err(SourceError::Open { source_name: shown.to_owned(), why: redact_text(&why) }),
         Answer::Silent => {
-            Err(SourceError::OpenTimeout { source_name: shown.to_owned(), timeout: options.open_timeout })
+            let (source_name, timeout) = (shown.to_owned(), options.open_timeout);
+            Err(SourceError::OpenTimeout { source_name, timeout, least_delay: Duration::ZERO })
         }
         Answer::Connected | Answer::Strange | Answer::Status(..) => Ok(()),
     }
@@ -58,7 +61,9 @@ pub(super) fn diagnose(url: &str, shown: String, options: &OpenOptions) -> Sourc
     match ask(&url, haste, |stream, address| converse(stream, address, &url, haste)) {
         _ if options.cancel.is_cancelled() => SourceError::Cancelled,
         Answer::Failed(why) => open(why),
-        Answer::Silent => SourceError::OpenTimeout { source_name: shown, timeout: options.open_timeout },
+        Answer::Silent => {
+            SourceError::OpenTimeout { source_name: shown, timeout: patience, least_delay: Duration::ZERO }
+        }
         Answer::Connected => open("the server can be reached, but gives no stream that can be played".into()),
         Answer::Status(401, _) => {
             let given = !url.username().is_empty() || url.password().is_some();
@@ -146,6 +151,12 @@ fn http(method: &str, url: &Url, authorization: &str) -> String {
 
 /// Asks, and once more with credentials when the server wants some.
 fn converse(stream: TcpStream, address: SocketAddr, url: &Url, haste: Haste<'_>) -> Answer {
+    exchange(stream, address, url, haste)
+        .map_or_else(|answer| answer, |reply| status(&reply).unwrap_or(Answer::Strange))
+}
+
+/// The reply to the question for the stream, body and all.
+fn exchange(stream: TcpStream, address: SocketAddr, url: &Url, haste: Haste<'_>) -> Result<String, Answer> {
     let bare = bare(url);
     let path = &bare[url::Position::BeforePath..url::Position::AfterQuery];
     let (method, uri) = if url.scheme() == "rtsp" { ("DESCRIBE", bare.as_str()) } else { ("GET", path) };
@@ -153,47 +164,67 @@ fn converse(stream: TcpStream, address: SocketAddr, url: &Url, haste: Haste<'_>)
         "GET" => http(method, &bare, authorization),
         _ => rtsp(method, &bare, authorization),
     };
-    let head = match question(stream, &request(""), haste) {
-        Ok(head) => head,
-        Err(answer) => return answer,
-    };
-    let first = status(&head).unwrap_or(Answer::Strange);
-    if !matches!(first, Answer::Status(401, _)) {
-        return first;
+    let first = question(stream, &request(""), haste)?;
+    if !matches!(status(&first), Some(Answer::Status(401, _))) {
+        return Ok(first);
     }
-    let Some(authorization) = auth::answer(&head, url, method, uri) else { return first };
-    let Ok((stream, _)) = connect(&[address], haste) else { return first };
+    let Some(authorization) = auth::answer(&first, url, method, uri) else { return Ok(first) };
+    let Ok((stream, _)) = connect(&[address], haste) else { return Ok(first) };
     let second = question(stream, &request(&format!("Authorization: {authorization}\r\n")), haste);
-    second.ok().and_then(|head| status(&head)).unwrap_or(first)
+    Ok(second.ok().filter(|reply| status(reply).is_some()).unwrap_or(first))
 }
 
-/// Sends the request and returns the reply's head.
+/// What the server says of its video (RFC 4566): codec, parameter sets, sizes. `None` when it says nothing now.
+pub(super) fn description(url: &str, options: &OpenOptions) -> Option<String> {
+    let url = Url::parse(url).ok().filter(|url| url.scheme() == "rtsp")?;
+    let haste = Haste::new(PATIENCE, &options.cancel);
+    let mut reply = None;
+    ask(&url, haste, |stream, address| {
+        reply = exchange(stream, address, &url, haste).ok();
+        Answer::Connected
+    });
+    let reply = reply.filter(|reply| matches!(status(reply), Some(Answer::Status(200, _))))?;
+    // Session numbers and dates may differ each time: only what tells how to decode.
+    let telling = ["m=video", "a=rtpmap:", "a=fmtp:", "a=framesize:", "a=x-dimensions:"];
+    let lines = reply.lines().filter(|line| telling.iter().any(|start| line.starts_with(start)));
+    Some(lines.collect::<Vec<_>>().join("\n")).filter(|lines| !lines.is_empty())
+}
+
+/// Sends the request and returns the reply, with its body where it tells how long that is.
 fn question(mut stream: TcpStream, request: &str, haste: Haste<'_>) -> Result<String, Answer> {
     let Some(left) = haste.left() else { return Err(Answer::Silent) };
     if stream.set_write_timeout(Some(left)).is_err() || stream.write_all(request.as_bytes()).is_err() {
         return Err(Answer::Strange);
     }
-    let mut head = Vec::new();
+    let mut reply = Vec::new();
     let mut part = [0; 512];
     // A byte a minute must not hold us.
-    while !head.windows(4).any(|end| end == b"\r\n\r\n") && head.len() < HEAD {
+    while !is_whole(&reply) && reply.len() < REPLY {
         let Some(left) = haste.left() else { break };
         if stream.set_read_timeout(Some(left.min(GLANCE))).is_err() {
             break;
         }
         match stream.read(&mut part) {
             Ok(0) => break,
-            Ok(count) => head.extend_from_slice(&part[..count]),
+            Ok(count) => reply.extend_from_slice(&part[..count]),
             Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
             // Reset after the reply: what has come counts.
             Err(_) => break,
         }
     }
-    match head.is_empty() {
+    match reply.is_empty() {
         true if haste.left().is_none() => Err(Answer::Silent),
         true => Err(Answer::Strange),
-        false => Ok(String::from_utf8_lossy(&head).into_owned()),
+        false => Ok(String::from_utf8_lossy(&reply).into_owned()),
     }
+}
+
+/// An RTSP reply is whole with its body; of any other the head is enough.
+fn is_whole(reply: &[u8]) -> bool {
+    let Some(end) = reply.windows(4).position(|end| end == b"\r\n\r\n") else { return false };
+    let head = String::from_utf8_lossy(&reply[..end]).to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+    !head.starts_with("rtsp/") || reply.len() >= end + 4 + length.unwrap_or(0).min(REPLY)
 }
 
 /// `RTSP/1.0 404 Not Found`, `HTTP/1.1 200 OK`

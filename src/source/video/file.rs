@@ -150,7 +150,9 @@ fn inspect(path: &Path, shown: &str) -> Result<(), SourceError> {
         return Err(SourceError::Open { source_name, why });
     }
     if !facts.is_file() {
-        return Ok(());
+        // Opening a pipe that nobody writes to would hang in native code, and every other opening behind it.
+        let why = "it is neither a file nor a folder (a pipe, a socket or a device)".to_owned();
+        return Err(SourceError::Open { source_name, why });
     }
     let mut head = Vec::with_capacity(4096);
     std::fs::File::open(path).and_then(|file| file.take(4096).read_to_end(&mut head)).map_err(|e| fail(&e))?;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::diagnose::{diagnose, knock};
 use super::super::{FrameSource, OpenOptions, Read, SourceError};
 use super::capture::Capture;
+use super::sentinel::Sentinel;
 use super::turn::OPENING;
 use crate::domain::{Frame, Timestamp, TimestampSource, redact};
 
@@ -18,10 +19,15 @@ pub struct LiveSource {
     stalled: bool,
     /// Cameras that never sent one picture are told apart from those that went away.
     frames: u64,
+    sentinel: Option<Sentinel>,
 }
 
 /// An opening that had to wait for its turn still gets so much time.
 const LEAST: Duration = Duration::from_secs(1);
+/// Who used its turn up in vain gets a short one next time and waits longer for it, for everybody else waits meanwhile. Every
+/// third time it gets all the time again: a camera may be slow without being dead.
+const SHORT: Duration = Duration::from_secs(3);
+const PENANCE: Duration = Duration::from_secs(15);
 
 /// A time-out's clock and ours do not read the same moment.
 fn reached(elapsed: Duration, limit: Duration) -> bool {
@@ -32,19 +38,25 @@ impl LiveSource {
     pub fn stream(url: &str, options: &OpenOptions) -> Result<Self, SourceError> {
         let shown = redact(url);
         let deadline = Instant::now() + options.open_timeout;
-        knock(url, &shown, options)?;
+        let in_vain = OPENING.in_vain(&shown);
+        knock(url, &shown, options, in_vain > 0)?;
         let turn = OPENING.take(deadline, &shown, options)?;
         let began = Instant::now();
         let left = deadline.saturating_duration_since(began).max(LEAST);
+        let left = if in_vain % 3 == 0 { left } else { left.min(SHORT) };
         if let Some(capture) = Capture::ffmpeg(url, &OpenOptions { open_timeout: left, ..options.clone() }) {
-            return Ok(Self::new(capture, shown, options));
+            OPENING.opened(&shown);
+            let sentinel = url.starts_with("rtsp:").then(|| Sentinel::post(url, options)).flatten();
+            return Ok(Self { sentinel, ..Self::new(capture, shown, options) });
         }
         let spent = began.elapsed();
         drop(turn);
         Err(if options.cancel.is_cancelled() {
             SourceError::Cancelled
         } else if reached(spent, left) {
-            SourceError::OpenTimeout { source_name: shown, timeout: options.open_timeout }
+            OPENING.timed_out(&shown);
+            let least_delay = if in_vain > 0 { PENANCE } else { Duration::ZERO };
+            SourceError::OpenTimeout { source_name: shown, timeout: left, least_delay }
         } else {
             diagnose(url, shown, options)
         })
@@ -70,7 +82,7 @@ impl LiveSource {
     }
 
     fn new(capture: Capture, shown: String, options: &OpenOptions) -> Self {
-        Self { capture, shown, options: options.clone(), stalled: false, frames: 0 }
+        Self { capture, shown, options: options.clone(), stalled: false, frames: 0, sentinel: None }
     }
 
     fn failure(&self, elapsed: Duration) -> SourceError {
@@ -92,6 +104,9 @@ impl FrameSource for LiveSource {
     fn read(&mut self, frame: &mut Frame) -> Result<Read, SourceError> {
         if self.options.cancel.is_cancelled() {
             return Err(SourceError::Cancelled);
+        }
+        if self.sentinel.as_ref().is_some_and(Sentinel::saw_a_change) {
+            return Err(SourceError::Changed { source_name: self.shown.clone() });
         }
         let began = Instant::now();
         let grabbed = !self.stalled && self.capture.grab();

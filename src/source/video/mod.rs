@@ -3,11 +3,12 @@
 mod capture;
 mod container;
 mod file;
-mod hush;
+mod instruct;
 mod live;
+mod sentinel;
 mod turn;
 
 pub(super) use capture::{fill, quiet};
 pub use file::FileSource;
-pub use hush::silence_ffmpeg;
+pub use instruct::instruct_ffmpeg;
 pub use live::LiveSource;
