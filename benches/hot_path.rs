@@ -81,6 +81,17 @@ fn say(c: &mut Criterion) {
     }
 }
 
+fn show(c: &mut Criterion) {
+    let (mut frame, found) = (picture(1920, 1080), [ten(), ten()].concat());
+    let (mut overlay, mut encoder, mut jpeg) = (codec::Overlay::new(), codec::JpegEncoder::new(), Vec::new());
+    c.bench_function("draw twenty boxes, 1920x1080", |b| {
+        b.iter(|| overlay.draw(black_box(&mut frame.bgr), frame.width, frame.height, &found));
+    });
+    c.bench_function("encode JPEG, 1920x1080", |b| {
+        b.iter(|| encoder.encode(black_box(&frame), 0, 80, None, &mut jpeg).unwrap());
+    });
+}
+
 fn track(c: &mut Criterion) {
     let mut tracker = Tracker::new(TrackerConfig::for_confidence(0.4));
     let (mut events, mut at, mut objects) = (Vec::new(), 0, ten());
@@ -111,6 +122,7 @@ fn outbox(c: &mut Criterion) {
                 camera: None,
                 captured_at: Some(Instant::now()),
                 late: None,
+                shrink: None,
             });
             let parcel = outbox.try_next().unwrap();
             outbox.sent(parcel.ticket);
@@ -118,5 +130,5 @@ fn outbox(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, detect, say, track, outbox, picture_check);
+criterion_group!(benches, detect, say, show, track, outbox, picture_check);
 criterion_main!(benches);

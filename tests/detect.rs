@@ -17,7 +17,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use base64::Engine;
 use opencv::core::{CV_8UC1, CV_8UC4, CV_16UC1, Mat, Scalar, Vector};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sightwire::codec::{JpegEncoder, encode_png};
 use sightwire::domain::{BBox, Frame};
 use sightwire::source::read_picture;
@@ -465,27 +465,41 @@ fn an_interrupt_ends_it_even_while_it_waits_for_standard_input() {
 }
 
 #[test]
-fn yolox_says_of_the_reference_images_what_its_own_project_says() {
+fn detect_says_of_the_reference_images_what_each_models_own_project_says() {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
     let named = std::env::var_os("SIGHTWIRE_TEST_DATA").map(PathBuf::from);
     let Some(data) = named.into_iter().chain([beside]).find(|path| path.join("models").is_dir()) else {
         eprintln!("skipped: ../shared/data is not here");
         return;
     };
-    let golden: BTreeMap<String, Vec<Value>> =
-        serde_json::from_str(include_str!("golden/yolox_nano_416.json")).unwrap();
-    let (model, images) = (data.join("models/yolox_nano_416.onnx"), data.join("images"));
-    let folder = Folder::new();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sightwire"));
-    command.args(["detect", "--overlay", "out", "--confidence", "0.28", "--model"]).arg(model).arg(images);
-    let outcome = Outcome::of(&command.current_dir(folder.0.path()).output().unwrap()).ends(0);
-    assert_eq!(outcome.lines.len(), 7);
-    assert_eq!(listed(&folder.at("out")).len(), 7);
-    for (image, wanted) in &golden {
-        let found = boxes(outcome.line(image));
-        for reference in wanted {
-            let bbox: BBox = serde_json::from_value(reference["bbox"].clone()).unwrap();
-            assert!(found.iter().any(|(_, ours)| ours.iou(&bbox) >= 0.95), "{image}: {reference}");
+    for golden in [
+        include_str!("golden/yolox_nano_416.json"),
+        include_str!("golden/nanodet_m_416.json"),
+        include_str!("golden/version-RFB-320.json"),
+        include_str!("golden/FastestDet_352.json"),
+    ] {
+        let golden: Value = serde_json::from_str(golden).unwrap();
+        let (model, iou) = (golden["model"].as_str().unwrap(), golden["settings"]["iou"].to_string());
+        let folder = Folder::new();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sightwire"));
+        command.args(["detect", "--overlay", "out", "--confidence", "0.28", "--iou", &iou, "--model"]);
+        command.arg(data.join("models").join(model)).arg(data.join("images")).current_dir(folder.0.path());
+        let outcome = Outcome::of(&command.output().unwrap()).ends(0);
+        assert_eq!(
+            (outcome.stderr.as_str(), outcome.lines.len(), listed(&folder.at("out")).len()),
+            ("", 7, 7),
+            "{model}"
+        );
+        let mut compared = 0;
+        for picture in golden["pictures"].as_array().unwrap().iter().filter(|picture| picture["edit"] == json!({})) {
+            let found = boxes(outcome.line(picture["image"].as_str().unwrap()));
+            for reference in picture["boxes"].as_array().unwrap().iter().filter(|r| r["score"].as_f64() > Some(0.3)) {
+                let bbox: BBox = serde_json::from_value(reference["bbox"].clone()).unwrap();
+                let same = found.iter().any(|(_, ours)| ours.iou(&bbox) >= 0.95);
+                assert!(same, "{model}: {}: {reference}", picture["image"]);
+                compared += 1;
+            }
         }
+        assert!(compared > 20, "{model}: only {compared}");
     }
 }

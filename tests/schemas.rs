@@ -13,7 +13,7 @@ use sightwire::envelope::*;
 
 fn names() -> impl Iterator<Item = (&'static str, Value)> {
     let payloads = SCHEMAS.into_iter().map(|name| (name, schema(name).unwrap()));
-    payloads.chain([("config", sightwire::config::schema())])
+    payloads.chain([("config", sightwire::config::schema()), ("bench", sightwire::cli::bench_schema())])
 }
 
 fn valid(name: &str, payload: &Value) -> Result<(), String> {
@@ -203,7 +203,7 @@ fn states_replies_and_keyframe_metadata_fit_their_schemas() {
             device: Some("cpu".into()),
             input: None,
         }],
-        buses: vec![BusState { name: "mqtt".into(), connected: true, spool: None }],
+        buses: vec![BusState { name: "mqtt".into(), connected: true, problem: None, spool: None }],
     };
     let reply = |state| Reply {
         id: None,

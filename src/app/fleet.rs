@@ -43,7 +43,8 @@ impl NodeFleet {
     }
 
     fn spool(&self, bus: &str) -> Option<SpoolState> {
-        self.spools.iter().find(|(name, _)| *name == bus).map(|(_, state)| state.borrow().clone())
+        let (_, state) = self.spools.iter().find(|(name, _)| *name == bus)?;
+        Some(state.borrow().clone()).filter(|state| !state.detail.is_empty())
     }
 
     async fn remember(&self) -> Result<(), Refusal> {
@@ -148,10 +149,14 @@ impl Fleet for NodeFleet {
             buses: self
                 .buses
                 .iter()
-                .map(|(name, state)| BusState {
-                    name: (*name).into(),
-                    connected: state.borrow().connected,
-                    spool: self.spool(name).map(|SpoolState { ok, detail }| SpoolSummary { ok, detail }),
+                .map(|(name, state)| {
+                    let state = state.borrow();
+                    BusState {
+                        name: (*name).into(),
+                        connected: state.connected,
+                        problem: state.problem(),
+                        spool: self.spool(name).map(|SpoolState { ok, detail }| SpoolSummary { ok, detail }),
+                    }
                 })
                 .collect(),
         }
@@ -178,7 +183,7 @@ impl Board for NodeFleet {
     fn readiness(&self) -> Readiness {
         let bus = |(name, state): &(&'static str, watch::Receiver<LinkState>)| {
             let state = state.borrow();
-            Part { name: (*name).into(), ready: state.connected, detail: state.detail.clone() }
+            Part { name: (*name).into(), ready: state.ready(), detail: state.shown() }
         };
         let camera = |(name, handle): (&Name, &CameraHandle)| {
             let applied = handle.applied.borrow();
@@ -187,12 +192,12 @@ impl Board for NodeFleet {
             let why = applied.reason.as_ref().map(|r| format!(": {}: {}", r.code, r.message)).unwrap_or_default();
             Part { name: name.to_string(), ready, detail: format!("{}{why}", applied.actual.as_str()) }
         };
-        let spool = |(name, state): &(&'static str, watch::Receiver<SpoolState>)| {
-            let SpoolState { ok, detail } = state.borrow().clone();
-            Part { name: (*name).into(), ready: ok, detail }
+        let spool = |(name, _): &(&'static str, watch::Receiver<SpoolState>)| {
+            let SpoolState { ok, detail } = self.spool(name)?;
+            Some(Part { name: (*name).into(), ready: ok, detail })
         };
         // Without its spool a node does its work all the same, so this part decides nothing.
-        let spools = self.spools.iter().map(spool).collect();
+        let spools = self.spools.iter().filter_map(spool).collect();
         let buses: Vec<Part> = self.buses.iter().map(bus).collect();
         let cameras: Vec<Part> = self.cameras.iter().map(camera).collect();
         Readiness { ready: buses.iter().chain(&cameras).all(|part| part.ready), buses, cameras, spools }

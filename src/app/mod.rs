@@ -10,7 +10,7 @@ mod summary;
 pub use cameras::{settings, unknown_labels};
 pub use fleet::NodeFleet;
 pub use models::crowded;
-pub use node::Node;
+pub use node::{Node, spool_place};
 pub use summary::{CameraRow, Summary};
 
 use crate::bus::BusError;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ use crate::domain::{BootId, Name, RawCommand, Timestamp};
 use crate::envelope::{ActualState, InputSize, ModelSummary};
 use crate::http::Server;
 use crate::inference::Runtime;
-use crate::pipeline::{Applied, KeyframeQueue};
+use crate::pipeline::{Applied, KeyframeQueue, smaller_keyframe};
 use crate::telemetry::{CameraMetrics, Telemetry, set_build_info};
 
 /// Commands that may wait to be judged; more are counted and dropped by the bus that brings them.
@@ -79,7 +79,6 @@ impl Node {
         let (commands, incoming) = mpsc::channel(COMMANDS);
         let groups = config.cameras.values().flat_map(|c| c.groups.iter().cloned());
         let groups: std::collections::BTreeSet<Name> = groups.collect();
-        let spools = state_dir.join(node.as_str()).join("spool");
         let context = BusContext {
             node: node.clone(),
             boot_id: boot_id.clone(),
@@ -87,10 +86,10 @@ impl Node {
             commands,
             cameras: metrics.clone(),
             limits: OutboxLimits::default(),
-            spool: spool_place(config.spool, &spools),
+            spool: spool_place(config.spool, &state_dir, &node),
         };
         let (broker, links) = connect(&config.buses, &context).await?;
-        name_left_behind(&spools, &links);
+        name_left_behind(&spool_folder(&state_dir, &node), &links);
         let fanout = Arc::new(Fanout::new(&links));
         let publisher: Arc<dyn Publisher> = fanout.clone();
         publisher.offer(Message::word(Topic::NodeStatus(node.clone()), "online", None));
@@ -184,13 +183,19 @@ pub(super) fn summarise(fleet: &NodeFleet, fanout: &Fanout, started: Instant) ->
 }
 
 /// Where undelivered messages wait, one file a bus.
-fn spool_place(config: SpoolConfig, folder: &Path) -> Option<SpoolPlace> {
+#[must_use]
+pub fn spool_place(config: SpoolConfig, state_dir: &Path, node: &Name) -> Option<SpoolPlace> {
     config.enabled.then_some(SpoolPlace {
-        folder: folder.to_owned(),
+        folder: spool_folder(state_dir, node),
         max_bytes: config.max_size.0,
         write_after: config.write_after.0,
         mark: |content_type| codec::late(codec::encoding_of(Some(content_type))),
+        shrink: smaller_keyframe,
     })
+}
+
+fn spool_folder(state_dir: &Path, node: &Name) -> PathBuf {
+    state_dir.join(node.as_str()).join("spool")
 }
 
 /// What was meant for a bus that is no longer in the configuration goes nowhere by itself.

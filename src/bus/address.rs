@@ -96,8 +96,8 @@ pub async fn tail(config: &BusConfig, camera: Option<&Name>, sender: mpsc::Sende
         let started = std::time::Instant::now();
         let session = async {
             match config {
-                BusConfig::Mqtt(config) => mqtt::tail(config, &addresses, DEADLINE, &sender).await,
-                BusConfig::Nats(config) => nats::tail(config, &addresses, DEADLINE, &sender).await,
+                BusConfig::Mqtt(config) => mqtt::tail(config, &addresses, DEADLINE, &sender, connected_once).await,
+                BusConfig::Nats(config) => nats::tail(config, &addresses, DEADLINE, &sender, connected_once).await,
             }
         };
         let ended = tokio::select! {
@@ -110,7 +110,7 @@ pub async fn tail(config: &BusConfig, camera: Option<&Name>, sender: mpsc::Sende
             return Err(error);
         }
         backoff.connected_for(started.elapsed());
-        tracing::warn!(%error, "trying again");
+        tracing::warn!(%error, "connecting again; what is said meanwhile is not seen");
         tokio::time::sleep(backoff.next_delay()).await;
     }
 }

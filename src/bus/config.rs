@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::Span;
+
 /// Where messages go. One bus or both; none = an embedded MQTT broker on loopback.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -65,6 +67,30 @@ impl From<MqttVersion> for VersionInput {
 #[serde(transparent)]
 pub struct Secret(String);
 
+/// How long a broker of MQTT 5 keeps a message for subscribers that are away, and as a retained one; `0s` = for ever.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct MessageExpiry {
+    pub events: Span,
+    pub detections: Span,
+    /// Keyframes and their metadata.
+    pub keyframes: Span,
+    /// Answers to commands.
+    pub replies: Span,
+}
+
+impl Default for MessageExpiry {
+    /// What must not be lost never expires. A picture of yesterday says nothing of today, and who asked has gone after minutes.
+    fn default() -> Self {
+        Self {
+            events: Span::default(),
+            detections: Span::default(),
+            keyframes: Span::secs(24 * 60 * 60),
+            replies: Span::secs(5 * 60),
+        }
+    }
+}
+
 /// An MQTT broker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -92,7 +118,18 @@ pub struct MqttConfig {
     pub version: MqttVersion,
     /// First word or words of every topic.
     pub topic_prefix: String,
+    /// A broker that says nothing for so long is asked for a sign of life; after twice that the connection counts as dead.
+    pub keep_alive: Span,
+    /// MQTT 5: so long the broker keeps the session over a cut, and with it the commands that come meanwhile. `0s` = not at all.
+    pub session_expiry: Span,
+    /// MQTT 5.
+    pub message_expiry: MessageExpiry,
+    /// How often the node publishes a message to itself, to see whether the broker delivers. `0s` = never.
+    pub probe_interval: Span,
 }
+
+const KEEP_ALIVE: Span = Span::secs(15);
+const PROBE_INTERVAL: Span = Span::secs(10);
 
 impl Default for MqttConfig {
     fn default() -> Self {
@@ -106,6 +143,10 @@ impl Default for MqttConfig {
             key_file: None,
             version: MqttVersion::V5,
             topic_prefix: "sightwire".into(),
+            keep_alive: KEEP_ALIVE,
+            session_expiry: Span::secs(2 * 60),
+            message_expiry: MessageExpiry::default(),
+            probe_interval: PROBE_INTERVAL,
         }
     }
 }
@@ -135,10 +176,23 @@ pub struct NatsConfig {
     /// PEM file with the authorities to trust; the system's when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
+    /// PEM certificate for mutual TLS; needs `key_file`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cert_file: Option<PathBuf>,
+    /// PEM private key for mutual TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<PathBuf>,
     /// Events and keyframes go through JetStream and are acknowledged by the stream.
     pub jetstream: bool,
+    /// Servers that hold a copy of the stream, when it is made: 1, 3 or 5. 0 = 3 in a cluster, else 1.
+    #[schemars(range(max = 5))]
+    pub stream_replicas: u8,
     /// First word or words of every subject.
     pub subject_prefix: String,
+    /// A server that says nothing is asked for a sign of life; after twice that the connection counts as dead.
+    pub keep_alive: Span,
+    /// How often the node publishes a message to itself, to see whether the server delivers. `0s` = never.
+    pub probe_interval: Span,
 }
 
 impl Default for NatsConfig {
@@ -152,8 +206,13 @@ impl Default for NatsConfig {
             nkey_file: None,
             token_file: None,
             ca_file: None,
+            cert_file: None,
+            key_file: None,
             jetstream: true,
+            stream_replicas: 0,
             subject_prefix: "sightwire".into(),
+            keep_alive: KEEP_ALIVE,
+            probe_interval: PROBE_INTERVAL,
         }
     }
 }

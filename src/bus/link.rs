@@ -9,10 +9,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::delivery::Delivery;
+use super::report::{LinkState, Report};
 use super::spool::{Bell, Spool};
-use super::{ControlTopics, Outbox, OutboxLimits, SpoolPlace, SpoolState, Waiting};
-use crate::domain::{BootId, Name, RawCommand, ReplyTo, Target, redact_text};
-use crate::telemetry::{BusMetrics, CameraMetrics, count_command};
+use super::{Backoff, ControlTopics, Message, Outbox, OutboxLimits, SpoolPlace, SpoolState, Topic, Waiting};
+use crate::domain::{BootId, Name, RawCommand, ReplyTo, Target};
+use crate::telemetry::{BusMetrics, CameraMetrics, Notice, count_command};
 
 /// How long a link may take to say good-bye once its outbox is closed.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -36,13 +38,6 @@ pub struct BusContext {
     pub limits: OutboxLimits,
     /// Where messages that must not be lost wait on disk; `None`: everything waits in memory only.
     pub spool: Option<SpoolPlace>,
-}
-
-/// Whether a link is up, and if not, why (safe to show).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct LinkState {
-    pub connected: bool,
-    pub detail: String,
 }
 
 /// What was still waiting when a link was shut down.
@@ -118,13 +113,13 @@ impl Link {
         Leftover { link: self.name, waiting, kept }
     }
 
-    /// Starts the link; `prefix` and `separator` make the control addresses.
+    /// Starts the link; `prefix` and `separator` make the addresses it listens on. `probe_interval` zero: no delivery probe.
     pub(super) fn start(
         name: &'static str,
         server: impl Server,
         context: BusContext,
-        prefix: &str,
-        separator: &str,
+        (prefix, separator): (&str, char),
+        probe_interval: Duration,
     ) -> Self {
         let (metrics, limits, cameras) = (BusMetrics::new(name), context.limits, context.cameras);
         let (outbox, spool) = if let Some(place) = context.spool {
@@ -136,12 +131,16 @@ impl Link {
             (Outbox::new(name, metrics, limits, cameras), None)
         };
         let stop = CancellationToken::new();
-        let (state_tx, state) = watch::channel(LinkState { connected: false, detail: "not yet connected".into() });
+        let (state_tx, state) = watch::channel(LinkState::new());
+        let probe = Topic::Probe(context.node);
         let wire = Wire {
             outbox: Arc::clone(&outbox),
-            control: context.control.addresses(prefix, separator).collect(),
+            control: context.control.addresses(prefix, &separator.to_string()).collect(),
             commands: Commands { bus: name, sender: context.commands, overflows: 0 },
-            report: Report { name, outbox: Arc::clone(&outbox), state: state_tx, ever_up: false },
+            report: Report::new(name, Arc::clone(&outbox), state_tx, (prefix, separator), !probe_interval.is_zero()),
+            delivery: Delivery::new(probe_interval, context.boot_id),
+            probe_address: if separator == '/' { probe.mqtt(prefix) } else { probe.nats(prefix) },
+            probe,
             stop: stop.clone(),
         };
         Self { name, outbox, state, stop: stop.drop_guard(), task: tokio::spawn(keep_alive(server, wire)), spool }
@@ -155,15 +154,42 @@ pub(super) struct Wire {
     pub(super) control: HashMap<String, Target>,
     pub(super) commands: Commands,
     pub(super) report: Report,
+    pub(super) delivery: Delivery,
+    probe: Topic,
+    /// Where the delivery probe goes and comes from.
+    pub(super) probe_address: String,
     pub(super) stop: CancellationToken,
 }
 
 impl Wire {
-    /// Hands on what arrived on a control address.
+    /// Hands on what arrived: a command, or the delivery probe.
     pub(super) fn deliver(&mut self, inbound: Inbound) {
-        if let Some(target) = self.control.get(&inbound.address) {
+        if inbound.address == self.probe_address {
+            if let Some(took) = self.delivery.heard(&inbound.payload, Instant::now()) {
+                self.outbox.metrics().round_trip(took);
+                self.report.delivery(self.delivery.verdict(), &self.probe_address);
+            }
+        } else if let Some(target) = self.control.get(&inbound.address) {
             self.commands.deliver(target.clone(), inbound);
         }
+    }
+
+    /// The session listens on the probe's address.
+    pub(super) fn probing_begins(&mut self) {
+        self.delivery.begin(Instant::now());
+    }
+
+    /// The next delivery probe, which is due; what the ones before tell is reported.
+    pub(super) fn next_probe(&mut self) -> Message {
+        let payload = self.delivery.next(Instant::now());
+        self.report.delivery(self.delivery.verdict(), &self.probe_address);
+        Message::reply(self.probe.clone(), payload.into(), None)
+    }
+
+    /// The server does not let us `what` (publish to, listen on) the probe's address.
+    pub(super) fn probe_forbidden(&mut self, what: &str) {
+        self.delivery.end();
+        self.report.probe_forbidden(what, &self.probe_address);
     }
 }
 
@@ -205,44 +231,6 @@ impl Commands {
     }
 }
 
-/// Says how the link is: to the watch, the gauge and the log.
-pub(super) struct Report {
-    name: &'static str,
-    outbox: Arc<Outbox>,
-    state: watch::Sender<LinkState>,
-    ever_up: bool,
-}
-
-impl Report {
-    pub(super) fn up(&mut self, detail: &str) {
-        self.outbox.metrics().connected(true);
-        if self.ever_up {
-            self.outbox.metrics().reconnect();
-        }
-        tracing::info!(bus = self.name, server = detail, again = self.ever_up, "connected");
-        self.ever_up = true;
-        self.state.send_replace(LinkState { connected: true, detail: detail.to_owned() });
-    }
-
-    /// A reason is logged once, until it changes or the link was up in between.
-    pub(super) fn down(&mut self, why: &str) {
-        let detail = redact_text(why);
-        self.outbox.metrics().connected(false);
-        let waiting = self.outbox.waiting().total_messages();
-        if self.state.borrow().detail == detail {
-            tracing::debug!(bus = self.name, why = detail, waiting, "still not connected");
-        } else {
-            tracing::warn!(bus = self.name, why = detail, waiting, "not connected; trying again");
-        }
-        self.state.send_replace(LinkState { connected: false, detail });
-    }
-
-    pub(super) fn stopped(&mut self) {
-        self.outbox.metrics().connected(false);
-        self.state.send_replace(LinkState { connected: false, detail: "stopped".into() });
-    }
-}
-
 /// How a session with a server ended.
 #[derive(Debug)]
 pub(super) enum End {
@@ -252,6 +240,8 @@ pub(super) enum End {
     Refused(String),
     /// Never made, or made at `since` and lost.
     Lost { why: String, since: Option<Instant> },
+    /// Made at `since`, and another client with our id took it over.
+    TakenOver { why: String, since: Instant },
 }
 
 impl End {
@@ -269,9 +259,11 @@ pub(super) trait Server: Send + 'static {
 /// Retries only: what one session is, [`Server::session`] tells.
 async fn keep_alive(mut server: impl Server, mut wire: Wire) {
     const SLOW: Duration = Duration::from_secs(5);
-    let mut backoff = super::Backoff::default();
+    let mut backoff = Backoff::default();
+    let mut peace = Truce::default();
     loop {
         let end = server.session(&mut wire).await;
+        wire.delivery.end();
         let lost = wire.outbox.requeue_in_flight();
         if lost > 0 {
             tracing::debug!(messages = lost, "unconfirmed messages will be sent again");
@@ -288,6 +280,11 @@ async fn keep_alive(mut server: impl Server, mut wire: Wire) {
                 backoff.connected_for(since.map_or(Duration::ZERO, |since| since.elapsed()));
                 backoff.next_delay()
             }
+            End::TakenOver { why, since } => {
+                wire.report.notice(Notice::TakenOver);
+                wire.report.down(&why);
+                peace.next_delay(since.elapsed())
+            }
         };
         if wire.stop.run_until_cancelled(tokio::time::sleep(delay)).await.is_none() {
             break;
@@ -296,9 +293,40 @@ async fn keep_alive(mut server: impl Server, mut wire: Wire) {
     wire.report.stopped();
 }
 
+/// Two clients that throw each other out must not do it every second: the longer it goes on, the longer we leave the
+/// session to the other one.
+struct Truce(Backoff);
+
+impl Default for Truce {
+    fn default() -> Self {
+        Self(Backoff::new(Duration::from_secs(5), Duration::from_mins(5)))
+    }
+}
+
+impl Truce {
+    /// A session that lived so long was no war.
+    const PEACE: Duration = Duration::from_mins(10);
+
+    fn next_delay(&mut self, lived: Duration) -> Duration {
+        if lived >= Self::PEACE {
+            *self = Self::default();
+        }
+        self.0.next_delay()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_clients_with_one_id_leave_each_other_alone_for_longer_and_longer() {
+        let mut truce = Truce::default();
+        let delays: Vec<_> = (0..30).map(|_| truce.next_delay(Duration::from_secs(30))).collect();
+        assert!(delays.iter().all(|delay| *delay >= Duration::from_secs(5)), "{delays:?}");
+        assert!(delays[10..].iter().any(|delay| *delay > Duration::from_mins(1)), "{delays:?}");
+        assert!(truce.next_delay(Truce::PEACE) <= Duration::from_secs(10));
+    }
 
     #[test]
     fn a_flood_of_commands_is_dropped_and_never_waits() {

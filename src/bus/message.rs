@@ -1,5 +1,6 @@
 //! A message on its way out, the same for every bus.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -37,7 +38,13 @@ pub struct Message {
     pub captured_at: Option<Instant>,
     /// Makes the payload say that it comes late, after an outage (`"replayed": true`); `None` for kinds that do not say it.
     pub late: Option<fn(&Bytes) -> Bytes>,
+    /// Makes it again with a payload of at most so many bytes, for a server that takes no larger one; `None` for kinds that
+    /// cannot be made smaller. It may take as long as encoding a picture takes.
+    pub shrink: Option<Shrink>,
 }
+
+/// See [`Message::shrink`].
+pub type Shrink = fn(&Message, usize) -> Option<Message>;
 
 impl Message {
     /// A retained value: the latest wins, and it is said again on every connect.
@@ -56,6 +63,7 @@ impl Message {
             camera,
             captured_at: None,
             late: None,
+            shrink: None,
         }
     }
 
@@ -74,5 +82,13 @@ impl Message {
             correlation,
             ..Self::state(topic, payload, "application/json", None)
         }
+    }
+
+    /// The same with a payload of at most `limit` bytes, made beside the tasks that talk to servers.
+    pub(super) async fn shrunk(self: &Arc<Self>, limit: usize) -> Option<Arc<Self>> {
+        let shrink = self.shrink?;
+        let message = Arc::clone(self);
+        let smaller = tokio::task::spawn_blocking(move || shrink(&message, limit)).await.ok()??;
+        (smaller.payload.len() <= limit).then(|| Arc::new(smaller))
     }
 }

@@ -6,6 +6,7 @@
 mod address;
 mod backoff;
 mod config;
+mod delivery;
 pub mod embedded;
 mod error;
 mod fanout;
@@ -15,21 +16,23 @@ mod message;
 mod mqtt;
 mod nats;
 mod outbox;
+mod report;
 mod secrets;
 pub mod spool;
 mod topic;
 
 pub use address::{BusConfig, Tailed, probe, tail};
 pub use backoff::Backoff;
-pub use config::{BusesConfig, MqttConfig, MqttVersion, NatsConfig, Secret};
+pub use config::{BusesConfig, MessageExpiry, MqttConfig, MqttVersion, NatsConfig, Secret};
 pub use error::{BusError, Remedy};
 pub use fanout::Fanout;
-pub use link::{BusContext, Leftover, Link, LinkState};
+pub use link::{BusContext, Leftover, Link};
 pub use memory::MemoryPublisher;
-pub use message::{Message, MessageKind, Qos};
+pub use message::{Message, MessageKind, Qos, Shrink};
 pub use mqtt::start as start_mqtt;
 pub use nats::start as start_nats;
 pub use outbox::{LaneLimit, Outbox, OutboxLimits, Parcel, Tally, Ticket, Waiting};
+pub use report::{LinkState, Trouble};
 pub use spool::{SpoolConfig, SpoolPlace, SpoolState};
 pub use topic::{ControlTopics, Topic, topic_word};
 

@@ -34,6 +34,20 @@ impl Reader {
         }
     }
 
+    /// Certificate and key for mutual TLS: both or neither.
+    pub(super) fn identity<'a>(
+        self,
+        cert: Option<&'a Path>,
+        key: Option<&'a Path>,
+    ) -> Result<Option<(&'a Path, &'a Path)>, BusError> {
+        match (cert, key) {
+            (Some(cert), Some(key)) => Ok(Some((cert, key))),
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(self.setting("cert_file", "needs key_file beside it")),
+            (None, Some(_)) => Err(self.setting("key_file", "needs cert_file beside it")),
+        }
+    }
+
     /// TLS by rustls with ring: the authorities of `ca`, else the system's; `identity` is certificate and key.
     pub(super) fn tls(self, ca: Option<&Path>, identity: Option<(&Path, &Path)>) -> Result<ClientConfig, BusError> {
         let roots = match ca {

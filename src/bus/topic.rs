@@ -14,6 +14,8 @@ pub enum Topic {
     NodeStatus(Name),
     NodeState(Name),
     Replies(Name),
+    /// What the node says to itself, to see whether the broker delivers.
+    Probe(Name),
     /// An address that a command named for its reply: used as it is, without the prefix.
     Reply(String),
 }
@@ -49,10 +51,27 @@ impl Topic {
             Self::NodeStatus(node) => vec!["nodes", node.as_str(), "status"],
             Self::NodeState(node) => vec!["nodes", node.as_str(), "state"],
             Self::Replies(node) => vec!["nodes", node.as_str(), "replies"],
+            Self::Probe(node) => vec!["nodes", node.as_str(), "probe"],
             Self::Reply(address) => return address.clone(),
         };
         std::iter::once(prefix).chain(words).collect::<Vec<_>>().join(separator)
     }
+}
+
+/// All addresses of this one's sort, as a server's permissions name them: cameras and labels become the wildcard `any`.
+#[must_use]
+pub(super) fn pattern(address: &str, prefix: &str, separator: char, any: &str) -> String {
+    let own = address.strip_prefix(prefix).and_then(|rest| rest.strip_prefix(separator));
+    // Whoever sends a command chooses where its reply goes.
+    let Some(own) = own else { return "the address that a command named for its reply".into() };
+    let mut words: Vec<&str> = own.split(separator).collect();
+    if let ["cameras", camera, kind, rest @ ..] = words.as_mut_slice() {
+        *camera = any;
+        if *kind == "counts" {
+            rest.fill(any);
+        }
+    }
+    format!("{prefix}{separator}{}", words.join(&separator.to_string()))
 }
 
 /// A label as one topic word: `traffic light` becomes `traffic_light`; nothing that means something to a broker survives.
@@ -113,6 +132,18 @@ mod tests {
             Topic::Count(camera, "traffic light".into()).mqtt("a/b"),
             "a/b/cameras/front-door/counts/traffic_light"
         );
+    }
+
+    #[test]
+    fn an_addresss_sort_is_named_as_permissions_name_it() {
+        let mqtt = |topic: &Topic| pattern(&topic.mqtt("a/b"), "a/b", '/', "+");
+        let camera: Name = "door".parse().unwrap();
+        assert_eq!(mqtt(&Topic::Events(camera.clone())), "a/b/cameras/+/events");
+        assert_eq!(mqtt(&Topic::KeyframeMeta(camera.clone())), "a/b/cameras/+/keyframe/meta");
+        assert_eq!(mqtt(&Topic::Count(camera.clone(), "car".into())), "a/b/cameras/+/counts/+");
+        assert_eq!(mqtt(&Topic::NodeState(camera.clone())), "a/b/nodes/door/state");
+        assert_eq!(pattern("s.cameras.door.events", "s", '.', "*"), "s.cameras.*.events");
+        assert!(mqtt(&Topic::Reply("a/bc/d".into())).contains("reply"));
     }
 
     #[test]

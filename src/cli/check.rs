@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{ConfigArg, FAILED, explain, say};
 use crate::app;
-use crate::bus::{self, BusConfig};
+use crate::bus::{self, BusConfig, SpoolPlace};
 use crate::config::{self, Config, Loaded};
 use crate::domain::{Frame, Name};
 use crate::inference::{ModelConfig, OnnxDetector, Runtime};
@@ -57,7 +57,7 @@ pub async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     if let Some(warning) = app::crowded(&config) {
         say(&format!("warning: {warning}"));
     }
-    let findings = open_all(&config).await;
+    let findings = open_all(&config, app::spool_place(config.spool, &state_dir, &node)).await;
     print(&findings);
     let bad = findings.iter().filter(|f| f.outcome.is_err()).count();
     say(&if bad == 0 { "everything answers".to_owned() } else { format!("{bad} of {} do not work", findings.len()) });
@@ -69,8 +69,15 @@ fn count(n: usize, what: &str) -> String {
 }
 
 /// Everything at once: a dead camera must not make the others wait.
-async fn open_all(config: &Config) -> Vec<Finding> {
+async fn open_all(config: &Config, spools: Option<SpoolPlace>) -> Vec<Finding> {
     let mut tasks = Vec::new();
+    let buses = [("mqtt", config.buses.mqtt.is_some()), ("nats", config.buses.nats.is_some())];
+    for (bus, place) in
+        buses.into_iter().filter(|(_, there)| *there).filter_map(|(bus, _)| Some((bus, spools.clone()?)))
+    {
+        let open = move || place.probe(bus).map_err(|e| e.to_string());
+        tasks.push(tokio::spawn(in_time("spool", bus, open)));
+    }
     if let Some(mqtt) = config.buses.mqtt.clone() {
         tasks.push(tokio::spawn(async move {
             finding("bus", "mqtt", bus::probe(&BusConfig::Mqtt(mqtt), BUS).await.map_err(|e| e.to_string()))
@@ -98,14 +105,18 @@ async fn open_all(config: &Config) -> Vec<Finding> {
 }
 
 /// Runs what blocks, but not for ever: a driver may hang where no time-out of ours reaches.
-async fn in_time(what: &str, name: Name, open: impl FnOnce() -> Result<String, String> + Send + 'static) -> Finding {
+async fn in_time(
+    what: &str,
+    name: impl std::fmt::Display,
+    open: impl FnOnce() -> Result<String, String> + Send + 'static,
+) -> Finding {
     let opened = tokio::time::timeout(LONGEST, tokio::task::spawn_blocking(open)).await;
     let outcome = match opened {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(e)) => Err(e.to_string()),
         Err(_) => Err(format!("no answer within {LONGEST:?}")),
     };
-    finding(what, name.as_str(), outcome)
+    finding(what, &name.to_string(), outcome)
 }
 
 fn finding(what: &str, name: &str, outcome: Result<String, String>) -> Finding {

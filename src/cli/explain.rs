@@ -24,6 +24,12 @@ pub fn topics(node: &Name, config: &Config) {
         line(Topic::NodeStatus(node.clone()), 1, true, "online"),
         line(Topic::NodeState(node.clone()), 1, true, samples::node_state(node, config)),
         line(Topic::Replies(node.clone()), 1, false, samples::reply(node)),
+        line(
+            Topic::Probe(node.clone()),
+            1,
+            false,
+            "to itself, to see whether the broker delivers; the node listens here too",
+        ),
     ];
     for name in config.cameras.keys() {
         lines.extend(of_camera(node, name, config));

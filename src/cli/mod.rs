@@ -1,5 +1,6 @@
 //! The commands. The only room that prints results, and (with `main`) the only one that ends the process.
 
+mod bench;
 mod check;
 mod demo;
 mod detect;
@@ -8,6 +9,7 @@ mod model_args;
 mod run;
 mod samples;
 mod schema;
+mod sequence;
 mod signals;
 mod status;
 mod watch;
@@ -16,6 +18,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+pub use bench::schema as bench_schema;
 
 use crate::telemetry::{LogFormat, init_log};
 
@@ -51,6 +55,7 @@ Write a file, then look it over: sightwire check -c sightwire.yaml
 See what will be published:      sightwire check -c sightwire.yaml --offline --explain
 Run the node:                    sightwire run -c sightwire.yaml
 See what arrives:                sightwire watch --bus mqtt://localhost:1883
+Measure this machine:            sightwire bench --model bundled:shapes --source synthetic:shapes
 Find objects in a picture:       sightwire detect --model FILE photo.jpg
 
 The smallest useful file:
@@ -90,7 +95,11 @@ const WATCH: &str = "\
 Examples:
   sightwire watch                               a broker on this machine
   sightwire watch --bus nats://localhost:4222 --camera front-door
-  SIGHTWIRE_BUS=mqtts://user:password@broker sightwire watch --json";
+  SIGHTWIRE_BUS=mqtts://user:password@broker sightwire watch --json
+  sightwire watch --seconds 60                  one minute, and whether anything was lost
+
+At its end it says what was lost, came twice, out of order or late. Exit codes: 0 nothing was lost, 1 something was, or the
+bus could not be reached.";
 
 const DETECT: &str = "\
 Examples:
@@ -106,6 +115,25 @@ orientation of a JPEG, PNG or TIFF says. What cannot be read is an error on stde
 
 Exit codes: 0 all were read, 1 some were not, 2 bad usage, model or labels (no picture was read).";
 
+const BENCH: &str = "\
+Examples:
+  sightwire bench --model bundled:shapes --source synthetic:shapes        needs no file
+  sightwire bench --model yolox_nano.onnx --labels coco --source street.mp4 --frames 500
+  sightwire bench --model yolo11n.onnx --source rtsp://camera/stream --frames 300 --fps 10 --json
+
+Every stage of a node is run on each frame, one after the other in one thread a worker, and the
+model once more by itself on the same picture, before or after in turn: the bare ONNX Runtime time
+of the same session under the same load. Files are read as fast as they go.
+
+How many cameras fit is an estimate from processor time. A camera costs the decoding of every
+frame its source sends, and all other stages for the frames it is to process (--fps; max_fps in
+the configuration). 15 % of the cores are kept back for keyframes, brokers and the rest of the
+machine. On a GPU or another device the model's own time counts too, one run after the other.
+Left out are memory, the network, and that on a machine in full use every frame waits longer.
+
+Exit codes: 0 done (also where the source ended early, which is said), 1 failed or interrupted
+(the figures so far are printed all the same), 2 bad usage or model.";
+
 const SCHEMA: &str = "\
 Examples:
   sightwire schema config > sightwire.schema.json
@@ -119,6 +147,9 @@ enum Command {
     /// Run synthetic cameras against an embedded broker: needs no camera, no model, no configuration.
     #[command(after_help = DEMO)]
     Demo(demo::DemoArgs),
+    /// Measure what a frame costs here, stage by stage beside the bare model, and how many cameras fit.
+    #[command(after_help = BENCH)]
+    Bench(bench::BenchArgs),
     /// Look a configuration over: report all problems at once, then really open each source, model and bus.
     #[command(after_help = CHECK)]
     Check(check::CheckArgs),
@@ -143,7 +174,7 @@ struct ConfigArg {
 /// Parses the command line and carries it out.
 pub fn main() -> ExitCode {
     let args = Args::parse();
-    if matches!(args.command, Command::Run(_) | Command::Check(_) | Command::Demo(_)) {
+    if matches!(args.command, Command::Run(_) | Command::Check(_) | Command::Demo(_) | Command::Bench(_)) {
         // Before any thread: it starts the program anew, once, so that FFmpeg repeats no address with its password.
         let _as_loud_as_it_is = crate::source::instruct_ffmpeg();
     }
@@ -164,6 +195,7 @@ async fn dispatch(command: Command) -> ExitCode {
     let outcome = match command {
         Command::Run(args) => run::run(args).await,
         Command::Demo(args) => demo::run(args).await,
+        Command::Bench(args) => bench::run(args).await,
         Command::Check(args) => check::run(args).await,
         Command::Detect(args) => detect::run(args).await,
         Command::Watch(args) => watch::run(args).await,

@@ -6,7 +6,10 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use crate::inference::{Device, Devices, FamilyChoice, LabelsConfig, ModelConfig};
+use super::BadUsage;
+use crate::inference::{
+    Device, Devices, FamilyChoice, InferenceError, LabelsConfig, ModelConfig, OnnxDetector, Runtime,
+};
 
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Model")]
@@ -53,6 +56,17 @@ impl ModelArgs {
     }
 }
 
+/// Loads what the options name. What is wrong with the model or its labels is wrong with the command line.
+pub fn load(config: &ModelConfig) -> anyhow::Result<OnnxDetector> {
+    let runtime = Runtime::load()?;
+    OnnxDetector::load(&runtime, config).map_err(|error| match error {
+        // In the configuration's words this would speak of a file that is not there.
+        InferenceError::Unreadable { model, why } => BadUsage(format!("--model {model}: cannot be read: {why}")).into(),
+        error @ (InferenceError::Device { .. } | InferenceError::Run { .. }) => error.into(),
+        error => BadUsage(error.to_string()).into(),
+    })
+}
+
 /// The words of an enum of the configuration, with their descriptions: one list for the file and the command line.
 fn words<T>() -> impl TypedValueParser<Value = T>
 where
@@ -74,7 +88,7 @@ fn possible(value: &serde_json::Value) -> Option<PossibleValue> {
     let help = value.get("description").and_then(|text| text.as_str());
     let known = PossibleValue::new(word.to_owned());
     Some(match help {
-        Some(help) => known.help(help.to_owned()),
+        Some(help) => known.help(help.trim_end_matches('.').to_owned()),
         None => known,
     })
 }
@@ -138,7 +152,7 @@ mod tests {
     #[test]
     fn a_wrong_word_is_answered_with_the_known_ones() {
         for (line, words) in [
-            ("-m a --family yolox9", "auto, yolo, yolox"),
+            ("-m a --family yolox9", "values: auto, yolo"),
             ("-m a --device gpu", "cpu, cuda"),
             ("-m a --confidence 40", "from 0 to 1"),
             ("-m a --confidence high", "no number"),

@@ -99,7 +99,9 @@ impl<'a> Samples<'a> {
 }
 
 pub fn node_state(node: &Name, config: &Config) -> String {
-    let bus = |name: &str, there: bool| there.then(|| BusState { name: name.into(), connected: true, spool: None });
+    let bus = |name: &str, there: bool| {
+        there.then(|| BusState { name: name.into(), connected: true, problem: None, spool: None })
+    };
     let (mqtt, nats) = (config.buses.mqtt.is_some(), config.buses.nats.is_some());
     json(&NodeState {
         timestamp: Timestamp::now(),

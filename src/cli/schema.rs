@@ -7,15 +7,19 @@ use crate::{config, envelope};
 
 #[derive(Debug, clap::Args)]
 pub struct SchemaArgs {
-    /// What to describe: config, detections, minimal, event, state, node-state, control, reply, keyframe-meta.
+    /// What to describe: config, detections, minimal, event, state, node-state, control, reply, keyframe-meta, bench.
     name: String,
 }
 
 pub fn run(args: &SchemaArgs) -> anyhow::Result<ExitCode> {
-    let schema = if args.name == "config" { Some(config::schema()) } else { envelope::schema(&args.name) };
+    let schema = match args.name.as_str() {
+        "config" => Some(config::schema()),
+        "bench" => Some(super::bench_schema()),
+        name => envelope::schema(name),
+    };
     let Some(schema) = schema else {
         let known = envelope::SCHEMAS.join(", ");
-        return Err(BadUsage(format!("no schema is called '{}'; known: config, {known}", args.name)).into());
+        return Err(BadUsage(format!("no schema is called '{}'; known: config, bench, {known}", args.name)).into());
     };
     say(&serde_json::to_string_pretty(&schema)?);
     Ok(ExitCode::SUCCESS)

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::sequence::{Note, Sequences, Total};
 use super::{say, signals, tell};
 use crate::bus::{BusConfig, Tailed, tail};
 use crate::codec;
@@ -29,7 +30,11 @@ pub struct WatchArgs {
     /// The prefix of topics and subjects.
     #[arg(long, default_value = "sightwire")]
     prefix: String,
-    /// One JSON object a message, with `latency_ms` and `missed` beside the payload.
+    /// End after so many seconds.
+    #[arg(long, value_name = "S")]
+    seconds: Option<u64>,
+    /// One JSON object a message, with `latency_ms`, `missed`, `duplicate`, `out_of_order` and `new_boot` beside the payload;
+    /// at the end one with `summary`.
     #[arg(long)]
     json: bool,
 }
@@ -41,16 +46,32 @@ pub async fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
         BusConfig::from_url(&args.bus, &args.prefix).map_err(|error| super::BadUsage(format!("--bus: {error}")))?;
     let camera = args.camera.clone();
     let tailing = tail(&config, camera.as_ref(), sender);
-    tokio::pin!(tailing);
+    let over = async {
+        match args.seconds {
+            Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(tailing, over);
     tell(&format!("watching {} (Ctrl-C ends)", redact(&args.bus)));
     let mut seen = Seen::default();
     loop {
         tokio::select! {
-            () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
+            () = stop.cancelled() => break,
+            () = &mut over => break,
             Some(message) = received.recv() => say(&seen.line(&message, args.json)),
-            ended = &mut tailing => return Ok(ended.map(|()| ExitCode::SUCCESS)?),
+            ended = &mut tailing => {
+                // What it had received before it failed is told as well.
+                while let Ok(message) = received.try_recv() {
+                    say(&seen.line(&message, args.json));
+                }
+                seen.sum_up(args.json);
+                return Ok(ended.map(|()| seen.code())?);
+            }
         }
     }
+    seen.sum_up(args.json);
+    Ok(seen.code())
 }
 
 /// For the demo: a message a camera and `interval`, so that people can read along.
@@ -66,9 +87,11 @@ pub async fn print_sparsely(mut received: mpsc::Receiver<Tailed>, interval: Dura
     }
 }
 
-/// The last number of each kind of each camera, so that gaps show.
 #[derive(Default)]
-struct Seen(HashMap<(String, String, &'static str), u64>);
+struct Seen {
+    sequences: Sequences,
+    foreign: u64,
+}
 
 /// A message read as whatever it is.
 enum Read {
@@ -81,18 +104,25 @@ impl Seen {
     fn line(&mut self, message: &Tailed, json: bool) -> String {
         let now = Timestamp::now();
         let Some(read) = read(message) else {
+            self.foreign += 1;
             return format!("{}  {} bytes that are no payload of sightwire", message.address, message.payload.len());
         };
-        let (timestamp, missed) = match &read {
-            Read::Detections(d) => (d.timestamp, self.missed(&d.camera, d.boot_id.as_str(), "detections", d.seq)),
-            Read::Event(e) => (e.timestamp, self.missed(&e.camera, e.boot_id.as_str(), "event", e.seq)),
-            Read::Minimal(m) => (m.timestamp, 0),
+        let (timestamp, note, replayed) = match &read {
+            Read::Detections(d) => {
+                let note = self.sequences.note(d.camera.as_str(), "detections", d.boot_id.as_str(), d.seq, d.replayed);
+                (d.timestamp, note, d.replayed)
+            }
+            Read::Event(e) => {
+                let note = self.sequences.note(e.camera.as_str(), "events", e.boot_id.as_str(), e.seq, e.replayed);
+                (e.timestamp, note, e.replayed)
+            }
+            // It carries no number.
+            Read::Minimal(m) => (m.timestamp, Note::default(), m.replayed),
         };
         let latency = now.since(timestamp).as_secs_f64() * 1e3;
         if json {
-            return as_json(message, &read, latency, missed);
+            return as_json(message, &read, latency, note);
         }
-        let gap = if missed > 0 { format!("  ({missed} missed)") } else { String::new() };
         let camera = message.address.split(['/', '.']).rev().nth(1).unwrap_or("?");
         let what = match &read {
             Read::Detections(d) => objects(d.detections.iter().map(as_word)),
@@ -106,14 +136,50 @@ impl Seen {
                 format!("{word} {} #{} {:.2}{after}", e.label, e.track_id, e.score)
             }
         };
-        format!("{}  {camera:<16} {latency:>7.1} ms  {what}{gap}", clock(timestamp))
+        let remarks = remarks(note, replayed);
+        format!("{}  {camera:<16} {latency:>7.1} ms  {what}{remarks}", clock(timestamp))
     }
 
-    /// How many numbers lie between the last message and this one.
-    fn missed(&mut self, camera: &Name, boot: &str, kind: &'static str, seq: u64) -> u64 {
-        let before = self.0.insert((camera.to_string(), boot.to_owned(), kind), seq);
-        before.map_or(0, |before| seq.saturating_sub(before + 1))
+    /// The end: what each camera's numbers told.
+    fn sum_up(&self, json: bool) {
+        let totals = self.sequences.totals();
+        if json {
+            let row = |(camera, kind, total): &(&str, &str, Total)| serde_json::json!({ "camera": camera, "kind": kind, "total": total });
+            let rows: Vec<_> = totals.iter().map(row).collect();
+            say(&serde_json::json!({ "summary": rows, "lost": self.sequences.lost(), "foreign": self.foreign })
+                .to_string());
+            return;
+        }
+        for (camera, kind, t) in totals {
+            say(&format!(
+                "{camera:<16} {kind:<10} {:>8} messages, {} lost, {} out of order, {} twice, {} replayed, {} boot{}",
+                t.messages,
+                t.lost,
+                t.out_of_order,
+                t.duplicates,
+                t.replayed,
+                t.boots,
+                if t.boots == 1 { "" } else { "s" }
+            ));
+        }
     }
+
+    fn code(&self) -> ExitCode {
+        if self.sequences.lost() == 0 { ExitCode::SUCCESS } else { ExitCode::from(super::FAILED) }
+    }
+}
+
+fn remarks(note: Note, replayed: bool) -> String {
+    let missed = (note.missed > 0).then(|| format!("{} missed", note.missed));
+    let flags = [
+        (note.new_boot, "the node was started anew"),
+        (note.duplicate, "came before"),
+        (note.out_of_order, "out of order"),
+        (replayed, "replayed"),
+    ];
+    let words = flags.into_iter().filter(|(set, _)| *set).map(|(_, word)| word.to_owned());
+    let words: Vec<String> = missed.into_iter().chain(words).collect();
+    if words.is_empty() { String::new() } else { format!("  ({})", words.join(", ")) }
 }
 
 fn read(message: &Tailed) -> Option<Read> {
@@ -130,15 +196,23 @@ fn read(message: &Tailed) -> Option<Read> {
     full.or_else(|| codec::decode_minimal(payload, encoding).ok().map(Read::Minimal))
 }
 
-fn as_json(message: &Tailed, read: &Read, latency: f64, missed: u64) -> String {
+fn as_json(message: &Tailed, read: &Read, latency: f64, note: Note) -> String {
     let payload = match read {
         Read::Detections(d) => serde_json::to_value(d),
         Read::Event(e) => serde_json::to_value(e),
         Read::Minimal(m) => serde_json::to_value(m),
     };
     let latency = (latency * 1e3).round() / 1e3;
-    serde_json::json!({ "address": message.address, "latency_ms": latency, "missed": missed, "payload": payload.unwrap_or_default() })
-        .to_string()
+    serde_json::json!({
+        "address": message.address,
+        "latency_ms": latency,
+        "missed": note.missed,
+        "duplicate": note.duplicate,
+        "out_of_order": note.out_of_order,
+        "new_boot": note.new_boot,
+        "payload": payload.unwrap_or_default(),
+    })
+    .to_string()
 }
 
 fn as_word(d: &Detection) -> String {
@@ -155,18 +229,4 @@ fn clock(at: Timestamp) -> String {
     let day = at.as_micros().rem_euclid(86_400_000_000);
     let (seconds, millis) = (day / 1_000_000, day / 1000 % 1000);
     format!("{:02}:{:02}:{:02}.{millis:03}Z", seconds / 3600, seconds / 60 % 60, seconds % 60)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_gap_in_the_numbers_is_seen_and_a_new_boot_is_none() {
-        let mut seen = Seen::default();
-        let camera: Name = "c".parse().unwrap();
-        assert_eq!([1, 2, 5].map(|seq| seen.missed(&camera, "a", "detections", seq)), [0, 0, 2]);
-        assert_eq!(seen.missed(&camera, "b", "detections", 1), 0);
-        assert_eq!(seen.missed(&camera, "a", "event", 9), 0);
-    }
 }

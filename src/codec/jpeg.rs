@@ -1,7 +1,7 @@
 //! Frames as JPEG, with the boxes drawn in if wanted.
 
 use opencv::core::{Mat, MatTraitConst, MatTraitManual, Size, Vector};
-use opencv::imgcodecs::{IMWRITE_JPEG_QUALITY, imencode};
+use opencv::imgcodecs::{IMREAD_COLOR, IMWRITE_JPEG_QUALITY, imdecode, imencode};
 use opencv::imgproc::{self, INTER_AREA};
 
 use super::{CodecError, Overlay};
@@ -74,6 +74,36 @@ impl JpegEncoder {
         out.extend_from_slice(self.encoded.as_slice());
         Ok((width, height))
     }
+}
+
+/// How a picture is made smaller, one step after the other: scale and quality. Coarser first: boxes and faces keep their pixels.
+const STEPS: [(f64, i32); 8] =
+    [(1.0, 70), (1.0, 50), (1.0, 35), (0.75, 50), (0.5, 50), (0.35, 45), (0.25, 40), (0.15, 35)];
+
+/// The same picture in at most `limit` bytes, with its width and height.
+///
+/// # Errors
+/// When it is no picture, or not even the smallest step fits.
+pub fn shrink_jpeg(jpeg: &[u8], limit: usize) -> Result<(Vec<u8>, u32, u32), CodecError> {
+    let picture = imdecode(&Mat::from_slice(jpeg)?, IMREAD_COLOR)?;
+    if picture.empty() {
+        return Err(CodecError::Jpeg("it cannot be read to make it smaller".into()));
+    }
+    let (mut canvas, mut encoded) = (Mat::default(), Vector::new());
+    for (scale, quality) in STEPS {
+        let params = Vector::from_slice(&[IMWRITE_JPEG_QUALITY, quality]);
+        let made = if scale < 1.0 {
+            imgproc::resize(&picture, &mut canvas, Size::default(), scale, scale, INTER_AREA)?;
+            &canvas
+        } else {
+            &picture
+        };
+        if imencode(".jpg", made, &mut encoded, &params)? && encoded.len() <= limit {
+            let size = made.size()?;
+            return Ok((encoded.as_slice().to_vec(), size.width.unsigned_abs(), size.height.unsigned_abs()));
+        }
+    }
+    Err(CodecError::Jpeg(format!("it does not fit into {limit} bytes")))
 }
 
 fn pixels(value: u32) -> i32 {

@@ -6,7 +6,7 @@ mod overlay;
 mod png;
 mod protobuf;
 
-pub use jpeg::JpegEncoder;
+pub use jpeg::{JpegEncoder, shrink_jpeg};
 pub use overlay::Overlay;
 pub use png::encode_png;
 

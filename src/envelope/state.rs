@@ -176,6 +176,9 @@ pub struct BusState {
     /// `mqtt` or `nats`.
     pub name: String,
     pub connected: bool,
+    /// Why it is not connected, or what is wrong although it is; absent when all is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
     /// Where undelivered messages wait on disk; absent when they wait in memory only, as was configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spool: Option<SpoolSummary>,

@@ -128,20 +128,30 @@ impl OnnxDetector {
     }
 }
 
-impl Detector for OnnxDetector {
-    fn detect(&mut self, frame: &Frame, found: &mut Vec<Detection>) -> Result<DetectTiming, InferenceError> {
+impl OnnxDetector {
+    /// [`Detector::detect`], with a `mark` taken at the start, when the picture is prepared, when the model has run, and when
+    /// its outputs are read.
+    ///
+    /// # Errors
+    /// As [`Detector::detect`].
+    pub fn detect_marking<M>(
+        &mut self,
+        frame: &Frame,
+        found: &mut Vec<Detection>,
+        mark: impl Fn() -> M,
+    ) -> Result<[M; 4], InferenceError> {
         found.clear();
-        let begin = Instant::now();
+        let begin = mark();
         let (width, height, bytes) = (frame.width, frame.height, frame.bgr.len());
         if bytes == 0 || bytes as u64 != 3 * u64::from(width) * u64::from(height) {
             return Err(InferenceError::NoPicture { model: self.model.clone(), width, height, bytes });
         }
         let placement = self.preprocessor.run(frame, &self.input, self.session.length(), &mut self.pixels);
-        let prepared = Instant::now();
+        let prepared = mark();
         self.candidates.clear();
         let (family, candidates, confidence) = (&mut self.family, &mut self.candidates, self.confidence);
         let (ran, read, mut nothing) = self.session.run(&self.pixels, |outputs| {
-            let ran = Instant::now();
+            let ran = mark();
             let read = family.decode(outputs, confidence, candidates);
             // An empty street or a broken model: only then is it worth to look through everything.
             (ran, read, candidates.is_empty() && outputs.iter().any(|output| no_numbers(output.values)))
@@ -159,7 +169,23 @@ impl Detector for OnnxDetector {
         }
         let labels = &self.labels;
         found.extend(self.candidates.iter().map(|c| to_detection(c, &placement, labels)));
-        Ok(DetectTiming { preprocess: prepared - begin, inference: ran - prepared, postprocess: ran.elapsed() })
+        Ok([begin, prepared, ran, mark()])
+    }
+
+    /// ONNX Runtime alone, on the picture that was prepared last: what any program would pay for this model. A `mark` is taken
+    /// before and after.
+    ///
+    /// # Errors
+    /// When the model cannot run.
+    pub fn run_bare<M>(&mut self, mark: impl Fn() -> M) -> Result<[M; 2], InferenceError> {
+        self.session.run_bare(&self.pixels, mark)
+    }
+}
+
+impl Detector for OnnxDetector {
+    fn detect(&mut self, frame: &Frame, found: &mut Vec<Detection>) -> Result<DetectTiming, InferenceError> {
+        let [begin, prepared, ran, read] = self.detect_marking(frame, found, Instant::now)?;
+        Ok(DetectTiming { preprocess: prepared - begin, inference: ran - prepared, postprocess: read - ran })
     }
 }
 

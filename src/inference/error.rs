@@ -31,8 +31,8 @@ pub enum InferenceError {
         "{model}: its outputs are of no family known here\n{shape}\n{closest}\nKnown families: {known}. If it is one of them all the same, name it with `family:`; how to prepare its input can be set with `input:` (docs/families.md)"
     )]
     UnknownOutputs { model: String, closest: String, shape: String, known: String },
-    #[error("{model}: `family: {asked}` does not fit: {why}{better}\n{shape}\nKnown families: auto, {known}")]
-    OtherFamily { model: String, asked: &'static str, why: String, better: String, shape: String, known: String },
+    #[error("{model}: `family: {asked}` does not fit: {why}\n{shape}\nKnown families: auto, {known}")]
+    OtherFamily { model: String, asked: &'static str, why: String, shape: String, known: String },
     #[error(
         "{model}: {labels_from} gives {labels} labels, but the model has {classes} classes; make them the same number"
     )]

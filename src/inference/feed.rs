@@ -26,6 +26,8 @@ pub struct Picture {
     pub batch: usize,
     /// The tensor's sides.
     pub sides: Vec<usize>,
+    /// Whether the model leaves width or height open.
+    pub open: bool,
 }
 
 /// What the inputs beside the picture may be, told by their names.
@@ -90,6 +92,7 @@ pub fn picture(slots: &[Slot], metadata: &BTreeMap<String, String>, config: &Inp
     if !BATCHES.contains(&batch) {
         return Err(format!("a batch of {batch} pictures; export the model with a batch of one, or an open batch"));
     }
+    let open = width == -1 || height == -1;
     let (width, height) = size((width, height), metadata, config)?;
     let (w, h) = (width as usize, height as usize);
     let batch = usize::try_from(batch).unwrap_or(1);
@@ -100,7 +103,7 @@ pub fn picture(slots: &[Slot], metadata: &BTreeMap<String, String>, config: &Inp
     if shape.len() == 3 {
         sides.remove(0);
     }
-    Ok(Picture { name: slot.name.clone(), element: slot.element, layout, width, height, batch, sides })
+    Ok(Picture { name: slot.name.clone(), element: slot.element, layout, width, height, batch, sides, open })
 }
 
 /// Layout, batch, height and width of a picture's shape; -1 is open.

@@ -60,20 +60,23 @@ pub fn views<'a>(
     let mut views = Vec::with_capacity(kept.len());
     for (at, kept) in kept.iter_mut().enumerate() {
         let value = &outputs[at];
-        let ValueType::Tensor { ty, shape, .. } = value.dtype() else {
-            kept.shape.clear();
-            views.push(Output { name: &kept.name, shape: &kept.shape, values: &[] });
-            continue;
-        };
         kept.shape.clear();
+        let (element, shape) = match value.dtype() {
+            ValueType::Tensor { ty, shape, .. } if Element::from(*ty) != Element::Other => (Element::from(*ty), shape),
+            _ => {
+                // No numbers: a shape without values would promise too much.
+                views.push(Output { name: &kept.name, shape: &kept.shape, values: &[] });
+                continue;
+            }
+        };
         kept.shape.extend_from_slice(shape);
         // An empty tensor has no memory to look at.
         let all: &[f32] = if shape.contains(&0) {
             &[]
-        } else if Element::from(*ty) == Element::F32 {
+        } else if element == Element::F32 {
             value.try_extract_tensor::<f32>()?.1
         } else {
-            convert(value, (*ty).into(), &mut kept.converted)?;
+            convert(value, element, &mut kept.converted)?;
             &kept.converted
         };
         let mut values = all;

@@ -99,12 +99,32 @@ impl OnnxSession {
         Ok(read(&views))
     }
 
+    /// Runs the model on `pixels` and looks at nothing it says.
+    pub fn run_bare<M>(&mut self, pixels: &Pixels, mark: impl Fn() -> M) -> Result<[M; 2], InferenceError> {
+        let fail = failed(&self.model);
+        let begin = mark();
+        let _outputs = forward(&mut self.session, &self.picture, &self.constants, pixels).map_err(&fail)?;
+        Ok([begin, mark()])
+    }
+
     /// A run on a grey picture: warms the session up and tells what a family is recognised by.
     pub fn trial(&mut self) -> Result<Facts, InferenceError> {
         let fail = failed(&self.model);
+        let (width, height) = (self.picture.width, self.picture.height);
+        let open = self.picture.open;
+        let untried = |e: ort::Error| InferenceError::Run {
+            model: self.model.clone(),
+            why: if open {
+                format!(
+                    "{e}\nIt leaves its input's size open, and was tried with {width}x{height}: `input: {{ size: [width, height] }}` sets another"
+                )
+            } else {
+                e.to_string()
+            },
+        };
         let (inputs, metadata) = (slots(self.session.inputs()), metadata(&self.session));
         let pixels = Pixels::grey(self.picture.element, self.length());
-        let outputs = forward(&mut self.session, &self.picture, &self.constants, &pixels).map_err(&fail)?;
+        let outputs = forward(&mut self.session, &self.picture, &self.constants, &pixels).map_err(untried)?;
         let elements: Vec<Element> = (0..outputs.len()).map(|at| output::element(&outputs[at])).collect();
         let views = output::views(&outputs, &mut self.outputs, self.picture.batch).map_err(&fail)?;
         let outputs = views.iter().zip(elements).map(|(view, element)| TrialOutput {
@@ -114,7 +134,7 @@ impl OnnxSession {
             values: view.values.to_vec(),
         });
         let outputs = outputs.collect();
-        Ok(Facts { width: self.picture.width, height: self.picture.height, inputs, outputs, metadata })
+        Ok(Facts { width, height, inputs, outputs, metadata })
     }
 }
 

@@ -1,6 +1,6 @@
 //! How a picture becomes a model's input.
 
-use super::config::{Channels, InputConfig, Interpolation, Padding, Resize};
+use super::config::{Channels, InputConfig, Interpolation, Padding, PerChannel, Resize};
 use super::facts::Element;
 
 /// What a family does to a picture; every part can be set in the configuration under `input:`.
@@ -48,11 +48,11 @@ impl Preparation {
             resize: config.resize.unwrap_or(own.resize),
             cut: own.cut,
             padding: config.padding.unwrap_or(own.padding),
-            pad: config.pad.map_or(own.pad, |pad| pad.each()),
+            pad: config.pad.map_or(own.pad, PerChannel::each),
             interpolation: config.interpolation.unwrap_or(own.interpolation),
             channels: config.channels.unwrap_or(own.channels),
-            mean: config.mean.map_or(own.mean, |mean| mean.each()),
-            std: config.std.map_or(own.std, |std| std.each()),
+            mean: config.mean.map_or(own.mean, PerChannel::each),
+            std: config.std.map_or(own.std, PerChannel::each),
         }
     }
 }
@@ -73,12 +73,4 @@ pub struct InputSpec {
     pub height: u32,
     pub layout: Layout,
     pub preparation: Preparation,
-}
-
-impl InputSpec {
-    /// Values of one picture.
-    #[must_use]
-    pub fn values(&self) -> usize {
-        3 * self.width as usize * self.height as usize
-    }
 }

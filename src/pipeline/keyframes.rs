@@ -198,8 +198,23 @@ impl KeyframeSlot {
             camera: Some(camera.clone()),
             captured_at: Some(job.frame.captured_instant),
             late: None,
+            shrink: Some(smaller),
         });
     }
+}
+
+/// The keyframe with a picture of at most `limit` bytes, its properties told anew; `keyframe/meta` still tells of the first one.
+pub fn smaller(message: &Message, limit: usize) -> Option<Message> {
+    let (jpeg, width, height) = codec::shrink_jpeg(&message.payload, limit).ok()?;
+    let mut smaller = Message { payload: jpeg.into(), ..message.clone() };
+    for (key, value) in &mut smaller.properties {
+        match *key {
+            "width" => *value = width.to_string(),
+            "height" => *value = height.to_string(),
+            _ => {}
+        }
+    }
+    Some(smaller)
 }
 
 /// The metadata as MQTT 5 user properties and NATS headers.

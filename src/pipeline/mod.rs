@@ -21,7 +21,7 @@ pub use config::{
     TrackerChoice, WhenFull,
 };
 pub use failure::Failure;
-pub use keyframes::{KeyframeQueue, KeyframeSlot};
+pub use keyframes::{KeyframeQueue, KeyframeSlot, smaller as smaller_keyframe};
 pub use picture::{Condition, Facts, Hold, Judge, Limits, PictureCheck, Sample, Watch};
 pub use processor::{Processor, ProcessorParts};
 pub use session::SessionContext;

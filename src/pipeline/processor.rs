@@ -182,6 +182,7 @@ impl Processor {
             camera: Some(message.camera.clone()),
             captured_at: Some(frame.captured_instant),
             late: Some(codec::late(publish.encoding)),
+            shrink: None,
         });
         self.live.send_replace(Some(Arc::new(message)));
     }
@@ -228,6 +229,7 @@ impl Processor {
             camera: Some(event.camera.clone()),
             captured_at: captured,
             late: Some(codec::late(self.config.publish.encoding)),
+            shrink: None,
         });
     }
 

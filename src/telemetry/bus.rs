@@ -96,6 +96,50 @@ impl DropReason {
     }
 }
 
+/// What a server said or showed besides its work, as in the `notice` label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Notice {
+    /// Another client with our id threw us out.
+    TakenOver,
+    /// Control topics that we may not listen on.
+    ControlRefused,
+    /// A topic that we may not publish to.
+    PublishForbidden,
+    /// The server is about to shut down.
+    LameDuck,
+    /// It, or we, could not keep up, and messages were lost.
+    SlowConsumer,
+    /// Connected, and the delivery probe does not come back.
+    NotDelivering,
+    /// Any other complaint.
+    Error,
+}
+
+impl Notice {
+    pub const ALL: [Self; 7] = [
+        Self::TakenOver,
+        Self::ControlRefused,
+        Self::PublishForbidden,
+        Self::LameDuck,
+        Self::SlowConsumer,
+        Self::NotDelivering,
+        Self::Error,
+    ];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TakenOver => "taken_over",
+            Self::ControlRefused => "control_refused",
+            Self::PublishForbidden => "publish_forbidden",
+            Self::LameDuck => "lame_duck",
+            Self::SlowConsumer => "slow_consumer",
+            Self::NotDelivering => "not_delivering",
+            Self::Error => "error",
+        }
+    }
+}
+
 struct CameraLatency {
     publish: Histogram,
     ack: Histogram,
@@ -111,6 +155,11 @@ pub struct BusMetrics {
     bytes: [Gauge; 5],
     connected: Gauge,
     reconnects: Counter,
+    round_trip: Histogram,
+    delivering: Gauge,
+    control: Gauge,
+    notices: [Counter; 7],
+    shrunk: Counter,
     cameras: Mutex<HashMap<String, CameraLatency>>,
 }
 
@@ -134,6 +183,12 @@ impl BusMetrics {
         let gauge = |metric, kind: MessageKind| recorder::gauge(metric, &[("bus", bus), ("kind", kind.as_str())]);
         let connected = recorder::gauge(&names::BUS_CONNECTED, &[("bus", bus)]);
         connected.set(0.0);
+        let control = recorder::gauge(&names::BUS_CONTROL_CONNECTED, &[("bus", bus)]);
+        control.set(0.0);
+        let delivering = recorder::gauge(&names::BUS_DELIVERING, &[("bus", bus)]);
+        delivering.set(f64::NAN);
+        let notice =
+            |notice: Notice| recorder::counter(&names::BUS_NOTICES, &[("bus", bus), ("notice", notice.as_str())]);
         Self {
             bus,
             messages: MessageKind::ALL.map(|kind| Outcome::ALL.map(|outcome| counter(kind, outcome))),
@@ -142,6 +197,11 @@ impl BusMetrics {
             bytes: MessageKind::ALL.map(|kind| gauge(&names::OUTBOX_BYTES, kind)),
             connected,
             reconnects: recorder::counter(&names::BUS_RECONNECTS, &[("bus", bus)]),
+            round_trip: recorder::histogram(&names::BUS_ROUND_TRIP, &[("bus", bus)]),
+            delivering,
+            control,
+            notices: Notice::ALL.map(notice),
+            shrunk: recorder::counter(&names::KEYFRAMES_SHRUNK, &[("bus", bus)]),
             cameras: Mutex::default(),
         }
     }
@@ -167,6 +227,28 @@ impl BusMetrics {
 
     pub fn reconnect(&self) {
         self.reconnects.increment(1);
+    }
+
+    /// Whether every control topic is subscribed to.
+    pub fn control_connected(&self, yes: bool) {
+        self.control.set(f64::from(u8::from(yes)));
+    }
+
+    /// Whether the delivery probe comes back; `None`: nobody knows.
+    pub fn delivering(&self, yes: Option<bool>) {
+        self.delivering.set(yes.map_or(f64::NAN, |yes| f64::from(u8::from(yes))));
+    }
+
+    pub fn round_trip(&self, took: Duration) {
+        self.round_trip.record(took.as_secs_f64());
+    }
+
+    pub fn notice(&self, notice: Notice) {
+        self.notices[notice as usize].increment(1);
+    }
+
+    pub fn keyframe_shrunk(&self) {
+        self.shrunk.increment(1);
     }
 
     /// `capture`: from capture until handed to the socket; `deliver`: from offered until then.

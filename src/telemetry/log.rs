@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -43,8 +43,12 @@ impl StatusLine {
     /// A bar that fills as `total` things are done.
     #[must_use]
     pub fn count(total: u64) -> Self {
-        let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {per_sec}, {eta} to go {msg}");
-        let bar = ProgressBar::new(total).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+            let _full = write!(out, "{:.1}/s", state.per_sec());
+        };
+        let style = ProgressStyle::with_template("{human_pos}/{human_len} {wide_bar} {rate:>9} {eta:>4} to go");
+        let style = style.map_or_else(|_| ProgressStyle::default_bar(), |style| style.with_key("rate", rate));
+        let bar = ProgressBar::new(total).with_style(style);
         *LINE.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
         Self(bar)
     }

@@ -4,6 +4,7 @@
 
 mod bus;
 mod camera;
+mod cpu;
 mod log;
 pub mod names;
 mod panics;
@@ -11,8 +12,9 @@ mod quantiles;
 mod recorder;
 mod spool;
 
-pub use bus::{BusMetrics, DropReason, MessageKind, Outcome};
+pub use bus::{BusMetrics, DropReason, MessageKind, Notice, Outcome};
 pub use camera::{CameraMetrics, CameraTotals, FrameOutcome, KeyframeOutcome, Stage};
+pub use cpu::{process_cpu, thread_cpu};
 pub use log::{LogFormat, StatusLine, above, init_log};
 pub use panics::{log_panics, panic_place};
 pub use quantiles::Quantiles;

@@ -87,6 +87,36 @@ pub const BUS_CONNECTED: Metric =
     metric("sightwire_bus_connected", Gauge, Unit::Count, "1 while the bus is connected, else 0.");
 pub const BUS_RECONNECTS: Metric =
     metric("sightwire_bus_reconnects_total", Counter, Unit::Count, "Connections made to the bus after the first one.");
+pub const BUS_ROUND_TRIP: Metric = metric(
+    "sightwire_bus_round_trip_seconds",
+    Histogram,
+    Unit::Seconds,
+    "From publishing the delivery probe until the node received it back from the broker.",
+);
+pub const BUS_DELIVERING: Metric = metric(
+    "sightwire_bus_delivering",
+    Gauge,
+    Unit::Count,
+    "1 while the delivery probe comes back, 0 when it does not or the bus is down; NaN while that is not known (probe off, forbidden, or not yet back).",
+);
+pub const BUS_CONTROL_CONNECTED: Metric = metric(
+    "sightwire_bus_control_connected",
+    Gauge,
+    Unit::Count,
+    "1 while commands can arrive over this bus: it is connected and every control topic is subscribed to.",
+);
+pub const BUS_NOTICES: Metric = metric(
+    "sightwire_bus_notices_total",
+    Counter,
+    Unit::Count,
+    "What a server said or showed besides its work (taken_over, control_refused, publish_forbidden, lame_duck, slow_consumer, not_delivering, error).",
+);
+pub const KEYFRAMES_SHRUNK: Metric = metric(
+    "sightwire_keyframes_shrunk_total",
+    Counter,
+    Unit::Count,
+    "Keyframes encoded again, smaller, because the server takes no message of their size.",
+);
 pub const SOURCE_RECONNECTS: Metric = metric(
     "sightwire_source_reconnects_total",
     Counter,
@@ -153,6 +183,11 @@ pub const ALL: &[Metric] = &[
     SPOOL_OK,
     BUS_CONNECTED,
     BUS_RECONNECTS,
+    BUS_ROUND_TRIP,
+    BUS_DELIVERING,
+    BUS_CONTROL_CONNECTED,
+    BUS_NOTICES,
+    KEYFRAMES_SHRUNK,
     SOURCE_RECONNECTS,
     SOURCE_ABANDONED,
     SOURCE_ABANDONED_THREADS,

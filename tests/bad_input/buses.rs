@@ -36,11 +36,12 @@ fn check_says_which_bus_answers() {
     let outcome = folder.with(&config, &["check"]);
     assert_eq!(outcome.code, 1);
     outcome
+        .row("spool", "mqtt", &["ok", "mqtt.db: 0 messages wait, room for 1GiB"])
         .row("bus", "mqtt", &["ok", "MQTT 5"])
         .row("bus", "nats", &["FAIL", "refused", "is the server running"])
         .row("model", "m", &["ok"])
         .row("camera", "good", &["ok"]);
-    assert!(outcome.stdout.contains("1 of 4 do not work"), "{}", outcome.stdout);
+    assert!(outcome.stdout.contains("1 of 6 do not work"), "{}", outcome.stdout);
 }
 
 #[test]

@@ -50,18 +50,19 @@ fn frames_of_every_size_give_boxes_in_fractions_of_themselves() {
     let far = [32.0, 32.0, 900.0, 900.0, 0.0, 0.8];
     let mut detector = load(yolo(&[[32.0, 32.0, 16.0, 16.0, 0.9, 0.0], far])).unwrap();
     // Sizes change from frame to frame; grey, black and white are sizes too.
-    for (width, height) in [(640, 480), (1, 1), (7680, 4320), (3, 2001), (1999, 1), (480, 640), (641, 479), (640, 480)]
+    for (width, height) in
+        [(640u16, 480u16), (1, 1), (7680, 4320), (3, 2001), (1999, 1), (480, 640), (641, 479), (640, 480)]
     {
         for value in [0, 128, 255] {
-            let found = detect(&mut detector, &picture(width, height, value)).unwrap();
+            let found = detect(&mut detector, &picture(width.into(), height.into(), value)).unwrap();
             assert_eq!(found.len(), 2, "{width}x{height}");
             let bbox = found[0].bbox;
             for at in [bbox.x_min, bbox.y_min, bbox.x_max, bbox.y_max] {
                 assert!((0.0..=1.0).contains(&at), "{width}x{height}: {bbox:?}");
             }
-            let centre = ((bbox.x_min + bbox.x_max) / 2.0, (bbox.y_min + bbox.y_max) / 2.0);
+            let centre = (f32::midpoint(bbox.x_min, bbox.x_max), f32::midpoint(bbox.y_min, bbox.y_max));
             // The input's middle is the picture's, to half a pixel of the input.
-            let slack = |side: u32, other: u32| 0.5 / 64.0 * (other.max(side) as f32 / side as f32) + 1e-3;
+            let slack = |side: u16, other: u16| 0.5 / 64.0 * (f32::from(other.max(side)) / f32::from(side)) + 1e-3;
             assert!((centre.0 - 0.5).abs() <= slack(width, height), "{width}x{height}: {bbox:?}");
             assert!((centre.1 - 0.5).abs() <= slack(height, width), "{width}x{height}: {bbox:?}");
             assert_eq!(<[f32; 4]>::from(found[1].bbox), [0.0, 0.0, 1.0, 1.0]);
@@ -180,22 +181,22 @@ fn the_configuration_decides_what_the_model_sees() {
             change(config);
         })
         .unwrap();
-        detect(&mut detector, &frame).unwrap().iter().map(|d| (d.score * 255.0).round() as u32).collect::<Vec<_>>()
+        detect(&mut detector, &frame).unwrap().iter().map(|d| (d.score * 255.0).round()).collect::<Vec<_>>()
     };
     // As the family has it: RGB, centred on grey 114, by 255. Two columns of picture, six of grey at 114 / 255.
-    assert_eq!(found(&|_| {}), [204, 114, 114, 114, 114, 114, 114]);
+    assert_eq!(found(&|_| {}), [204.0, 114.0, 114.0, 114.0, 114.0, 114.0, 114.0]);
     assert_eq!(
         found(&|c| c.input.pad = Some(PerChannel::Each([0.0, 0.0, 153.0]))),
-        [204, 153, 153, 153, 153, 153, 153]
+        [204.0, 153.0, 153.0, 153.0, 153.0, 153.0, 153.0]
     );
-    assert_eq!(found(&|c| c.input.channels = Some(Channels::Bgr)), [114; 6]);
-    assert_eq!(found(&|c| c.input.resize = Some(Resize::Stretch)), [204, 204, 185, 147, 108]);
-    assert_eq!(found(&|c| c.input.std = Some(PerChannel::Same(500.0))), [104]);
+    assert_eq!(found(&|c| c.input.channels = Some(Channels::Bgr)), [114.0; 6]);
+    assert_eq!(found(&|c| c.input.resize = Some(Resize::Stretch)), [204.0, 204.0, 185.0, 147.0, 108.0]);
+    assert_eq!(found(&|c| c.input.std = Some(PerChannel::Same(500.0))), [104.0]);
     let moved = found(&|c| {
         c.input.padding = Some(Padding::TopLeft);
         c.input.mean = Some(PerChannel::Same(90.0));
     });
-    assert_eq!(moved, [114]);
+    assert_eq!(moved, [114.0]);
 }
 
 #[test]
@@ -204,6 +205,11 @@ fn a_size_can_be_given_to_a_model_that_leaves_it_open() {
     let sized = |size| load_as(&model, |config| config.input.size = Some(size));
     let info = sized([96, 64]).unwrap().info();
     assert_eq!((info.width, info.height), (96, 64));
+    // One that cannot take every size says which it was given, and where to set another.
+    let picky = Model::new([1, 3, -1, -1]).mirror("output0", &[1, 6, 8], "images").metadata("names", NAMES);
+    let error = load_as(&picky, |_| {}).err().unwrap().to_string();
+    assert!(error.contains("tried with 640x640") && error.contains("size: [width, height]"), "{error}");
+    assert!(load_as(&picky, |config| config.input.size = Some([8, 2])).is_ok());
     let fixed = Model::new([1, 3, SIDE, SIDE]).output("output0", &[1, 6, 84]).metadata("names", NAMES);
     let error = load_as(&fixed, |config| config.input.size = Some([320, 320])).err().unwrap().to_string();
     assert!(error.contains("asks for 320x320") && error.contains("made for 64x64"), "{error}");

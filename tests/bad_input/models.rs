@@ -56,8 +56,8 @@ fn inputs_and_outputs_nobody_knows_are_printed() {
     let save = |name: &str, model: Model| folder.write(&format!("{name}.onnx"), model.bytes());
     save("several", picture().output("scores", &[1, 100, 2]).output("boxes", &[1, 100, 4]));
     save("flat", picture().output("logits", &[1, 1000]));
-    save("five", picture().output("output", &[1, 252, 7]));
-    save("end", picture().output("output", &[1, 300, 6]));
+    save("five", picture().output("output", &[1, 253, 7]));
+    save("end", picture().output("output", &[1, 300, 7]));
     save("none", picture());
     save("two", picture().input("more", FLOAT, &[1]).output("output", &[1, 84, 7]));
     save("whole", Model::default().input("images", INT64, &[1, 64, 64, 3]).output("output", &[1, 84, 7]));
@@ -71,12 +71,12 @@ fn inputs_and_outputs_nobody_knows_are_printed() {
     let models = names.map(|name| (name, format!("path: {name}.onnx")));
     let outcome = check(&folder, &models.each_ref().map(|(name, path)| (*name, path.as_str())));
     assert_eq!(outcome.code, 1);
-    let known = "Known families: yolox, yolo";
+    let known = "yolox, yolo_end2end, detr, ssd, yolo";
     outcome
-        .row("model", "several", &["it has one output, this model has 2", "scores: ", "[1, 100, 2]", "images: ", known])
+        .row("model", "several", &["not ultraface:", "not ssd:", "scores: ", "[1, 100, 2]", "images: ", known])
         .row("model", "flat", &["not yolo:", "logits: ", "[1, 1000]", known])
-        .row("model", "five", &["not yolox:", "this model has 252"])
-        .row("model", "end", &["not yolo:", known])
+        .row("model", "five", &["not yolox:", "not yolov5: it has 252 rows", "this model has 253"])
+        .row("model", "end", &["not yolo_end2end: a box has 6 values", known])
         .row("model", "none", &["FAIL"])
         .row("model", "two", &["beside the picture it wants `more`", "more: "])
         .row("model", "whole", &["float32, float16 or uint8 is expected"])

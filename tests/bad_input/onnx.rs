@@ -66,7 +66,10 @@ impl Model {
             let other = format!("{name}_from");
             let node = match constant {
                 Constant::All(value) => {
-                    graph.extend(message(5, &tensor(&other, &[shape.len() as i64], INT64, &raw(shape))));
+                    graph.extend(message(
+                        5,
+                        &tensor(&other, &[i64::try_from(shape.len()).unwrap()], INT64, &raw(shape)),
+                    ));
                     let value = message(5, &tensor("", &[1], FLOAT, &value.to_le_bytes()));
                     let attribute = [text(1, "value"), value, number(20, 4)].concat();
                     [text(1, &other), text(2, name), text(4, "ConstantOfShape"), message(5, &attribute)].concat()
@@ -77,7 +80,10 @@ impl Model {
                     [text(1, &other), text(2, name), text(4, "Identity")].concat()
                 }
                 Constant::Mirror(input) => {
-                    graph.extend(message(5, &tensor(&other, &[shape.len() as i64], INT64, &raw(shape))));
+                    graph.extend(message(
+                        5,
+                        &tensor(&other, &[i64::try_from(shape.len()).unwrap()], INT64, &raw(shape)),
+                    ));
                     [text(1, input), text(1, &other), text(2, name), text(4, "Reshape")].concat()
                 }
             };

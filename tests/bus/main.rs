@@ -1,22 +1,42 @@
 //! The bus room against real servers: mosquitto (MQTT 5 and 3.1.1), nats-server (with and without JetStream), and the
 //! embedded broker, watched by mosquitto's own clients.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "figures, and what was skipped")]
 
+mod aliases;
 mod commands;
 #[path = "../common/mod.rs"]
+#[allow(unused_imports, reason = "every test binary uses its own part of this")]
 mod common;
 mod embedded;
+mod halfopen;
 mod mqtt;
 mod nats;
+mod nats_cluster;
+mod nats_logins;
+mod nats_notices;
 mod outage;
+mod permissions;
+mod probing;
+mod refusals;
+mod sessions;
+mod shrinking;
+mod tls;
 mod visits;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use common::{PATIENCE, message, name};
-use sightwire::bus::{Link, Message, MessageKind, Topic};
+use sightwire::bus::{Link, Message, MessageKind, Topic, Trouble};
+use sightwire::telemetry::Telemetry;
 use tokio::time::timeout;
+
+/// The process's one recorder; links that are started afterwards count into it.
+fn telemetry() -> &'static Telemetry {
+    static TELEMETRY: std::sync::OnceLock<Telemetry> = std::sync::OnceLock::new();
+    TELEMETRY.get_or_init(|| Telemetry::install().unwrap())
+}
 
 const DETECTIONS: &str = "sightwire/cameras/front-door/detections";
 const EVENTS: &str = "sightwire/cameras/front-door/events";
@@ -37,6 +57,21 @@ async fn down_because(link: &Link, word: &str) -> String {
     let mut state = link.state();
     let wanted = state.wait_for(|state| !state.connected && state.detail.contains(word));
     timeout(PATIENCE, wanted).await.unwrap_or_else(|_| panic!("never down because of '{word}'")).unwrap().detail.clone()
+}
+
+/// Waits until this is wrong with the link, although it is connected.
+async fn troubled(link: &Link, trouble: Trouble) -> String {
+    let mut state = link.state();
+    let wanted = state.wait_for(|state| state.connected && state.troubles.contains_key(&trouble));
+    let state =
+        timeout(PATIENCE, wanted).await.unwrap_or_else(|_| panic!("never {trouble:?}: {:?}", link.state().borrow()));
+    state.unwrap().troubles[&trouble].clone()
+}
+
+async fn untroubled(link: &Link) {
+    let mut state = link.state();
+    let wanted = state.wait_for(|state| state.connected && state.troubles.is_empty());
+    let _state = timeout(PATIENCE, wanted).await.unwrap_or_else(|_| panic!("never well: {:?}", link.state().borrow()));
 }
 
 async fn drained(link: &Link) {

@@ -3,6 +3,7 @@
 use sightwire::bus::{
     BusConfig, BusError, MessageKind, MqttConfig, MqttVersion, Publisher, Qos, Secret, probe, start_mqtt,
 };
+use sightwire::domain::Span;
 use sightwire::telemetry::CameraMetrics;
 use std::process::Command;
 use std::sync::Arc;
@@ -94,7 +95,8 @@ async fn mqtt_311_refused_credentials_are_said_and_the_messages_wait() {
 #[tokio::test(flavor = "multi_thread")]
 async fn mqtt_5_a_message_too_large_for_the_broker_is_refused_and_the_link_survives() {
     let broker = Mosquitto::with("allow_anonymous true\nmax_packet_size 20000");
-    let link = start_mqtt(&broker.config(MqttVersion::V5), context().0).unwrap();
+    let config = MqttConfig { probe_interval: Span::default(), ..broker.config(MqttVersion::V5) };
+    let link = start_mqtt(&config, context().0).unwrap();
     connected(&link).await;
     let mut state = link.state();
     state.mark_unchanged();

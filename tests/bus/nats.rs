@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt;
 use sightwire::bus::{BusConfig, BusError, MessageKind, NatsConfig, Publisher, Secret, Topic, probe, start_nats};
-use sightwire::domain::Target;
+use sightwire::domain::{Span, Target};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -137,7 +137,8 @@ async fn nats_refused_credentials_are_said_and_the_messages_wait() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nats_a_message_over_max_payload_is_refused_and_the_link_survives() {
     let server = NatsServer::with("max_payload: 20000\njetstream { store_dir: \"{dir}/js\" }");
-    let link = start_nats(&server.config(), context().0).unwrap();
+    let config = NatsConfig { probe_interval: Span::default(), ..server.config() };
+    let link = start_nats(&config, context().0).unwrap();
     connected(&link).await;
     let mut state = link.state();
     state.mark_unchanged();

@@ -9,7 +9,8 @@ use sightwire::bus::{MqttConfig, MqttVersion, start_mqtt};
 use tokio::task::JoinSet;
 
 use super::arena::{Arena, Report};
-use super::common::{Mosquitto, PATIENCE, Process, context};
+use super::common::process::Process;
+use super::common::{Mosquitto, PATIENCE, context};
 use super::ledger::{Ledger, Said};
 use super::plan::plan;
 use super::proxy::Proxy;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::common::Process;
+use super::common::process::Process;
 use super::faults::Struck;
 use super::ledger::{Ledger, Said};
 use super::node::{Home, Lines, Running, SHAPES, wait_for};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use fastrand::Rng;
@@ -75,8 +75,11 @@ impl Stream {
             label: "car".into(),
             score: 0.9,
             bbox: BBox::default(),
+            first_bbox: BBox::default(),
             first_seen: now,
             last_seen: now,
+            first_bbox: BBox::default(),
+            duration: std::time::Duration::ZERO,
         };
         let event = builder.event(EventKind::Started, now, track);
         let (payload, content_type) = codec::encode_event(&event, Encoding::Json);
@@ -119,6 +122,7 @@ impl Stream {
             camera: Some(camera),
             captured_at: Some(Instant::now()),
             late: Some(codec::late(Encoding::Json)),
+            shrink: None,
         });
         line
     }

@@ -4,7 +4,8 @@
 
 mod mosquitto;
 mod nats;
-mod process;
+pub mod process;
+mod proxy;
 
 use std::collections::HashMap;
 use std::net::TcpListener;
@@ -18,7 +19,7 @@ use tokio::sync::mpsc;
 
 pub use mosquitto::{Mosquitto, Subscriber, publish};
 pub use nats::NatsServer;
-pub use process::Process;
+pub use proxy::{Proxy, Way};
 
 /// Generous: it only ends a test that would fail anyway.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -83,5 +84,6 @@ pub fn message(kind: MessageKind, payload: impl Into<Bytes>) -> Message {
         camera: Some(camera),
         captured_at: Some(Instant::now()),
         late: None,
+        shrink: None,
     }
 }

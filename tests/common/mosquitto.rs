@@ -58,6 +58,11 @@ impl Mosquitto {
         wait_for_port(self.port);
     }
 
+    /// See [`Process::signal`].
+    pub fn signal(&self, name: &str) {
+        self.process.as_ref().unwrap().signal(name);
+    }
+
     pub fn stop(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.terminate();
@@ -67,11 +72,6 @@ impl Mosquitto {
     /// SIGKILL: a broker that crashed.
     pub fn kill(&mut self) {
         self.process = None;
-    }
-
-    /// `STOP` and `CONT`.
-    pub fn signal(&self, name: &str) {
-        self.process.iter().for_each(|process| process.signal(name));
     }
 
     pub fn config(&self, version: MqttVersion) -> MqttConfig {

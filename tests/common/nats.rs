@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 use sightwire::bus::NatsConfig;
 use tempfile::TempDir;
 
-use super::free_port;
 use super::process::{Process, wait_for_port};
+use super::{eventually, free_port};
 
 /// A server; `stop` and `start` make an outage. What its streams hold lives as long as it does.
 pub struct NatsServer {
@@ -42,6 +42,30 @@ impl NatsServer {
         wait_for_port(self.port);
     }
 
+    /// Three servers of one cluster, with JetStream that is ready to hold a stream on all of them.
+    pub async fn cluster() -> [Self; 3] {
+        let routes = [(); 3].map(|()| free_port());
+        let all: Vec<String> = routes.iter().map(|port| format!("nats://127.0.0.1:{port}")).collect();
+        let servers = [0, 1, 2].map(|i| {
+            Self::with(&format!(
+                "server_name: s{i}\njetstream {{ store_dir: \"{{dir}}/js\" }}\n\
+                 cluster {{ name: test, listen: \"127.0.0.1:{}\", routes: [{}] }}",
+                routes[i],
+                all.join(", ")
+            ))
+        });
+        let client = servers[0].client().await;
+        let jetstream = async_nats::jetstream::new(client);
+        let warm = async_nats::jetstream::stream::Config {
+            name: "WARM".into(),
+            subjects: vec!["warm".into()],
+            num_replicas: 3,
+            ..Default::default()
+        };
+        eventually("the cluster takes a stream", async || jetstream.create_stream(warm.clone()).await.is_ok()).await;
+        servers
+    }
+
     /// SIGKILL: a server that crashed.
     pub fn kill(&mut self) {
         self.process = None;
@@ -53,9 +77,13 @@ impl NatsServer {
         }
     }
 
-    /// `STOP` and `CONT`.
+    /// See [`Process::signal`].
     pub fn signal(&self, name: &str) {
-        self.process.iter().for_each(|process| process.signal(name));
+        self.process.as_ref().unwrap().signal(name);
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().unwrap().id()
     }
 
     pub fn url(&self) -> String {

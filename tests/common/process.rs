@@ -23,10 +23,14 @@ impl Process {
         self.0.wait().unwrap();
     }
 
-    /// `TERM`, `STOP` (frozen, with its connections open), `CONT`.
+    /// `STOP` freezes it with its connections open, `CONT` lets it go on, `HUP` makes a broker read its files again.
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").args(["-s", name, &self.0.id().to_string()]).status();
-        assert!(sent.is_ok_and(|status| status.success()), "cannot send SIG{name} to process {}", self.0.id());
+        assert!(sent.is_ok_and(|status| status.success()), "cannot signal process {}", self.0.id());
+    }
+
+    pub fn id(&self) -> u32 {
+        self.0.id()
     }
 
     /// SIGKILL.

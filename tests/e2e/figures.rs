@@ -13,14 +13,14 @@ use crate::witness::{MqttWitness, publish};
 
 const KINDS: [&str; 5] = ["state", "event", "keyframe", "detections", "reply"];
 
-/// offered = sent + acked + dropped + refused + waiting: by how much it is off at most, over all buses and kinds.
+/// offered + restored = sent + acked + dropped + refused + kept + waiting: by how much it is off at most, over all buses and kinds.
 fn off_the_law(page: &Page, buses: &[&str]) -> f64 {
     let off = |bus: &str, kind: &str| {
         let outcome =
             |outcome| page.sum("sightwire_messages_total", &[("bus", bus), ("kind", kind), ("outcome", outcome)]);
         let waiting = page.sum("sightwire_outbox_messages", &[("bus", bus), ("kind", kind)]);
-        let settled: f64 = ["sent", "acked", "dropped", "refused"].into_iter().map(outcome).sum();
-        (outcome("offered") - settled - waiting).abs()
+        let settled: f64 = ["sent", "acked", "dropped", "refused", "kept"].into_iter().map(outcome).sum();
+        (outcome("offered") + outcome("restored") - settled - waiting).abs()
     };
     buses.iter().flat_map(|bus| KINDS.iter().map(move |kind| off(bus, kind))).fold(0.0, f64::max)
 }
@@ -78,8 +78,11 @@ fn every_metric_of_the_list_is_on_the_page_with_its_labels() {
     }
     for bus in ["mqtt", "nats"] {
         for kind in KINDS {
-            for outcome in ["offered", "sent", "acked", "dropped", "refused"] {
+            for outcome in ["offered", "restored", "sent", "acked", "dropped", "refused", "kept"] {
                 expect("sightwire_messages_total", &[("bus", bus), ("kind", kind), ("outcome", outcome)]);
+            }
+            for reason in ["full", "spool_full", "damaged", "closed"] {
+                expect("sightwire_messages_dropped_total", &[("bus", bus), ("kind", kind), ("reason", reason)]);
             }
             expect("sightwire_outbox_messages", &[("bus", bus), ("kind", kind)]);
             expect("sightwire_outbox_bytes", &[("bus", bus), ("kind", kind)]);

@@ -21,7 +21,7 @@ fn home(buses: &str, keyframes: &str) -> Home {
 }
 
 /// Width and height, out of the frame header of a whole JPEG.
-fn size_of(jpeg: &[u8]) -> (u32, u32) {
+pub fn size_of(jpeg: &[u8]) -> (u32, u32) {
     assert!(jpeg.starts_with(&[0xff, 0xd8]) && jpeg.ends_with(&[0xff, 0xd9]), "not a whole JPEG");
     let word = |at: usize| u32::from(jpeg[at]) << 8 | u32::from(jpeg[at + 1]);
     let mut at = 2;

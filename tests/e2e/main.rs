@@ -6,6 +6,7 @@
 mod common;
 
 mod accuracy;
+mod bench;
 mod broker;
 mod delivery;
 mod devices;
@@ -13,6 +14,7 @@ mod endings;
 mod figures;
 mod isolation;
 mod keyframes;
+mod links;
 mod map;
 mod metrics;
 mod node;

@@ -9,7 +9,7 @@ use sightwire::envelope::Event;
 
 use crate::common::{Mosquitto, NatsServer};
 use crate::metrics::Page;
-use crate::node::{Home, SHAPES, buses, scene, wait_for};
+use crate::node::{Home, Program, SHAPES, buses, scene, wait_for};
 use crate::witness::{Inbox, MqttWitness, NatsWitness};
 
 fn home(buses: &str, more: &str) -> Home {
@@ -249,4 +249,30 @@ fn the_spool_of_a_bus_that_is_gone_is_named_and_kept() {
     let line = node.log.wait("of the spool left behind", |line| line.contains("a spool that is not used"));
     assert!(line.contains("nats.db"), "{line}");
     assert!(spools.join("nats.db").is_file());
+}
+
+#[test]
+fn check_says_what_waits_and_what_is_wrong_with_a_spool() {
+    let broker = Mosquitto::open();
+    let home = home(&buses(Some((broker.port, "5")), None), "");
+    let check = || {
+        let mut program = Program::start(home.path(), &["check", "-c", "sightwire.yaml"]);
+        let status = program.process.wait();
+        (status.success(), program.out.wait("of the spool", |line| line.contains("spool") && line.contains("mqtt")))
+    };
+    let (well, line) = check();
+    assert!(well && line.contains("0 messages wait"), "{line}");
+    let path = home.path().join("state/garage/spool/mqtt.db");
+    std::fs::write(&path, "not a database, however long it is".repeat(100)).unwrap();
+    let (well, line) = check();
+    assert!(!well && line.contains("FAIL") && line.contains("not a database"), "{line}");
+    assert!(path.is_file(), "who only looks puts nothing aside");
+    let node = home.start();
+    let line = node.log.wait("of the file put aside", |line| line.contains("put aside"));
+    assert!(line.contains("mqtt.db.corrupt-"), "{line}");
+    wait_for("the new spool works", || {
+        (node.metrics().sum("sightwire_spool_ok", &[("bus", "mqtt")]) == 1.0).then_some(())
+    });
+    let (well, line) = check();
+    assert!(well && line.contains("in use by a running node"), "{line}");
 }

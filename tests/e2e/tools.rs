@@ -77,6 +77,109 @@ fn watch_counts_what_it_missed() {
     people.out.wait("of foreign bytes", |line| line.contains("no payload of sightwire"));
 }
 
+fn detections(boot: &str, seq: u64, more: &str) -> String {
+    let timing = r#"{"decode":1,"wait":1,"preprocess":1,"inference":1,"postprocess":1,"track":1,"encode":1}"#;
+    format!(
+        r#"{{"timestamp":1763683200.5,"detections":[],"camera":"door","node":"garage","boot_id":"{boot}","seq":{seq}{more},
+        "frame":{{"id":{seq},"width":8,"height":8,"timestamp_source":"host"}},"timing":{timing}}}"#
+    )
+}
+
+fn event(seq: u64) -> String {
+    format!(
+        r#"{{"timestamp":1763683200.123,"event":"started","camera":"door","node":"garage","boot_id":"a","seq":{seq},
+        "track_id":17,"label":"car","score":0.94,"bbox":[0.1,0.3,0.2,0.7],"first_seen":1763683199.9,"last_seen":1763683200.1}}"#
+    )
+}
+
+#[test]
+fn watch_sums_up_what_was_lost_came_twice_or_out_of_order() {
+    let broker = Mosquitto::open();
+    let url = format!("mqtt://127.0.0.1:{}", broker.port);
+    let folder = tempfile::tempdir().unwrap();
+    let mut people = Program::start(folder.path(), &["watch", "--bus", &url]);
+    let mut machine = Program::start(folder.path(), &["watch", "--bus", &url, "--json", "--seconds", "600"]);
+    let say = |kind: &str, payload: String| {
+        publish(broker.port, &format!("sightwire/cameras/door/{kind}"), payload.as_bytes(), &["-q", "1"]);
+    };
+    let mut boot = 0;
+    crate::node::wait_for("both watch", || {
+        boot += 1;
+        say("detections", detections(&format!("before-{boot}"), 1, ""));
+        (!people.out.all().is_empty() && !machine.out.all().is_empty()).then_some(())
+    });
+    for seq in [1, 2, 6, 6, 4] {
+        say("detections", detections("a", seq, ""));
+    }
+    say("detections", detections("b", 1, r#","replayed":true"#));
+    for seq in [1, 2] {
+        say("events", event(seq));
+    }
+    for (line, words) in [
+        ("of the start", "(the node was started anew)"),
+        ("of the gap", "(3 missed)"),
+        ("of the double", "(came before)"),
+        ("of the late one", "(out of order)"),
+        ("of the replayed one", "(the node was started anew, replayed)"),
+        ("of the event", "started car #17"),
+    ] {
+        people.out.wait(line, |line| line.contains(words));
+    }
+    let double = machine.out.wait("of the double", |line| line.contains(r#""duplicate":true"#));
+    assert_eq!(serde_json::from_str::<Value>(&double).unwrap()["payload"]["seq"], 6);
+    machine.out.wait("of the event", |line| line.contains("\"event\":\"started\"") && line.contains("\"seq\":2"));
+    for program in [&mut people, &mut machine] {
+        program.process.signal("INT");
+        assert_eq!(program.process.wait().code(), Some(1), "two were lost");
+    }
+    let words = people.out.wait("of the sum", |line| line.starts_with("door") && line.contains("detections"));
+    assert!(words.contains("2 lost, 1 out of order, 1 twice, 1 replayed"), "{words}");
+    people.out.wait("of the events", |line| line.contains("events            2 messages, 0 lost"));
+    let sum = machine.out.wait("of the sum", |line| line.contains("summary"));
+    let sum: Value = serde_json::from_str(&sum).unwrap();
+    assert_eq!((&sum["lost"], &sum["summary"][0]["total"]["out_of_order"]), (&2.into(), &1.into()), "{sum}");
+    let mut short = Program::start(folder.path(), &["watch", "--bus", &url, "--seconds", "1"]);
+    assert!(short.process.wait().success(), "nothing was lost");
+}
+
+#[test]
+fn watch_subscribes_again_after_a_restart_and_says_so() {
+    let (mut broker, mut server) = (Mosquitto::open(), NatsServer::with(""));
+    let folder = tempfile::tempdir().unwrap();
+    let urls = [format!("mqtt://127.0.0.1:{}", broker.port), format!("nats://127.0.0.1:{}", server.port)];
+    let programs = urls.map(|url| Program::start(folder.path(), &["watch", "--bus", &url]));
+    let client = tokio::runtime::Runtime::new().unwrap();
+    let say = |broker: &Mosquitto, server: &NatsServer| {
+        publish(broker.port, "sightwire/cameras/door/events", event(1).as_bytes(), &[]);
+        let server = server.url();
+        client.block_on(async {
+            let client = async_nats::connect(server).await.unwrap();
+            client.publish("sightwire.cameras.door.events", event(1).into()).await.unwrap();
+            client.flush().await.unwrap();
+        });
+    };
+    let count = |program: &Program| program.out.all().iter().filter(|line| line.contains("started car")).count();
+    crate::node::wait_for("both watch", || {
+        say(&broker, &server);
+        programs.iter().all(|program| count(program) > 0).then_some(())
+    });
+    broker.stop();
+    server.kill();
+    for program in &programs {
+        program.log.wait("of the loss", |line| line.contains("connecting again"));
+    }
+    broker.start();
+    server.start();
+    for program in &programs {
+        program.log.wait("of the return", |line| line.contains("subscribed again"));
+    }
+    let before: Vec<usize> = programs.iter().map(count).collect();
+    crate::node::wait_for("both see again", || {
+        say(&broker, &server);
+        programs.iter().zip(&before).all(|(program, before)| count(program) > *before).then_some(())
+    });
+}
+
 #[test]
 fn watch_says_that_no_broker_is_there() {
     let port = crate::common::free_port();

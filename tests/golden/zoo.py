@@ -284,8 +284,8 @@ def listed(model, classes, n, name="output0", more=0, declared=None):
     return model.output(name, [1, n, 6 + more], cells, declared=declared)
 
 
-def apart(model, names, classes, n, box_of, label_kind=T.INT64, batch=(1,)):
-    """Boxes, classes and scores side by side, in the order of `names` (role, name)."""
+def apart(model, names, classes, n, box_of, label_kind=T.INT64, batch=(1,), others=0):
+    """Boxes, classes and scores side by side, in the order of `names` (role, name). `others`: the class of what is nothing."""
     first = (0,) * len(batch)
     for role, name in names:
         cells, shape, kind = {}, [*batch, n], T.FLOAT
@@ -304,7 +304,7 @@ def apart(model, names, classes, n, box_of, label_kind=T.INT64, batch=(1,)):
             shape, cells = [*batch], {first: 5.0}
         if role == "classes":
             kind = label_kind
-        model.output(name, shape, cells, kind)
+        model.output(name, shape, cells, kind, fill=float(others) if role == "classes" else 0.0)
     return model
 
 
@@ -408,13 +408,12 @@ def transformers():
     wide = Prepared(416, 256, how="stretch")
     normal = Prepared(384, 384, how="stretch", **IMAGENET)
 
-    def rt(name, prepared, classes, dims=None, kind=T.INT64):
+    def rt(name, prepared, classes, dims=None, others=0):
         m = Model(name, prepared, dims=dims)
         size = np.array([[prepared.width, prepared.height]], np.int64)
         sizes = m.add("Cast", [m.extra("orig_target_sizes", T.INT64, [(dims or [1])[0], 2], size)], to=T.FLOAT)
-        m.sizes = sizes
         names = [("classes", "labels"), ("boxes", "fractions_of_boxes"), ("scores", "scores")]
-        apart(m, names, classes, 300, lambda box: fractions(prepared, box))
+        apart(m, names, classes, 300, lambda box: fractions(prepared, box), others=others)
         # As the post-processor has it: fractions times the sizes it is given.
         twice = m.add("Concat", [sizes, sizes], axis=1)
         boxes = m.nodes[[n.output[0] for n in m.nodes].index("fractions_of_boxes")]
@@ -425,12 +424,19 @@ def transformers():
         return m
 
     entry(rt("rtdetr", square, IDS80, ["N", 3, 640, 640]), "detr", IDS80, COCO, end_to_end=True, labels="coco")
+    # The guesses on nothing reach to the last class: COCO needs no naming.
+    entry(rt("deim_coco", square, IDS80, ["N", 3, 640, 640], others=79), "detr", IDS80, COCO, end_to_end=True)
+    numbers = [str(i) for i in ids]
+    entry(rt("dfine_unnamed", wide, ids), "detr", ids, numbers, end_to_end=True)
     entry(rt("dfine_wide", wide, ids), "detr", ids, labels, end_to_end=True, labels=NAMES)
 
     hf = [("logits", "logits"), ("boxes", "pred_boxes")]
     open_sides = ["batch_size", "num_channels", "height", "width"]
     m = Model("hf_rtdetr", square, "pixel_values", dims=open_sides)
     entry(queries(m, IDS80, 80, 300, hf, -8.0), "detr", IDS80, COCO, end_to_end=True)
+    m = Model("rtdetr_raw_unnamed", square, "input")
+    unnamed = [("boxes", "2857"), ("logits", "2858")]
+    entry(queries(m, IDS80, 80, 300, unnamed, -8.0), "detr", IDS80, COCO, end_to_end=True)
     m = Model("hf_dfine_names", wide, "pixel_values")
     m.metadata["id2label"] = json.dumps({str(i): name for i, name in enumerate(NAMES)})
     entry(queries(m, ids, 3, 300, hf, -8.0), "detr", ids, labels, end_to_end=True)
@@ -475,8 +481,8 @@ def ssds():
     m = Model("tf_ssd", square, "input_tensor", kind=T.UINT8, nhwc=True, dims=open_sides)
     names = [("boxes", "detection_boxes"), ("classes", "detection_classes"), ("scores", "detection_scores"),
              ("count", "num_detections")]
-    apart(m, names, IDS91, 100, lambda box: tensorflow(square, box), T.FLOAT)
-    entry(m, "ssd", IDS91, COCO, end_to_end=True, labels="coco91")
+    apart(m, names, IDS91, 100, lambda box: tensorflow(square, box), T.FLOAT, others=90)
+    entry(m, "ssd", IDS91, COCO, end_to_end=True)
 
     m = Model("tf1_own_labels", Prepared(300, 300, how="stretch", std=(1, 1, 1)), "image_tensor:0", kind=T.UINT8, nhwc=True)
     names = [("count", "num_detections:0"), ("boxes", "detection_boxes:0"), ("scores", "detection_scores:0"),

@@ -15,6 +15,8 @@ pub(super) enum Receipt {
     Acked,
     /// By the broker's reason code.
     Refused(String),
+    /// We may not publish to its topic.
+    Forbidden,
     /// The session ended first; it has to be sent again.
     Lost,
 }
@@ -24,16 +26,19 @@ pub(super) type Notice = Pin<Box<dyn Future<Output = Receipt> + Send>>;
 /// What the connection says.
 #[derive(Debug)]
 pub(super) enum Saying {
-    /// The broker took us; `max_packet`: the largest packet it takes, in bytes.
+    /// The broker took us.
     Connected {
+        /// The largest packet it takes, in bytes.
         max_packet: usize,
+        /// It kept our session, with what we listen on.
+        resumed: bool,
     },
     Message(Inbound),
     /// The next of our QoS 1 messages, in the order of publishing, was written.
     Written,
-    /// One SUBSCRIBE was answered; so many of its topics are not ours to listen on.
+    /// The next of our SUBSCRIBEs, in their order, was answered: which of its topics we may not listen on, and why.
     Subscribed {
-        refused: usize,
+        refused: Vec<(usize, String)>,
     },
 }
 
@@ -42,6 +47,8 @@ pub(super) enum Saying {
 pub(super) enum Closing {
     Refused(String),
     Lost(String),
+    /// Another client with our id took the session over.
+    TakenOver,
     /// The broker closed the connection without a word.
     HungUp,
     /// We asked for it.
@@ -55,7 +62,11 @@ pub(super) trait Dialect: Send + Sync + Sized + 'static {
     /// For people: `MQTT 5`.
     const NAME: &'static str;
 
-    fn open(setup: &Setup) -> (Self, Self::Connection);
+    /// It says the largest packet it takes; else only a link that dies shows it.
+    const TELLS_ITS_LIMIT: bool;
+
+    /// `resume`: go on with the session that the broker may still hold of ours, if this version knows how.
+    fn open(setup: &Setup, resume: bool) -> (Self, Self::Connection);
 
     /// Drives the connection; `None` when nothing of interest happened.
     fn poll(connection: &mut Self::Connection) -> impl Future<Output = Result<Option<Saying>, Closing>> + Send;

@@ -2,227 +2,314 @@
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use futures_util::{FutureExt, StreamExt};
 
-use super::dialect::{Closing, Dialect, Receipt, Saying};
+use super::dialect::{Closing, Dialect, Notice, Receipt, Saying};
+use super::driven::{Driven, FILTERS_A_PACKET};
 use super::setup::{Setup, WINDOW};
 use crate::bus::link::{End, Server, Wire};
-use crate::bus::{Backoff, MessageKind, Parcel, Qos, Ticket};
+use crate::bus::{Backoff, Message, MessageKind, Parcel, Qos, Ticket};
 
 /// Nothing confirmed for so long while something is out: the connection is dead, whatever TCP believes.
 const STALL: Duration = Duration::from_secs(30);
-const FAREWELL: Duration = Duration::from_secs(1);
-/// Filters a SUBSCRIBE packet; some brokers take no more.
-const FILTERS_A_PACKET: usize = 8;
 /// A broker of MQTT 3.1.1 that finds a message too large just cuts the link, again and again: a large message that
 /// saw that many links die is given up. So is a reply of any size: whoever sends the command chooses its topic, and may
 /// choose one that makes the broker cut the link.
 const POISON_ATTEMPTS: u32 = 4;
 const POISON_BYTES: usize = 64 << 10;
 pub(super) const HUNG_UP: &str = "the broker closed the connection";
+pub(super) const TAKEN_OVER: &str =
+    "another client with this client id took the session over: is the same node running twice, or its machine's image?";
 /// Short sessions in a row that look like two clients throwing each other out.
 const SUSPICIOUS: u32 = 3;
-
-/// A connection driven by a task of its own, which dies with this.
-pub(super) struct Driven<D: Dialect> {
-    pub(super) client: D,
-    pub(super) sayings: mpsc::Receiver<Result<Saying, Closing>>,
-    task: JoinHandle<()>,
-}
-
-impl<D: Dialect> Driven<D> {
-    pub(super) fn open(setup: &Setup) -> Self {
-        let (client, mut connection) = D::open(setup);
-        let (tell, sayings) = mpsc::channel(WINDOW.into());
-        let task = tokio::spawn(async move {
-            loop {
-                let said = match D::poll(&mut connection).await {
-                    Ok(None) => continue,
-                    Ok(Some(saying)) => Ok(saying),
-                    Err(closing) => Err(closing),
-                };
-                let last = said.is_err();
-                if tell.send(said).await.is_err() || last {
-                    return;
-                }
-            }
-        });
-        Self { client, sayings, task }
-    }
-
-    /// The next saying; a task that ended without a word counts as a lost connection.
-    pub(super) async fn next(&mut self) -> Result<Saying, Closing> {
-        self.sayings.recv().await.unwrap_or_else(|| Err(Closing::Lost("the client stopped".into())))
-    }
-
-    /// Returns how many answers will come.
-    pub(super) fn subscribe(&self, addresses: &[String]) -> usize {
-        let chunks = addresses.chunks(FILTERS_A_PACKET);
-        chunks.inspect(|chunk| self.client.subscribe(chunk)).count()
-    }
-
-    /// DISCONNECT, and a moment for it to leave.
-    pub(super) async fn leave(mut self) {
-        self.client.disconnect();
-        let _late = tokio::time::timeout(FAREWELL, async { while self.next().await.is_ok() {} }).await;
-    }
-}
-
-impl<D: Dialect> Drop for Driven<D> {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
 
 /// A broker, spoken to in one version of MQTT.
 pub(super) struct Broker<D> {
     setup: Setup,
     /// Sessions in a row that were made and did not last.
     short_sessions: u32,
+    /// It let us listen on everything we asked for.
+    listening: bool,
     dialect: PhantomData<fn() -> D>,
 }
 
 impl<D> Broker<D> {
     pub(super) fn new(setup: Setup) -> Self {
-        Self { setup, short_sessions: 0, dialect: PhantomData }
+        Self { setup, short_sessions: 0, listening: false, dialect: PhantomData }
     }
 }
 
 impl<D: Dialect> Server for Broker<D> {
     async fn session(&mut self, wire: &mut Wire) -> End {
-        let end = talk::<D>(&self.setup, wire).await;
+        let end = self.talk(wire).await;
         let short = matches!(&end, End::Lost { since: Some(since), .. } if since.elapsed() < Backoff::STABLE);
         self.short_sessions = if short { self.short_sessions + 1 } else { 0 };
         match end {
             // MQTT 3.1.1 has no word for it, and not every broker of MQTT 5 says it.
-            End::Lost { why, since } if self.short_sessions >= SUSPICIOUS && why.ends_with(HUNG_UP) => {
-                End::lost(format!("{why} again and again: is the same node running twice?"), since)
+            End::Lost { why, since: Some(since) } if self.short_sessions >= SUSPICIOUS && why.ends_with(HUNG_UP) => {
+                End::TakenOver { why: format!("{why} again and again: is the same node running twice?"), since }
             }
             end => end,
         }
     }
 }
 
-async fn talk<D: Dialect>(setup: &Setup, wire: &mut Wire) -> End {
-    let stop = wire.stop.clone();
-    let mut link = Driven::<D>::open(setup);
-    let connected = tokio::select! {
-        () = stop.cancelled() => return End::Stopped,
-        first = link.next() => first,
-    };
-    let max_packet = match connected {
-        Ok(Saying::Connected { max_packet }) => max_packet,
-        Ok(other) => return End::lost(format!("unexpected before the session began: {other:?}"), None),
-        Err(closing) => return ended(closing, setup, None),
-    };
-    let since = Instant::now();
-    let addresses: Vec<String> = wire.control.keys().cloned().collect();
-    // Publishing begins at once; the link counts as up when commands arrive as well.
-    let mut unanswered = link.subscribe(&addresses);
-    wire.outbox.link_up();
-    let found = format!("{} ({})", setup.shown, D::NAME);
-    if unanswered == 0 {
-        wire.report.up(&found);
+/// What a SUBSCRIBE asked for.
+enum Asked {
+    Control(Vec<String>),
+    Probe,
+}
+
+/// What a publish was.
+enum Slip {
+    Parcel(Ticket, Arc<Message>),
+    Probe,
+}
+
+/// A session that was made.
+struct Session<'a, D: Dialect> {
+    setup: &'a Setup,
+    link: Driven<D>,
+    max_packet: usize,
+    since: Instant,
+    /// SUBSCRIBEs without an answer, in their order.
+    asked: VecDeque<Asked>,
+    /// Control topics that the broker does not let us listen on.
+    refused: Vec<String>,
+    /// For every topic we asked for, the broker said yes.
+    listening: &'a mut bool,
+    notices: FuturesUnordered<BoxFuture<'static, (Slip, Receipt)>>,
+    /// QoS 1 messages in the order of their `Written`; `None`: its acknowledgement was heard first, or it is a probe.
+    unwritten: VecDeque<Option<Ticket>>,
+    /// When something was confirmed last, or the first thing went out.
+    progress: tokio::time::Instant,
+    probe_out: bool,
+}
+
+impl<D: Dialect> Broker<D> {
+    async fn talk(&mut self, wire: &mut Wire) -> End {
+        let stop = wire.stop.clone();
+        // On the first connection too, when there can be no session of ours: mosquitto 2.0.11 saves none that began clean.
+        let mut link = Driven::<D>::open(&self.setup, self.setup.session_seconds > 0);
+        let connected = tokio::select! {
+            () = stop.cancelled() => return End::Stopped,
+            first = link.next() => first,
+        };
+        let (max_packet, resumed) = match connected {
+            Ok(Saying::Connected { max_packet, resumed }) => (max_packet, resumed),
+            Ok(other) => return End::lost(format!("unexpected before the session began: {other:?}"), None),
+            Err(closing) => return ended::<D>(closing, &self.setup, None),
+        };
+        let mut session = Session {
+            setup: &self.setup,
+            link,
+            max_packet,
+            since: Instant::now(),
+            asked: VecDeque::new(),
+            refused: Vec::new(),
+            listening: &mut self.listening,
+            notices: FuturesUnordered::new(),
+            unwritten: VecDeque::new(),
+            progress: tokio::time::Instant::now(),
+            probe_out: false,
+        };
+        // Publishing begins at once; the link counts as up when commands arrive as well.
+        session.listen(wire, resumed);
+        wire.outbox.link_up();
+        let end = session.run(wire).await;
+        // DISCONNECT silences the will: it may, when the node could say for itself that it goes.
+        if matches!(end, End::Stopped) && wire.outbox.closed_empty() {
+            session.link.leave().await;
+        }
+        end
+    }
+}
+
+impl<D: Dialect> Session<'_, D> {
+    /// A session that the broker kept still has what it granted.
+    fn listen(&mut self, wire: &mut Wire, resumed: bool) {
+        if resumed && *self.listening {
+            tracing::debug!(bus = "mqtt", "the broker kept the session: commands of the meantime arrive");
+            self.up(wire);
+            wire.probing_begins();
+            return;
+        }
+        *self.listening = false;
+        let addresses: Vec<String> = wire.control.keys().cloned().collect();
+        for chunk in addresses.chunks(FILTERS_A_PACKET) {
+            self.link.client.subscribe(chunk);
+            self.asked.push_back(Asked::Control(chunk.to_vec()));
+        }
+        if wire.delivery.wanted() {
+            self.link.client.subscribe(std::slice::from_ref(&wire.probe_address));
+            self.asked.push_back(Asked::Probe);
+        }
+        if addresses.is_empty() {
+            self.up(wire);
+        }
     }
 
-    let mut notices = FuturesUnordered::new();
-    // QoS 1 messages in the order of their `Written`; `None`: its acknowledgement was heard first.
-    let mut unwritten: VecDeque<Option<Ticket>> = VecDeque::new();
-    let mut progress = tokio::time::Instant::now();
-    loop {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => {
-                // DISCONNECT silences the will: it may, when the node could say for itself that it goes.
-                if wire.outbox.closed_empty() {
-                    link.leave().await;
+    fn up(&self, wire: &mut Wire) {
+        wire.report.up(&format!("{} ({})", self.setup.shown, D::NAME));
+    }
+
+    async fn run(&mut self, wire: &mut Wire) -> End {
+        let stop = wire.stop.clone();
+        loop {
+            let probe = wire.delivery.due().map(tokio::time::Instant::from_std);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return End::Stopped,
+                Some((slip, receipt)) = self.notices.next(), if !self.notices.is_empty() => {
+                    self.progress = tokio::time::Instant::now();
+                    self.settle(wire, slip, receipt);
                 }
-                return End::Stopped;
-            }
-            Some((ticket, receipt)) = notices.next(), if !notices.is_empty() => {
-                progress = tokio::time::Instant::now();
-                if let Some(early) = unwritten.iter_mut().find(|waiting| **waiting == Some(ticket)) {
-                    *early = None;
-                }
-                settle(wire, ticket, receipt);
-            }
-            said = link.next() => match said {
-                Ok(Saying::Message(inbound)) => wire.deliver(inbound),
-                Ok(Saying::Written) => {
-                    if let Some(Some(ticket)) = unwritten.pop_front() {
-                        wire.outbox.handed(ticket);
-                    }
-                }
-                Ok(Saying::Subscribed { refused }) => {
-                    if refused > 0 {
-                        tracing::error!(bus = "mqtt", refused, "the broker refuses control topics: commands will not arrive");
-                    }
-                    unanswered = unanswered.saturating_sub(1);
-                    if unanswered == 0 {
-                        wire.report.up(&found);
-                    }
-                }
-                Ok(Saying::Connected { .. }) => {}
-                Err(closing) => {
-                    // What the client still resolves on its way out is true and need not be sent again.
-                    while let Some(Some((ticket, receipt))) = futures_util::FutureExt::now_or_never(notices.next()) {
-                        settle(wire, ticket, receipt);
-                    }
-                    return ended(closing, setup, Some(since));
-                }
-            },
-            parcel = wire.outbox.next(), if notices.len() < usize::from(WINDOW) => {
-                if notices.is_empty() {
-                    progress = tokio::time::Instant::now();
-                }
-                let address = parcel.message.topic.mqtt(&setup.prefix);
-                match admit::<D>(&link.client, &address, &parcel, max_packet) {
-                    Ok(notice) => {
-                        let ticket = parcel.ticket;
-                        if parcel.message.qos == Qos::AtLeastOnce {
-                            unwritten.push_back(Some(ticket));
+                said = self.link.next() => {
+                    if let Err(closing) = said.map(|saying| self.hear(wire, saying)) {
+                        // What the client still resolves on its way out is true and need not be sent again.
+                        while let Some(Some((slip, receipt))) = self.notices.next().now_or_never() {
+                            self.settle(wire, slip, receipt);
                         }
-                        notices.push(async move { (ticket, notice.await) });
+                        return ended::<D>(closing, self.setup, Some(self.since));
                     }
-                    Err(why) => wire.outbox.refused(parcel.ticket, &why),
                 }
-            }
-            () = tokio::time::sleep_until(progress + STALL), if !notices.is_empty() => {
-                return End::lost(format!("{}: nothing confirmed for {STALL:?}", setup.shown), Some(since));
+                () = tokio::time::sleep_until(probe.unwrap_or(self.progress)), if probe.is_some() => self.probe(wire),
+                parcel = wire.outbox.next(), if self.notices.len() < usize::from(WINDOW) => self.send(wire, parcel).await,
+                () = tokio::time::sleep_until(self.progress + STALL), if !self.notices.is_empty() => {
+                    return End::lost(format!("{}: nothing confirmed for {STALL:?}", self.setup.shown), Some(self.since));
+                }
             }
         }
     }
-}
 
-fn settle(wire: &Wire, ticket: Ticket, receipt: Receipt) {
-    match receipt {
-        Receipt::Sent => wire.outbox.sent(ticket),
-        Receipt::Acked => wire.outbox.acked(ticket),
-        Receipt::Refused(why) => wire.outbox.refused(ticket, &format!("by the broker: {why}")),
-        // It stays in flight; the session's end puts it back in its place.
-        Receipt::Lost => {}
+    fn hear(&mut self, wire: &mut Wire, saying: Saying) {
+        match saying {
+            Saying::Message(inbound) => wire.deliver(inbound),
+            Saying::Written => {
+                if let Some(Some(ticket)) = self.unwritten.pop_front() {
+                    wire.outbox.handed(ticket);
+                }
+            }
+            Saying::Subscribed { refused } => self.subscribed(wire, refused),
+            Saying::Connected { .. } => {}
+        }
     }
-}
 
-fn admit<D: Dialect>(
-    client: &D,
-    address: &str,
-    parcel: &Parcel,
-    max_packet: usize,
-) -> Result<super::dialect::Notice, String> {
-    let size = D::packet_size(address, &parcel.message);
-    if size > max_packet {
-        return Err(format!("{size} bytes are more than the {max_packet} that the broker takes"));
+    fn subscribed(&mut self, wire: &mut Wire, refused: Vec<(usize, String)>) {
+        match self.asked.pop_front() {
+            Some(Asked::Control(addresses)) => {
+                let named = |(at, why): (usize, String)| Some(format!("{} ({why})", addresses.get(at)?));
+                self.refused.extend(refused.into_iter().filter_map(named));
+                if !self.asked.iter().any(|asked| matches!(asked, Asked::Control(_))) {
+                    self.up(wire);
+                    wire.report.deaf_on(&self.refused);
+                }
+            }
+            Some(Asked::Probe) if refused.is_empty() => wire.probing_begins(),
+            Some(Asked::Probe) => {
+                wire.probe_forbidden("listen on");
+                self.refused.push(String::new());
+            }
+            None => {}
+        }
+        *self.listening = self.asked.is_empty() && self.refused.is_empty();
     }
-    if let Some(why) = poison(parcel) {
-        return Err(why);
+
+    fn settle(&mut self, wire: &mut Wire, slip: Slip, receipt: Receipt) {
+        let Slip::Parcel(ticket, message) = slip else {
+            self.probe_out = false;
+            if receipt == Receipt::Forbidden {
+                wire.probe_forbidden("publish to");
+            }
+            return;
+        };
+        if let Some(early) = self.unwritten.iter_mut().find(|waiting| **waiting == Some(ticket)) {
+            *early = None;
+        }
+        match receipt {
+            Receipt::Sent => wire.outbox.sent(ticket),
+            Receipt::Acked => {
+                wire.outbox.acked(ticket);
+                wire.report.allowed(|| message.topic.mqtt(&self.setup.prefix));
+            }
+            Receipt::Refused(why) => wire.outbox.refused(ticket, &format!("by the broker: {why}")),
+            Receipt::Forbidden => {
+                wire.outbox.refused(ticket, "by the broker: not authorized; allow this node to publish there");
+                wire.report.forbidden(&message.topic.mqtt(&self.setup.prefix));
+            }
+            // It stays in flight; the session's end puts it back in its place.
+            Receipt::Lost => {}
+        }
     }
-    client.publish(address, &parcel.message)
+
+    async fn send(&mut self, wire: &mut Wire, parcel: Parcel) {
+        let address = parcel.message.topic.mqtt(&self.setup.prefix);
+        match self.admit(wire, &address, &parcel).await {
+            Ok((message, notice)) => {
+                if message.qos == Qos::AtLeastOnce {
+                    self.unwritten.push_back(Some(parcel.ticket));
+                }
+                self.dispatch(Slip::Parcel(parcel.ticket, message), notice);
+            }
+            Err(why) => wire.outbox.refused(parcel.ticket, &why),
+        }
+    }
+
+    fn probe(&mut self, wire: &mut Wire) {
+        let message = wire.next_probe();
+        // One that was not even taken is out already: the next would only wait behind it.
+        if !self.probe_out
+            && let Ok(notice) = self.link.client.publish(&wire.probe_address, &message)
+        {
+            self.probe_out = true;
+            self.unwritten.push_back(None);
+            self.dispatch(Slip::Probe, notice);
+        }
+    }
+
+    fn dispatch(&mut self, slip: Slip, notice: Notice) {
+        if self.notices.is_empty() {
+            self.progress = tokio::time::Instant::now();
+        }
+        self.notices.push(async move { (slip, notice.await) }.boxed());
+    }
+
+    async fn admit(&mut self, wire: &Wire, address: &str, parcel: &Parcel) -> Result<(Arc<Message>, Notice), String> {
+        let message = self.fitting(wire, address, parcel).await?;
+        if let Some(why) = poison(parcel) {
+            return Err(why);
+        }
+        let notice = self.link.client.publish(address, &message)?;
+        Ok((message, notice))
+    }
+
+    /// The message as the broker takes it: a picture that is too large is made smaller.
+    async fn fitting(&mut self, wire: &Wire, address: &str, parcel: &Parcel) -> Result<Arc<Message>, String> {
+        let message = &parcel.message;
+        let (size, bytes) = (D::packet_size(address, message), message.payload.len());
+        let limit = if size > self.max_packet {
+            self.max_packet.saturating_sub(size - bytes)
+        } else if !D::TELLS_ITS_LIMIT && bytes > POISON_BYTES && parcel.attempts > 1 {
+            // Links died with it on the way, and a broker of this version does not say why: half as large a link.
+            bytes >> (parcel.attempts - 1).min(16)
+        } else {
+            return Ok(Arc::clone(message));
+        };
+        if let Some(smaller) = message.shrunk(limit).await {
+            wire.outbox.metrics().keyframe_shrunk();
+            tracing::debug!(bus = "mqtt", address, bytes, now = smaller.payload.len(), "encoded again to fit");
+            return Ok(smaller);
+        }
+        if size > self.max_packet {
+            return Err(format!("{size} bytes are more than the {} that the broker takes", self.max_packet));
+        }
+        Ok(Arc::clone(message))
+    }
 }
 
 /// Why the message is held to be what kills the links.
@@ -236,12 +323,19 @@ fn poison(parcel: &Parcel) -> Option<String> {
     (died >= POISON_ATTEMPTS).then(|| format!("the link died {died} times with it on the way: {guess}"))
 }
 
-fn ended(closing: Closing, setup: &Setup, since: Option<Instant>) -> End {
+fn ended<D: Dialect>(closing: Closing, setup: &Setup, since: Option<Instant>) -> End {
     let shown = &setup.shown;
     match closing {
         Closing::Refused(why) => End::Refused(format!("{shown}: the broker refused: {why}")),
         Closing::Lost(why) => End::lost(format!("{shown}: {why}"), since),
+        Closing::HungUp if since.is_none() => End::lost(
+            format!("{shown}: the broker closed the connection before the session began: does it speak {}?", D::NAME),
+            None,
+        ),
         Closing::HungUp => End::lost(format!("{shown}: {HUNG_UP}"), since),
+        Closing::TakenOver => {
+            End::TakenOver { why: format!("{shown}: {TAKEN_OVER}"), since: since.unwrap_or_else(Instant::now) }
+        }
         Closing::Done => End::lost(format!("{shown}: closed"), since),
     }
 }
@@ -251,7 +345,6 @@ mod tests {
     use std::collections::HashMap;
 
     use bytes::Bytes;
-    use futures_util::FutureExt;
 
     use super::super::{v5, v311};
     use super::*;
@@ -264,7 +357,7 @@ mod tests {
 
     fn publishes_to_nobody<D: Dialect>() {
         let setup = Setup::for_visitor(&MqttConfig::default(), "test").unwrap();
-        let (client, connection) = D::open(&setup);
+        let (client, connection) = D::open(&setup, false);
         drop(connection);
         let notice = client.publish("a/b", &reply()).unwrap_or_else(|why| panic!("{}: {why}", D::NAME));
         assert_eq!(notice.now_or_never(), Some(Receipt::Lost), "{}", D::NAME);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use url::Url;
 
 use crate::bus::secrets::{Reader, percent_decode};
-use crate::bus::{BusError, MqttConfig, Topic};
-use crate::domain::{BootId, Name, redact};
+use crate::bus::{BusError, MessageExpiry, MqttConfig, Topic};
+use crate::domain::{BootId, Name, Span, redact};
 
 const BUS: &str = "mqtt";
 const READER: Reader = Reader(BUS);
@@ -20,7 +20,8 @@ pub(super) const MAX_INCOMING_V311: usize = 16 << 20;
 pub(super) const MAX_PACKET: usize = 268_435_455;
 /// Messages handed out and not yet confirmed.
 pub(super) const WINDOW: u16 = 64;
-pub(super) const KEEP_ALIVE_SECONDS: u16 = 15;
+/// Room in the client's queue: the window, and a probe or two beside it.
+pub(super) const QUEUE: usize = WINDOW as usize + 4;
 pub(super) const CONNECT_TIMEOUT_SECONDS: u64 = 10;
 
 #[derive(Debug, Clone)]
@@ -44,6 +45,10 @@ pub(super) struct Setup {
     /// The topic of the `offline` will.
     pub(super) will: Option<String>,
     pub(super) prefix: String,
+    pub(super) keep_alive_seconds: u16,
+    /// How long the broker keeps our session; 0 = not at all.
+    pub(super) session_seconds: u32,
+    pub(super) expiry: MessageExpiry,
 }
 
 impl Setup {
@@ -53,6 +58,7 @@ impl Setup {
         let tail = &boot[boot.len().saturating_sub(12)..];
         let mut setup = Self::for_visitor(config, "")?;
         setup.client_id = format!("sightwire-{node}-{tail}");
+        setup.session_seconds = whole_seconds("session_expiry", config.session_expiry)?;
         setup.will = Some(Topic::NodeStatus(node.clone()).mqtt(&config.topic_prefix));
         Ok(setup)
     }
@@ -85,12 +91,7 @@ impl Setup {
         } else {
             Route::Tcp { host: host.trim_matches(['[', ']']).to_owned(), port }
         };
-        let identity = match (&config.cert_file, &config.key_file) {
-            (Some(cert), Some(key)) => Some((cert.as_path(), key.as_path())),
-            (None, None) => None,
-            (Some(_), None) => return Err(READER.setting("cert_file", "needs key_file beside it")),
-            (None, Some(_)) => return Err(READER.setting("key_file", "needs cert_file beside it")),
-        };
+        let identity = READER.identity(config.cert_file.as_deref(), config.key_file.as_deref())?;
         if !secure && (config.ca_file.is_some() || identity.is_some()) {
             return Err(url_error("ca_file, cert_file and key_file need TLS: mqtts:// or wss://".into()));
         }
@@ -103,6 +104,9 @@ impl Setup {
             client_id: format!("sightwire-{purpose}-{:012x}", fastrand::u64(..) & 0xffff_ffff_ffff),
             will: None,
             prefix: config.topic_prefix.clone(),
+            keep_alive_seconds: keep_alive(config)?,
+            session_seconds: 0,
+            expiry: config.message_expiry.clone(),
         })
     }
 }
@@ -128,6 +132,20 @@ fn credentials(config: &MqttConfig, url: &Url) -> Result<Option<(String, String)
         }
         (None, _) => Ok(None),
     }
+}
+
+fn keep_alive(config: &MqttConfig) -> Result<u16, BusError> {
+    let seconds = whole_seconds("keep_alive", config.keep_alive)?;
+    // Without it nothing would notice a broker that vanished.
+    u16::try_from(seconds)
+        .ok()
+        .filter(|seconds| *seconds > 0)
+        .ok_or_else(|| READER.setting("keep_alive", "MQTT counts it in seconds, from 1s to 65535s"))
+}
+
+fn whole_seconds(field: &'static str, span: Span) -> Result<u32, BusError> {
+    let seconds = u32::try_from(span.0.as_secs()).ok().filter(|_| span.0.subsec_nanos() == 0);
+    seconds.ok_or_else(|| READER.setting(field, "MQTT counts it in whole seconds, and 32 bits of them"))
 }
 
 fn check_prefix(prefix: &str) -> Result<(), BusError> {
@@ -187,7 +205,13 @@ mod tests {
         prefix.topic_prefix = "a/+".into();
         let mut plain = config("mqtt://u:hunter2@h");
         plain.ca_file = Some("ca.pem".into());
+        let spans = |keep_alive, session_expiry| MqttConfig { keep_alive, session_expiry, ..config("mqtt://h") };
+        let half_second = Span(std::time::Duration::from_millis(500));
         let cases = [
+            (spans(Span::secs(0), Span::secs(0)), "keep_alive"),
+            (spans(half_second, Span::secs(0)), "keep_alive"),
+            (spans(Span::secs(70_000), Span::secs(0)), "keep_alive"),
+            (spans(Span::secs(1), half_second), "session_expiry"),
             (config("http://u:hunter2@h"), "http"),
             (config("not a url"), "buses.mqtt.url"),
             (no_user, "buses.mqtt.username"),

@@ -8,7 +8,7 @@ use rumqttc_v4::{
 };
 
 use super::dialect::{Closing, Dialect, Notice, Receipt, Saying};
-use super::setup::{CONNECT_TIMEOUT_SECONDS, KEEP_ALIVE_SECONDS, MAX_INCOMING_V311, MAX_PACKET, Route, Setup, WINDOW};
+use super::setup::{CONNECT_TIMEOUT_SECONDS, MAX_INCOMING_V311, MAX_PACKET, QUEUE, Route, Setup, WINDOW};
 use crate::bus::link::Inbound;
 use crate::bus::{Message, Qos};
 
@@ -19,8 +19,12 @@ impl Dialect for Client {
 
     const NAME: &'static str = "MQTT 3.1.1";
 
-    fn open(setup: &Setup) -> (Self, EventLoop) {
-        let (client, mut connection) = AsyncClient::builder(options(setup)).capacity(WINDOW.into()).build();
+    const TELLS_ITS_LIMIT: bool = false;
+
+    /// Never resumes: here a broker would keep a session until somebody comes back for it, and with a new id a start nobody
+    /// ever does.
+    fn open(setup: &Setup, _resume: bool) -> (Self, EventLoop) {
+        let (client, mut connection) = AsyncClient::builder(options(setup)).capacity(QUEUE).build();
         connection.network_options.set_connection_timeout(CONNECT_TIMEOUT_SECONDS);
         // Small messages at once: Nagle's algorithm would hold one back until the last one is acknowledged.
         connection.network_options.set_tcp_nodelay(true);
@@ -85,10 +89,10 @@ fn options(setup: &Setup) -> MqttOptions {
             .unwrap_or_else(|_| unreachable_broker(setup)),
     };
     options
-        .set_keep_alive(KEEP_ALIVE_SECONDS)
+        .set_keep_alive(setup.keep_alive_seconds)
         .set_clean_session(true)
         .set_max_packet_size(MAX_INCOMING_V311, MAX_PACKET)
-        .set_request_channel_capacity(WINDOW.into())
+        .set_request_channel_capacity(QUEUE)
         .set_max_request_batch(WINDOW.into())
         .set_inflight(WINDOW);
     if let Some((username, password)) = &setup.credentials {
@@ -107,11 +111,12 @@ fn unreachable_broker(setup: &Setup) -> MqttOptions {
 
 fn saying(packet: Packet) -> Option<Saying> {
     match packet {
-        Packet::ConnAck(_) => Some(Saying::Connected { max_packet: MAX_PACKET }),
+        Packet::ConnAck(_) => Some(Saying::Connected { max_packet: MAX_PACKET, resumed: false }),
         Packet::Publish(publish) => Some(Saying::Message(inbound(publish))),
         Packet::SubAck(suback) => {
-            let refused = suback.return_codes.iter().filter(|code| **code == SubscribeReasonCode::Failure).count();
-            Some(Saying::Subscribed { refused })
+            let refused = suback.return_codes.iter().enumerate();
+            let refused = refused.filter(|(_, code)| **code == SubscribeReasonCode::Failure);
+            Some(Saying::Subscribed { refused: refused.map(|(at, _)| (at, "refused".to_owned())).collect() })
         }
         _ => None,
     }
@@ -140,6 +145,9 @@ fn closing(error: &ConnectionError) -> Closing {
         ConnectionError::MqttState(StateError::Deserialization(error)) => {
             Closing::Lost(format!("the other side does not speak MQTT as we know it: {error}"))
         }
+        ConnectionError::MqttState(StateError::AwaitPingResp) => {
+            Closing::Lost("no sign of life: the broker did not answer a ping".into())
+        }
         ConnectionError::MqttState(StateError::ConnectionAborted) => Closing::HungUp,
         other => Closing::Lost(other.to_string()),
     }
@@ -152,7 +160,8 @@ fn refusal(code: ConnectReturnCode) -> Closing {
         ConnectReturnCode::RefusedProtocolVersion => {
             Closing::Refused("the broker does not speak MQTT 3.1.1; set version: 5".into())
         }
+        ConnectReturnCode::BadClientId => Closing::Refused("it does not take this client id".into()),
         ConnectReturnCode::ServiceUnavailable => Closing::Lost("the broker is not ready".into()),
-        other => Closing::Refused(format!("{other:?}")),
+        other @ ConnectReturnCode::Success => Closing::Refused(format!("{other:?}")),
     }
 }

@@ -1,34 +1,59 @@
 //! MQTT 5 by `rumqttc-v5-next` (docs/decisions/0001-mqtt-client.md).
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use rumqttc_v5::mqttbytes::QoS;
 use rumqttc_v5::mqttbytes::v5::{
-    ConnectReturnCode, DisconnectReasonCode, Packet, Publish, PublishProperties, SubscribeReasonCode,
+    DisconnectProperties, DisconnectReasonCode, Packet, PubAckReason, Publish, PublishProperties, SubscribeReasonCode,
 };
 use rumqttc_v5::{
-    AsyncClient, Broker, ClientError, ConnectionError, Event, EventLoop, LastWill, MqttOptions, Outgoing,
-    PublishNoticeError, PublishOptions, StateError, SubscribeFilter, TlsConfiguration, Transport,
+    AsyncClient, Broker, ClientError, Event, EventLoop, LastWill, MqttOptions, Outgoing, PublishNoticeError,
+    PublishOptions, SubscribeFilter, TlsConfiguration, Transport,
 };
 
+use super::alias::{Aliases, Naming};
 use super::dialect::{Closing, Dialect, Notice, Receipt, Saying};
-use super::setup::{CONNECT_TIMEOUT_SECONDS, KEEP_ALIVE_SECONDS, MAX_INCOMING_V5, MAX_PACKET, Route, Setup, WINDOW};
+use super::resume::Continued;
+use super::setup::{CONNECT_TIMEOUT_SECONDS, MAX_INCOMING_V5, MAX_PACKET, QUEUE, Route, Setup, WINDOW};
+use super::words::closing;
 use crate::bus::link::Inbound;
-use crate::bus::{Message, Qos};
-use crate::domain::ReplyTo;
+use crate::bus::{Message, MessageExpiry, MessageKind, Qos, Topic};
+use crate::domain::{ReplyTo, Span};
 
-pub(super) struct Client(AsyncClient);
+pub(super) struct Client {
+    inner: AsyncClient,
+    aliases: Arc<Mutex<Aliases>>,
+    expiry: MessageExpiry,
+}
+
+pub(super) struct Connection {
+    events: EventLoop,
+    aliases: Arc<Mutex<Aliases>>,
+}
 
 impl Dialect for Client {
-    type Connection = EventLoop;
+    type Connection = Connection;
 
     const NAME: &'static str = "MQTT 5";
+    const TELLS_ITS_LIMIT: bool = true;
 
-    fn open(setup: &Setup) -> (Self, EventLoop) {
-        let (client, connection) = AsyncClient::builder(options(setup)).capacity(WINDOW.into()).build();
-        (Self(client), connection)
+    fn open(setup: &Setup, resume: bool) -> (Self, Connection) {
+        let (inner, events) = AsyncClient::builder(options(setup, resume)).capacity(QUEUE).build();
+        let aliases = Arc::<Mutex<Aliases>>::default();
+        (Self { inner, aliases: aliases.clone(), expiry: setup.expiry.clone() }, Connection { events, aliases })
     }
 
-    async fn poll(connection: &mut EventLoop) -> Result<Option<Saying>, Closing> {
-        match connection.poll().await {
+    async fn poll(connection: &mut Connection) -> Result<Option<Saying>, Closing> {
+        match connection.events.poll().await {
+            Ok(Event::Incoming(Packet::ConnAck(connack))) => {
+                // It was only there to be read once: the client would save its state at every step.
+                connection.events.options.clear_session_store();
+                let offered = connack.properties.as_ref();
+                lock(&connection.aliases).offered(offered.and_then(|p| p.topic_alias_max).unwrap_or(0));
+                let limit = offered.and_then(|p| p.max_packet_size).map_or(MAX_PACKET, |max| max as usize);
+                let max_packet = limit.min(MAX_PACKET);
+                Ok(Some(Saying::Connected { max_packet, resumed: connack.session_present }))
+            }
             Ok(Event::Incoming(packet)) => Ok(saying(packet)),
             Ok(Event::Outgoing(Outgoing::Publish(id))) if id != 0 => Ok(Some(Saying::Written)),
             Ok(_) => Ok(None),
@@ -41,14 +66,26 @@ impl Dialect for Client {
             Qos::AtMostOnce => QoS::AtMostOnce,
             Qos::AtLeastOnce => QoS::AtLeastOnce,
         };
-        let properties = PublishProperties {
+        let mut properties = PublishProperties {
             content_type: Some(message.content_type.to_owned()),
             correlation_data: message.correlation.clone(),
             user_properties: message.properties.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect(),
+            message_expiry_interval: seconds(expiry(&self.expiry, message)),
             ..PublishProperties::default()
         };
+        let topic = match self.naming(address, message) {
+            Naming::Plain => address,
+            Naming::Introduce(alias) => {
+                properties.topic_alias = Some(alias);
+                address
+            }
+            Naming::Alias(alias) => {
+                properties.topic_alias = Some(alias);
+                ""
+            }
+        };
         let options = PublishOptions::new(qos).retain(message.retain).properties(properties);
-        let notice = match self.0.try_publish_tracked(address, message.payload.clone(), options) {
+        let notice = match self.inner.try_publish_tracked(topic, message.payload.clone(), options) {
             Ok(notice) => notice,
             Err(ClientError::InvalidRequest(_)) => return Err(format!("'{address}' is no topic to publish to")),
             // The connection is over, and its driver is about to say so.
@@ -58,6 +95,7 @@ impl Dialect for Client {
             match notice.wait_completion_async().await {
                 Ok(()) if qos == QoS::AtMostOnce => Receipt::Sent,
                 Ok(()) => Receipt::Acked,
+                Err(PublishNoticeError::V5PubAck(PubAckReason::NotAuthorized)) => Receipt::Forbidden,
                 Err(PublishNoticeError::V5PubAck(reason)) => Receipt::Refused(format!("{reason:?}")),
                 Err(error @ PublishNoticeError::RetainNotSupported) => Receipt::Refused(error.to_string()),
                 Err(_) => Receipt::Lost,
@@ -67,18 +105,54 @@ impl Dialect for Client {
 
     fn subscribe(&self, addresses: &[String]) {
         let filters = addresses.iter().map(|address| SubscribeFilter::new(address.clone(), QoS::AtLeastOnce));
-        if let Err(error) = self.0.try_subscribe_many(filters) {
+        if let Err(error) = self.inner.try_subscribe_many(filters) {
             tracing::error!(%error, ?addresses, "cannot ask for the control topics");
         }
     }
 
+    /// For good: the session ends with it, or commands would wait for a node that is gone.
     fn disconnect(&self) {
+        let properties = DisconnectProperties {
+            session_expiry_interval: Some(0),
+            reason_string: None,
+            user_properties: Vec::new(),
+            server_reference: None,
+        };
         // Fails only when the connection is gone already.
-        let _gone = self.0.try_disconnect_now();
+        let _gone =
+            self.inner.try_disconnect_now_with_properties(DisconnectReasonCode::NormalDisconnection, properties);
     }
 }
 
-fn options(setup: &Setup) -> MqttOptions {
+impl Client {
+    fn naming(&self, address: &str, message: &Message) -> Naming {
+        // A topic that a command names for its reply is said once: it would use up a number.
+        if message.kind == MessageKind::Reply { Naming::Plain } else { lock(&self.aliases).name(address) }
+    }
+}
+
+fn lock(aliases: &Mutex<Aliases>) -> std::sync::MutexGuard<'_, Aliases> {
+    aliases.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn expiry(expiry: &MessageExpiry, message: &Message) -> Span {
+    match message.kind {
+        MessageKind::Event => expiry.events,
+        MessageKind::Detections => expiry.detections,
+        MessageKind::Keyframe => expiry.keyframes,
+        MessageKind::Reply => expiry.replies,
+        MessageKind::State if matches!(message.topic, Topic::KeyframeMeta(_)) => expiry.keyframes,
+        MessageKind::State => Span::default(),
+    }
+}
+
+/// Whole seconds, at least one; nothing for one that never expires.
+fn seconds(span: Span) -> Option<u32> {
+    let rounded_up = span.0.as_secs() + u64::from(span.0.subsec_nanos() > 0);
+    (rounded_up > 0).then(|| u32::try_from(rounded_up).unwrap_or(u32::MAX))
+}
+
+fn options(setup: &Setup, resume: bool) -> MqttOptions {
     let (broker, tls) = (&setup.route, setup.tls.clone().map(TlsConfiguration::Rustls));
     let mut options = match (broker, tls) {
         (Route::Tcp { host, port }, None) => MqttOptions::new(&setup.client_id, (host.clone(), *port)),
@@ -93,13 +167,17 @@ fn options(setup: &Setup) -> MqttOptions {
             .unwrap_or_else(|_| unreachable_broker(setup)),
     };
     options
-        .set_keep_alive(KEEP_ALIVE_SECONDS)
-        .set_clean_start(true)
+        .set_keep_alive(setup.keep_alive_seconds)
+        .set_clean_start(!resume)
         .set_connect_timeout(std::time::Duration::from_secs(CONNECT_TIMEOUT_SECONDS))
         .set_max_packet_size(Some(MAX_INCOMING_V5))
-        .set_request_channel_capacity(WINDOW.into())
+        .set_session_expiry_interval((setup.session_seconds > 0).then_some(setup.session_seconds))
+        .set_request_channel_capacity(QUEUE)
         .set_max_request_batch(WINDOW.into())
         .set_outgoing_inflight_upper_limit(WINDOW);
+    if resume {
+        options.set_session_store(Continued::of(&options));
+    }
     // Small messages at once: Nagle's algorithm would hold one back until the last one is acknowledged.
     let mut network = options.network_options();
     network.set_tcp_nodelay(true);
@@ -120,17 +198,23 @@ fn unreachable_broker(setup: &Setup) -> MqttOptions {
 
 fn saying(packet: Packet) -> Option<Saying> {
     match packet {
-        Packet::ConnAck(connack) => {
-            let limit = connack.properties.and_then(|p| p.max_packet_size).map_or(MAX_PACKET, |max| max as usize);
-            Some(Saying::Connected { max_packet: limit.min(MAX_PACKET) })
-        }
         Packet::Publish(publish) => Some(Saying::Message(inbound(publish))),
         Packet::SubAck(suback) => {
-            let refused =
-                suback.return_codes.iter().filter(|code| !matches!(code, SubscribeReasonCode::Success(_))).count();
-            Some(Saying::Subscribed { refused })
+            let refused = suback.return_codes.iter().enumerate();
+            let refused = refused.filter(|(_, code)| !matches!(code, SubscribeReasonCode::Success(_)));
+            Some(Saying::Subscribed { refused: refused.map(|(at, code)| (at, subscription(*code))).collect() })
         }
         _ => None,
+    }
+}
+
+fn subscription(code: SubscribeReasonCode) -> String {
+    match code {
+        SubscribeReasonCode::NotAuthorized => "not authorized".into(),
+        SubscribeReasonCode::Failure | SubscribeReasonCode::Unspecified => "refused".into(),
+        SubscribeReasonCode::QuotaExceeded => "quota exceeded".into(),
+        SubscribeReasonCode::TopicFilterInvalid => "not a topic for this broker".into(),
+        other => format!("{other:?}"),
     }
 }
 
@@ -143,43 +227,5 @@ fn inbound(publish: Publish) -> Inbound {
         retained: publish.retain,
         reply_to: properties.response_topic.map(|address| ReplyTo { address, correlation }),
         content_type: properties.content_type,
-    }
-}
-
-fn closing(error: &ConnectionError) -> Closing {
-    match error {
-        ConnectionError::RequestsDone => Closing::Done,
-        ConnectionError::ConnectionRefused(code)
-        | ConnectionError::MqttState(StateError::ConnFail { reason: code }) => refusal(*code),
-        ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) => {
-            let why = reason_string.clone().unwrap_or_else(|| format!("{reason_code:?}"));
-            match reason_code {
-                DisconnectReasonCode::SessionTakenOver => Closing::Lost(
-                    "another client with this client id took the session over: is the same node running twice?".into(),
-                ),
-                DisconnectReasonCode::NotAuthorized => Closing::Refused(why),
-                _ => Closing::Lost(format!("the broker ended the connection: {why}")),
-            }
-        }
-        ConnectionError::MqttState(StateError::Deserialization(error)) => {
-            Closing::Lost(format!("the other side does not speak MQTT as we know it: {error}"))
-        }
-        ConnectionError::MqttState(StateError::ConnectionAborted) => Closing::HungUp,
-        other => Closing::Lost(other.to_string()),
-    }
-}
-
-fn refusal(code: ConnectReturnCode) -> Closing {
-    match code {
-        ConnectReturnCode::BadUserNamePassword => Closing::Refused("bad user name or password".into()),
-        ConnectReturnCode::NotAuthorized => Closing::Refused("not authorized".into()),
-        ConnectReturnCode::RefusedProtocolVersion | ConnectReturnCode::UnsupportedProtocolVersion => {
-            Closing::Refused("the broker does not speak MQTT 5; set version: 3.1.1".into())
-        }
-        ConnectReturnCode::ServerBusy
-        | ConnectReturnCode::ServerUnavailable
-        | ConnectReturnCode::ServiceUnavailable
-        | ConnectReturnCode::ConnectionRateExceeded => Closing::Lost(format!("the broker is not ready: {code:?}")),
-        other => Closing::Refused(format!("{other:?}")),
     }
 }

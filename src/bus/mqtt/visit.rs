@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::dialect::{Closing, Dialect, Saying};
-use super::session::{Driven, HUNG_UP};
+use super::driven::{Driven, FILTERS_A_PACKET};
+use super::session::{HUNG_UP, TAKEN_OVER};
 use super::setup::Setup;
 use super::{v5, v311};
 use crate::bus::{BusError, MqttConfig, MqttVersion, Tailed};
@@ -25,16 +26,17 @@ async fn look<D: Dialect>(setup: &Setup, deadline: Duration) -> Result<String, B
 }
 
 async fn knock<D: Dialect>(setup: &Setup, deadline: Duration) -> Result<(Driven<D>, String), BusError> {
-    let mut link = Driven::<D>::open(setup);
+    let mut link = Driven::<D>::open(setup, false);
     let url = setup.shown.clone();
     match tokio::time::timeout(deadline, link.next()).await {
-        Ok(Ok(Saying::Connected { max_packet })) => {
+        Ok(Ok(Saying::Connected { max_packet, .. })) => {
             Ok((link, format!("{} broker, session ok, packets up to {max_packet} bytes", D::NAME)))
         }
         Ok(Ok(other)) => Err(BusError::Connect { bus: "mqtt", url, why: format!("unexpected: {other:?}") }),
         Ok(Err(Closing::Refused(why))) => Err(BusError::Refused { bus: "mqtt", url, why }),
         Ok(Err(Closing::Lost(why))) => Err(BusError::Connect { bus: "mqtt", url, why }),
         Ok(Err(Closing::HungUp)) => Err(BusError::Connect { bus: "mqtt", url, why: HUNG_UP.into() }),
+        Ok(Err(Closing::TakenOver)) => Err(BusError::Connect { bus: "mqtt", url, why: TAKEN_OVER.into() }),
         Ok(Err(Closing::Done)) => Err(BusError::Connect { bus: "mqtt", url, why: "closed".into() }),
         Err(_) => Err(BusError::Timeout { bus: "mqtt", url, timeout: deadline }),
     }
@@ -46,11 +48,12 @@ pub(in crate::bus) async fn tail(
     addresses: &[String],
     deadline: Duration,
     sender: &mpsc::Sender<Tailed>,
+    again: bool,
 ) -> Result<(), BusError> {
     let setup = Setup::for_visitor(config, "watch")?;
     match config.version {
-        MqttVersion::V5 => listen::<v5::Client>(&setup, addresses, deadline, sender).await,
-        MqttVersion::V311 => listen::<v311::Client>(&setup, addresses, deadline, sender).await,
+        MqttVersion::V5 => listen::<v5::Client>(&setup, addresses, deadline, sender, again).await,
+        MqttVersion::V311 => listen::<v311::Client>(&setup, addresses, deadline, sender, again).await,
     }
 }
 
@@ -59,9 +62,10 @@ async fn listen<D: Dialect>(
     addresses: &[String],
     deadline: Duration,
     sender: &mpsc::Sender<Tailed>,
+    again: bool,
 ) -> Result<(), BusError> {
     let (mut link, _) = knock::<D>(setup, deadline).await?;
-    link.subscribe(addresses);
+    addresses.chunks(FILTERS_A_PACKET).for_each(|chunk| link.client.subscribe(chunk));
     loop {
         match link.next().await {
             Ok(Saying::Message(inbound)) => {
@@ -70,10 +74,12 @@ async fn listen<D: Dialect>(
                     return Ok(());
                 }
             }
-            Ok(Saying::Subscribed { refused }) if refused > 0 => {
-                let why = format!("{refused} of the topics may not be listened on");
+            Ok(Saying::Subscribed { refused }) if !refused.is_empty() => {
+                let whys: Vec<&str> = refused.iter().map(|(_, why)| why.as_str()).collect();
+                let why = format!("{} of the topics may not be listened on: {}", refused.len(), whys.join(", "));
                 return Err(BusError::Refused { bus: "mqtt", url: setup.shown.clone(), why });
             }
+            Ok(Saying::Subscribed { .. }) if again => tracing::info!("{}: subscribed again", setup.shown),
             Ok(_) => {}
             Err(Closing::Refused(why)) => {
                 return Err(BusError::Refused { bus: "mqtt", url: setup.shown.clone(), why });
@@ -81,6 +87,9 @@ async fn listen<D: Dialect>(
             Err(Closing::Lost(why)) => return Err(BusError::Lost { bus: "mqtt", url: setup.shown.clone(), why }),
             Err(Closing::HungUp) => {
                 return Err(BusError::Lost { bus: "mqtt", url: setup.shown.clone(), why: HUNG_UP.into() });
+            }
+            Err(Closing::TakenOver) => {
+                return Err(BusError::Lost { bus: "mqtt", url: setup.shown.clone(), why: TAKEN_OVER.into() });
             }
             Err(Closing::Done) => return Ok(()),
         }

@@ -12,8 +12,6 @@ use super::setup::Setup;
 use crate::bus::link::End;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Two pings without an answer end the connection.
-const PING: Duration = Duration::from_secs(15);
 /// Commands that may wait in the client for us; more are lost there and reported as a slow consumer.
 const SUBSCRIPTION_CAPACITY: usize = 256;
 const MAX_SERVERS: usize = 32;
@@ -111,7 +109,8 @@ impl Setup {
         let mut options = ConnectOptions::new()
             .name(&self.name)
             .connection_timeout(CONNECT_TIMEOUT)
-            .ping_interval(PING)
+            // The third ping that is due while none was answered ends the connection.
+            .ping_interval(self.keep_alive / 2)
             .subscription_capacity(SUBSCRIPTION_CAPACITY)
             .ignore_discovered_servers()
             .reconnect_delay_callback(delay)

@@ -2,6 +2,7 @@
 
 mod auth;
 mod connect;
+mod permissions;
 mod session;
 mod setup;
 mod stream;
@@ -18,5 +19,5 @@ use super::{BusContext, BusError, Link, NatsConfig};
 pub fn start(config: &NatsConfig, context: BusContext) -> Result<Link, BusError> {
     let name = format!("sightwire-{}-{}", context.node, context.boot_id);
     let setup = Setup::new(config, &name)?;
-    Ok(Link::start("nats", setup, context, &config.subject_prefix, "."))
+    Ok(Link::start("nats", setup, context, (&config.subject_prefix, '.'), config.probe_interval.0))
 }

@@ -1,11 +1,12 @@
 //! One session with a server, told straight: connect, subscribe, publish and listen until it ends.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::context::{ContextBuilder, PublishErrorKind as StreamErrorKind};
 use async_nats::jetstream::{Context, ErrorCode};
-use async_nats::{Client, Event, HeaderMap, PublishErrorKind, ServerError};
+use async_nats::{Client, Event, HeaderMap, PublishErrorKind, ServerError, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -13,11 +14,13 @@ use futures_util::stream::{FuturesUnordered, SelectAll};
 use tokio::sync::mpsc;
 
 use super::connect::Connection;
+use super::permissions::{Leave, Permissions, Violation};
 use super::setup::Setup;
-use super::stream;
+use super::stream::{self, Unusable};
 use crate::bus::link::{End, Inbound, Server, Wire};
-use crate::bus::{Message, MessageKind, Parcel, Ticket};
+use crate::bus::{Message, MessageKind, Parcel, Ticket, Trouble};
 use crate::domain::ReplyTo;
+use crate::telemetry::Notice;
 
 /// JetStream publishes whose acknowledgement is out.
 const WINDOW: usize = 128;
@@ -28,6 +31,8 @@ const ACK_DEADLINE: Duration = Duration::from_secs(5);
 const API_DEADLINE: Duration = Duration::from_secs(5);
 /// For the shortest exchanges: an echo, a farewell.
 const BRIEFLY: Duration = Duration::from_secs(1);
+
+const FORBIDDEN: &str = "by the server: no permission; allow this node to publish there";
 
 type Stored = (Ticket, Result<(), NotStored>);
 
@@ -45,7 +50,12 @@ struct Session<'a> {
     /// Absent: events and keyframes go by core NATS.
     jetstream: Option<Context>,
     stored: FuturesUnordered<BoxFuture<'static, Stored>>,
+    /// What is on its way into the stream, with its subject.
+    storing: HashMap<Ticket, String>,
     max_payload: usize,
+    permissions: Permissions,
+    complaints: HashSet<String>,
+    slow: u64,
 }
 
 impl Server for Setup {
@@ -56,15 +66,15 @@ impl Server for Setup {
             Ok(connection) => connection,
             Err(End::Refused(why)) => return End::Refused(format!("{}: the server refused: {why}", self.shown)),
             Err(End::Lost { why, since }) => return End::lost(format!("{}: {why}", self.shown), since),
-            Err(End::Stopped) => return End::Stopped,
+            Err(end @ (End::Stopped | End::TakenOver { .. })) => return end,
         };
         self.learn(&connection.client);
         let since = Instant::now();
-        let Some(end) = stop.run_until_cancelled(talk(self, wire, &mut connection, since)).await else {
+        let Some(why) = stop.run_until_cancelled(talk(self, wire, &mut connection)).await else {
             let _late = tokio::time::timeout(BRIEFLY, farewell(&connection.client)).await;
             return End::Stopped;
         };
-        end
+        End::lost(format!("{}: {why}", self.shown), Some(since))
     }
 }
 
@@ -74,55 +84,48 @@ async fn farewell(client: &Client) {
     let _gone = client.drain().await;
 }
 
-async fn talk(setup: &Setup, wire: &mut Wire, connection: &mut Connection, since: Instant) -> End {
+/// Returns why the session ended.
+async fn talk(setup: &Setup, wire: &mut Wire, connection: &mut Connection) -> String {
     let client = connection.client.clone();
     let info = client.server_info();
-    let mut commands = SelectAll::new();
-    for address in wire.control.keys() {
+    let mut heard = SelectAll::new();
+    let probed = wire.delivery.wanted().then_some(&wire.probe_address);
+    for address in wire.control.keys().chain(probed) {
         match client.subscribe(address.clone()).await {
-            Ok(subscription) => commands.push(subscription),
-            Err(error) => return End::lost(format!("{}: cannot subscribe: {error}", setup.shown), Some(since)),
+            Ok(subscription) => heard.push(subscription),
+            Err(error) => return format!("cannot subscribe: {error}"),
         }
     }
     round_trip(&client).await;
-    let jetstream = if setup.jetstream { find_jetstream(setup, &client).await } else { None };
+    let mut said = Vec::new();
+    let jetstream = match find_jetstream(setup, &client, &mut connection.events, &mut said).await {
+        Ok(jetstream) => jetstream,
+        Err(why) => return why,
+    };
     let storage = if jetstream.is_some() { "with JetStream" } else { "core only" };
-    let mut session =
-        Session { setup, client, jetstream, stored: FuturesUnordered::new(), max_payload: info.max_payload };
+    let mut session = Session {
+        setup,
+        client,
+        jetstream,
+        stored: FuturesUnordered::new(),
+        storing: HashMap::new(),
+        max_payload: info.max_payload,
+        permissions: Permissions::default(),
+        complaints: HashSet::new(),
+        slow: 0,
+    };
     wire.outbox.link_up();
     wire.report.up(&format!("{} (NATS {}, {storage})", setup.shown, info.version));
-
-    let mut complaints = HashSet::new();
+    wire.probing_begins();
+    for event in said {
+        if let Some(why) = fatal(&event) {
+            return why.to_owned();
+        }
+        session.told(wire, event);
+    }
     loop {
-        let step = tokio::select! {
-            biased;
-            why = broken(&mut connection.events, &mut complaints) => Err(why),
-            Some((ticket, result)) = session.stored.next(), if !session.stored.is_empty() => match result {
-                Ok(()) => {
-                    wire.outbox.acked(ticket);
-                    Ok(())
-                }
-                Err(NotStored::Refused(why)) => {
-                    wire.outbox.refused(ticket, &why);
-                    Ok(())
-                }
-                Err(NotStored::Later(why)) => Err(why),
-            },
-            Some(message) = commands.next(), if !commands.is_empty() => {
-                wire.deliver(inbound(message));
-                Ok(())
-            }
-            parcel = wire.outbox.next(), if session.stored.len() < WINDOW => {
-                // Nothing inside the client resolves once its connection is gone: listen for that meanwhile.
-                tokio::select! {
-                    biased;
-                    why = broken(&mut connection.events, &mut complaints) => Err(why),
-                    step = session.send_batch(wire, parcel) => step,
-                }
-            }
-        };
-        if let Err(why) = step {
-            return End::lost(format!("{}: {why}", setup.shown), Some(since));
+        if let Err(why) = session.step(wire, &mut connection.events, &mut heard).await {
+            return why;
         }
     }
 }
@@ -139,64 +142,203 @@ async fn round_trip(client: &Client) {
     let _answered = tokio::time::timeout(BRIEFLY, echo).await;
 }
 
-/// Listens to the client until it says what ends the session.
-async fn broken(events: &mut mpsc::UnboundedReceiver<Event>, complaints: &mut HashSet<String>) -> String {
+/// Listens to the client until it says what ends the session; what else it says waits in `backlog`.
+async fn broken(events: &mut mpsc::UnboundedReceiver<Event>, backlog: &mut Vec<Event>) -> String {
     while let Some(event) = events.recv().await {
-        match event {
-            Event::Disconnected | Event::Closed => return "the connection was lost".into(),
-            Event::ServerError(ServerError::AuthorizationViolation) => {
-                return "the server refused: authorization".into();
-            }
-            Event::ServerError(error) => {
-                // A missing permission is told for every single message; once is enough.
-                let text = error.to_string();
-                if complaints.len() < 64 && complaints.insert(text.clone()) {
-                    tracing::error!(bus = "nats", error = text, "the server complains");
-                }
-            }
-            Event::SlowConsumer(_) => {
-                tracing::warn!(bus = "nats", "commands come faster than they are handled: some were lost");
-            }
-            Event::LameDuckMode => tracing::info!(bus = "nats", "the server is about to shut down"),
-            Event::Connected | Event::Draining | Event::ClientError(_) => {}
+        match fatal(&event) {
+            Some(why) => return why.to_owned(),
+            None => backlog.push(event),
         }
     }
     "the client stopped".into()
 }
 
-async fn find_jetstream(setup: &Setup, client: &Client) -> Option<Context> {
+fn fatal(event: &Event) -> Option<&'static str> {
+    match event {
+        Event::Disconnected | Event::Closed => Some("the connection was lost"),
+        Event::ServerError(ServerError::AuthorizationViolation) => Some("the server refused: authorization"),
+        _ => None,
+    }
+}
+
+/// `None`: it is not wanted, or not there for us. The error: it is not ready, and what must not be lost waits.
+async fn find_jetstream(
+    setup: &Setup,
+    client: &Client,
+    events: &mut mpsc::UnboundedReceiver<Event>,
+    said: &mut Vec<Event>,
+) -> Result<Option<Context>, String> {
+    if !setup.jetstream {
+        return Ok(None);
+    }
     let jetstream = ContextBuilder::new()
         .timeout(API_DEADLINE)
         .ack_timeout(ACK_DEADLINE)
         .max_ack_inflight(WINDOW + BATCH)
         .build(client.clone());
     let found = if client.server_info().jetstream {
-        stream::ensure(&jetstream, &setup.prefix).await
+        stream::ensure(&jetstream, &setup.prefix, replicas(setup, client)).await
     } else {
-        Err("the server runs without JetStream".to_owned())
+        Err(Unusable::Never("the server runs without JetStream".to_owned()))
     };
-    match found {
-        Ok(()) => Some(jetstream),
-        Err(why) => {
-            tracing::warn!(
-                bus = "nats",
-                why,
-                "events and keyframes go by core NATS, without acknowledgement; enable JetStream, or set jetstream: false"
-            );
-            None
+    said.extend(std::iter::from_fn(|| events.try_recv().ok()));
+    let why = match found {
+        Ok(()) => return Ok(Some(jetstream)),
+        Err(Unusable::Never(why)) => why,
+        Err(Unusable::NotReady(why)) if may_not_ask(said) => format!("{why}: this node has no permission to ask it"),
+        Err(Unusable::NotReady(why)) => return Err(format!("JetStream is not ready: {why}")),
+    };
+    tracing::warn!(
+        bus = "nats",
+        why,
+        "events and keyframes go by core NATS, without acknowledgement; enable JetStream, or set jetstream: false"
+    );
+    Ok(None)
+}
+
+/// The server complained that we may not use JetStream's interface, or hear its answers.
+fn may_not_ask(said: &[Event]) -> bool {
+    said.iter().any(|event| {
+        let Event::ServerError(error) = event else { return false };
+        match Violation::read(&error.to_string()) {
+            Some(Violation::Publish(subject) | Violation::Subscribe(subject)) => subject.starts_with(['$', '_']),
+            None => false,
         }
+    })
+}
+
+/// How many servers hold the stream that is made: what is configured, else three in a cluster, so that one may fail.
+fn replicas(setup: &Setup, client: &Client) -> usize {
+    match setup.replicas {
+        0 if client.server_info().cluster.is_some() => 3,
+        0 => 1,
+        configured => configured.into(),
     }
 }
 
 impl Session<'_> {
+    async fn step(
+        &mut self,
+        wire: &mut Wire,
+        events: &mut mpsc::UnboundedReceiver<Event>,
+        heard: &mut SelectAll<Subscriber>,
+    ) -> Result<(), String> {
+        let probe = wire.delivery.due().map(tokio::time::Instant::from_std);
+        tokio::select! {
+            biased;
+            event = events.recv() => {
+                let event = event.ok_or("the client stopped")?;
+                fatal(&event).map_or(Ok(()), |why| Err(why.to_owned()))?;
+                self.told(wire, event);
+            }
+            Some((ticket, result)) = self.stored.next(), if !self.stored.is_empty() => {
+                self.settle(wire, ticket, result)?;
+            }
+            Some(message) = heard.next(), if !heard.is_empty() => wire.deliver(inbound(message)),
+            () = tokio::time::sleep_until(probe.unwrap_or_else(tokio::time::Instant::now)), if probe.is_some() => {
+                self.probe(wire).await?;
+            }
+            parcel = wire.outbox.next(), if self.stored.len() < WINDOW => {
+                let mut backlog = Vec::new();
+                // Nothing inside the client resolves once its connection is gone: listen for that meanwhile.
+                let sent = tokio::select! {
+                    biased;
+                    why = broken(events, &mut backlog) => Err(why),
+                    sent = self.send_batch(wire, parcel) => sent,
+                };
+                for event in backlog {
+                    self.told(wire, event);
+                }
+                sent?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the stream said of a message; nothing of one that was given up meanwhile.
+    fn settle(&mut self, wire: &mut Wire, ticket: Ticket, result: Result<(), NotStored>) -> Result<(), String> {
+        let Some(subject) = self.storing.remove(&ticket) else { return Ok(()) };
+        match result {
+            Ok(()) => {
+                wire.outbox.acked(ticket);
+                wire.report.allowed(|| subject);
+            }
+            Err(NotStored::Refused(why)) => wire.outbox.refused(ticket, &why),
+            Err(NotStored::Later(why)) => return Err(why),
+        }
+        Ok(())
+    }
+
+    /// What the server or the client says beside the messages.
+    fn told(&mut self, wire: &mut Wire, event: Event) {
+        match event {
+            Event::ServerError(ServerError::SlowConsumer(_)) | Event::SlowConsumer(_) => {
+                wire.report.notice(Notice::SlowConsumer);
+                self.slow += 1;
+                if self.slow.is_power_of_two() {
+                    tracing::warn!(
+                        bus = "nats",
+                        lost = self.slow,
+                        "slow consumer: commands come faster than they are handled, and were lost"
+                    );
+                }
+            }
+            Event::ServerError(error) => self.complaint(wire, &error.to_string()),
+            Event::LameDuckMode => wire.report.trouble(
+                Trouble::LameDuck,
+                "the server is about to shut down (lame duck); another one is looked for when it closes the connection",
+            ),
+            _ => {}
+        }
+    }
+
+    fn complaint(&mut self, wire: &mut Wire, text: &str) {
+        match Violation::read(text) {
+            Some(Violation::Publish(subject)) if subject == wire.probe_address => wire.probe_forbidden("publish to"),
+            Some(Violation::Subscribe(subject)) if subject == wire.probe_address => wire.probe_forbidden("listen on"),
+            Some(Violation::Subscribe(subject)) if wire.control.contains_key(&subject) => {
+                self.permissions.deaf.insert(subject);
+                let deaf: Vec<String> = self.permissions.deaf.iter().cloned().collect();
+                wire.report.deaf_on(&deaf);
+            }
+            // Not a subject of the server's own, such as an inbox or JetStream's interface.
+            Some(Violation::Publish(subject)) if !subject.starts_with(['$', '_']) => {
+                wire.report.forbidden(&subject);
+                // Of these no acknowledgement will come.
+                for (ticket, _) in self.storing.extract_if(|_, storing| *storing == subject) {
+                    wire.outbox.refused(ticket, FORBIDDEN);
+                }
+                self.permissions.forbid(subject, Instant::now());
+            }
+            _ => {
+                wire.report.notice(Notice::Error);
+                // A missing permission is told for every single message; once is enough.
+                if self.complaints.len() < 64 && self.complaints.insert(text.to_owned()) {
+                    tracing::error!(bus = "nats", error = text, "the server complains");
+                }
+            }
+        }
+    }
+
+    async fn probe(&mut self, wire: &mut Wire) -> Result<(), String> {
+        let payload = wire.next_probe().payload;
+        let (client, address) = (&self.client, wire.probe_address.clone());
+        let said = async {
+            client.publish(address, payload).await.map_err(|error| error.to_string())?;
+            client.flush().await.map_err(|error| format!("flush failed: {error}"))
+        };
+        let late = |_| Err(format!("the socket took nothing for {FLUSH_DEADLINE:?}"));
+        tokio::time::timeout(FLUSH_DEADLINE, said).await.unwrap_or_else(late)
+    }
+
     /// Publishes `first` and what else is ready, then flushes once: a message is `sent` when the socket has it.
-    async fn send_batch(&mut self, wire: &Wire, first: Parcel) -> Result<(), String> {
+    async fn send_batch(&mut self, wire: &mut Wire, first: Parcel) -> Result<(), String> {
         let mut unflushed = Vec::new();
         let mut next = Some(first);
         let mut count = 0;
         while let Some(parcel) = next {
             let Parcel { ticket, message, .. } = parcel;
-            match self.publish(ticket, &message).await {
+            match self.publish(wire, ticket, message).await {
                 Ok(Sending::Core) => unflushed.push(ticket),
                 Ok(Sending::Stream) => {}
                 Err(NotStored::Refused(why)) => wire.outbox.refused(ticket, &why),
@@ -220,22 +362,21 @@ impl Session<'_> {
         }
     }
 
-    async fn publish(&mut self, ticket: Ticket, message: &Message) -> Result<Sending, NotStored> {
+    async fn publish(&mut self, wire: &mut Wire, ticket: Ticket, message: Arc<Message>) -> Result<Sending, NotStored> {
         let subject = message.topic.nats(&self.setup.prefix);
-        let headers = headers(message);
-        let size = message.payload.len() + headers_size(&headers);
-        if size > self.max_payload {
-            return Err(NotStored::Refused(format!(
-                "{size} bytes are more than the server's max_payload, {}",
-                self.max_payload
-            )));
+        match self.permissions.may_publish(&subject, Instant::now()) {
+            Leave::Free => {}
+            Leave::Again => wire.report.allowed(|| subject.clone()),
+            Leave::Forbidden => return Err(NotStored::Refused(FORBIDDEN.into())),
         }
+        let (message, headers) = self.fitting(wire, message).await.map_err(NotStored::Refused)?;
         let stored = matches!(message.kind, MessageKind::Event | MessageKind::Keyframe);
         if let Some(jetstream) = self.jetstream.as_ref().filter(|_| stored) {
             let ack = jetstream
-                .publish_with_headers(subject, headers, message.payload.clone())
+                .publish_with_headers(subject.clone(), headers, message.payload.clone())
                 .await
                 .map_err(|error| not_stored(&error))?;
+            self.storing.insert(ticket, subject);
             self.stored.push(Box::pin(async move {
                 let stored = ack.await.map(drop).map_err(|error| not_stored(&error));
                 (ticket, stored)
@@ -253,6 +394,32 @@ impl Session<'_> {
             }),
             Err(_) => Err(NotStored::Later(format!("the client took nothing for {FLUSH_DEADLINE:?}"))),
         }
+    }
+}
+
+impl Session<'_> {
+    /// The message and its headers as the server takes them: a picture that is too large is made smaller.
+    async fn fitting(&mut self, wire: &Wire, message: Arc<Message>) -> Result<(Arc<Message>, HeaderMap), String> {
+        let headers_of = |message: &Message| {
+            let headers = headers(message);
+            let size = headers_size(&headers);
+            (headers, size)
+        };
+        let (headers, overhead) = headers_of(&message);
+        let size = message.payload.len() + overhead;
+        if size <= self.max_payload {
+            return Ok((message, headers));
+        }
+        // The headers of the smaller picture may differ by a digit or two.
+        if let Some(smaller) = message.shrunk(self.max_payload.saturating_sub(overhead + 16)).await {
+            let (headers, overhead) = headers_of(&smaller);
+            if smaller.payload.len() + overhead <= self.max_payload {
+                wire.outbox.metrics().keyframe_shrunk();
+                tracing::debug!(bus = "nats", bytes = size, now = smaller.payload.len(), "encoded again to fit");
+                return Ok((smaller, headers));
+            }
+        }
+        Err(format!("{size} bytes are more than the server's max_payload, {}", self.max_payload))
     }
 }
 

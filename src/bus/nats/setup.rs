@@ -1,5 +1,7 @@
 //! From the configuration to what a connection needs, every file read and every mistake found.
 
+use std::time::Duration;
+
 use url::Url;
 
 use super::auth::{Auth, auth};
@@ -20,6 +22,9 @@ pub(super) struct Setup {
     pub(super) name: String,
     pub(super) prefix: String,
     pub(super) jetstream: bool,
+    /// 0 = as many as fit the server.
+    pub(super) replicas: u8,
+    pub(super) keep_alive: Duration,
 }
 
 impl Setup {
@@ -54,11 +59,19 @@ impl Setup {
         if servers.is_empty() {
             return Err(url_error("no server".into()));
         }
-        let tls = if tls_required || config.ca_file.is_some() {
-            Some(READER.tls(config.ca_file.as_deref(), None)?)
+        let identity = READER.identity(config.cert_file.as_deref(), config.key_file.as_deref())?;
+        // A server may ask for TLS at nats:// as well.
+        let tls = if tls_required || config.ca_file.is_some() || identity.is_some() {
+            Some(READER.tls(config.ca_file.as_deref(), identity)?)
         } else {
             None
         };
+        if !matches!(config.stream_replicas, 0 | 1 | 3 | 5) {
+            return Err(READER.setting("stream_replicas", "write 1, 3 or 5; 0 = 3 in a cluster, else 1"));
+        }
+        if config.keep_alive.0 < Duration::from_secs(1) {
+            return Err(READER.setting("keep_alive", "at least 1s: nothing else notices a server that vanished"));
+        }
         Ok(Self {
             shown,
             servers,
@@ -68,6 +81,8 @@ impl Setup {
             name: name.to_owned(),
             prefix: config.subject_prefix.clone(),
             jetstream: config.jetstream,
+            replicas: config.stream_replicas,
+            keep_alive: config.keep_alive.0,
         })
     }
 }
@@ -120,6 +135,9 @@ mod tests {
             (with(&|c| c.password = Some(Secret::new("hunter2"))), "username"),
             (with(&|c| c.nkey_file = Some(file.clone())), "nkey_file"),
             (with(&|c| c.creds_file = Some(file.clone())), "creds_file"),
+            (with(&|c| c.cert_file = Some(file.clone())), "key_file"),
+            (with(&|c| c.stream_replicas = 2), "stream_replicas"),
+            (with(&|c| c.keep_alive = crate::domain::Span::default()), "keep_alive"),
             (with(&|c| c.subject_prefix = "a.>".into()), "subject_prefix"),
             (
                 with(&|c| {

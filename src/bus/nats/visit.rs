@@ -33,7 +33,7 @@ async fn knock(setup: &mut Setup, deadline: Duration) -> Result<Connection, BusE
     match tokio::time::timeout(deadline, setup.connect()).await {
         Ok(Ok(connection)) => Ok(connection),
         Ok(Err(End::Refused(why))) => Err(BusError::Refused { bus: BUS, url, why }),
-        Ok(Err(End::Lost { why, .. })) => Err(BusError::Connect { bus: BUS, url, why }),
+        Ok(Err(End::Lost { why, .. } | End::TakenOver { why, .. })) => Err(BusError::Connect { bus: BUS, url, why }),
         Ok(Err(End::Stopped)) => Err(BusError::Connect { bus: BUS, url, why: "stopped".into() }),
         Err(_) => Err(BusError::Timeout { bus: BUS, url, timeout: deadline }),
     }
@@ -45,6 +45,7 @@ pub(in crate::bus) async fn tail(
     addresses: &[String],
     deadline: Duration,
     sender: &mpsc::Sender<Tailed>,
+    again: bool,
 ) -> Result<(), BusError> {
     let mut setup = Setup::new(config, "sightwire-watch")?;
     let mut connection = knock(&mut setup, deadline).await?;
@@ -52,6 +53,9 @@ pub(in crate::bus) async fn tail(
     let mut messages = SelectAll::new();
     for address in addresses {
         messages.push(connection.client.subscribe(address.clone()).await.map_err(|e| lost(e.to_string()))?);
+    }
+    if again {
+        tracing::info!("{}: subscribed again", setup.shown);
     }
     loop {
         tokio::select! {

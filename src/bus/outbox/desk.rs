@@ -279,13 +279,6 @@ impl Outbox {
         self.tell_if_idle(&guard);
     }
 
-    /// These had to go although nothing was written.
-    pub(in crate::bus) fn spool_gave_way(&self, victims: Vec<Victim>) {
-        let mut inner = self.lock();
-        inner.give_way(self, victims);
-        self.tell_if_idle(&inner);
-    }
-
     /// What was taken is not on disk, and what was to be erased still is.
     pub(in crate::bus) fn spool_not_written(&self, erase: Vec<i64>) {
         let mut inner = self.lock();

@@ -43,7 +43,13 @@ struct Boot {
 
 impl Boot {
     fn new(folder: &Path, number: usize, room: usize, max_bytes: u64) -> Self {
-        let place = SpoolPlace { folder: folder.to_owned(), max_bytes, write_after: Duration::from_millis(50), mark };
+        let place = SpoolPlace {
+            folder: folder.to_owned(),
+            max_bytes,
+            write_after: Duration::from_millis(50),
+            mark,
+            shrink: |_, _| None,
+        };
         let (bell, cameras) = (Arc::new(Bell::default()), HashMap::new());
         let outbox = Outbox::with_spool("test", BusMetrics::new("test"), limits(room), cameras, bell);
         let (tell, state) = watch::channel(SpoolState::default());
@@ -329,6 +335,48 @@ fn somebody_elses_database_is_put_aside() {
 }
 
 #[test]
+fn a_file_that_is_damaged_under_a_running_node_costs_only_what_was_there_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut boot = Boot::open(folder.path(), 0, 80, 64 * MIB);
+    // More than the database keeps in its cache.
+    for _ in 0..100 {
+        boot.offer(MessageKind::Event, 1, 60_000);
+        boot.round();
+    }
+    let in_memory = boot.outbox.lock().lanes.items().count() as u64;
+    assert!(in_memory < 40, "{in_memory}");
+    // Under its feet: file and log.
+    for name in ["test.db", "test.db-wal"] {
+        let path = folder.path().join(name);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes.iter_mut().skip(200).step_by(7).for_each(|byte| *byte ^= 0x55);
+        std::fs::write(&path, bytes).unwrap();
+    }
+    let mut came = 0;
+    while let Some(parcel) = boot.take() {
+        boot.outbox.acked(parcel.ticket);
+        check_law(&boot.outbox);
+        came += 1;
+    }
+    let tally = boot.outbox.tally(MessageKind::Event);
+    assert!(came >= in_memory && came < 100 && came + tally.dropped == 100, "{came} came; {tally:?}");
+    boot.offer(MessageKind::Event, 1, 10);
+    boot.round();
+    let parcel = boot.take().unwrap();
+    boot.outbox.acked(parcel.ticket);
+    boot.end();
+}
+
+#[test]
+fn the_spool_is_for_its_owners_eyes() {
+    use std::os::unix::fs::PermissionsExt;
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("garage/spool");
+    drop(Boot::open(&folder, 0, 80, 64 * MIB));
+    assert_eq!(std::fs::metadata(&folder).unwrap().permissions().mode() & 0o077, 0);
+}
+
+#[test]
 fn a_torn_tail_of_the_log_loses_only_what_was_in_it() {
     let folder = tempfile::tempdir().unwrap();
     let mut boot = Boot::open(folder.path(), 0, 100, 64 * MIB);
@@ -384,6 +432,71 @@ fn a_folder_that_cannot_be_made_leaves_the_memory_until_it_can() {
     assert!(boot.state.borrow().ok);
     assert_eq!(boot.end(), 100);
     assert_eq!(Boot::open(&folder, 1, 100, 64 * MIB).restored(), 100);
+}
+
+/// A real clerk on its thread, two who offer, a link that dies now and then.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_between_the_threads() {
+    const EACH: usize = 3_000;
+    let folder = tempfile::tempdir().unwrap();
+    let place = SpoolPlace {
+        folder: folder.path().to_owned(),
+        max_bytes: 64 * MIB,
+        write_after: Duration::from_millis(2),
+        mark,
+        shrink: |_, _| None,
+    };
+    let bell = Arc::new(Bell::default());
+    let outbox = Outbox::with_spool("test", BusMetrics::new("test"), limits(800), HashMap::new(), Arc::clone(&bell));
+    let spool = crate::bus::spool::Spool::start(place, bell, &outbox);
+    let offering: Vec<_> = (0..2_u8)
+        .map(|index| {
+            let outbox = Arc::clone(&outbox);
+            std::thread::spawn(move || {
+                for seq in 1..=EACH {
+                    outbox.offer(Message {
+                        payload: format!("0 {seq} ").into(),
+                        ..message(MessageKind::Event, index, 0)
+                    });
+                    // In bursts larger than the window, and no faster than the disk: or the memory would overflow.
+                    while seq % 100 == 0 && outbox.lock().lanes.items().count() > 300 {
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                }
+            })
+        })
+        .collect();
+    let mut last = [0; 2];
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut taken = Vec::new();
+    while last != [EACH; 2] || outbox.waiting().total_messages() > 0 {
+        if let Ok(parcel) = tokio::time::timeout(Duration::from_millis(20), outbox.next()).await {
+            let ((key, _, seq), _) = said(&parcel.message);
+            let newest = &mut last[usize::from(key.1)];
+            assert!(seq <= *newest + 1, "{seq} overtakes {newest}");
+            *newest = seq.max(*newest);
+            taken.push(parcel.ticket);
+        }
+        if random.u32(..200) == 0 {
+            taken.clear();
+            outbox.requeue_in_flight();
+        }
+        if random.u32(..20) == 0 || taken.len() > 64 {
+            taken.drain(..).for_each(|ticket| outbox.acked(ticket));
+        }
+        if random.u32(..500) == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    for thread in offering {
+        thread.join().unwrap();
+    }
+    let tally = outbox.tally(MessageKind::Event);
+    assert_eq!((tally.offered, tally.acked), (2 * EACH as u64, 2 * EACH as u64), "{tally:?}");
+    check_law(&outbox);
+    spool.flush(Duration::from_secs(20)).await;
+    spool.stop(Duration::from_secs(20)).await;
+    assert_eq!(Boot::open(folder.path(), 1, 80, 64 * MIB).restored(), 0);
 }
 
 #[derive(Debug, Clone)]

@@ -32,6 +32,7 @@ pub(super) fn message(kind: MessageKind, index: u8, bytes: usize) -> Message {
         camera: Some(camera),
         captured_at: Some(Instant::now()),
         late: None,
+        shrink: None,
     }
 }
 

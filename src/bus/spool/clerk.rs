@@ -12,8 +12,8 @@ use super::convert::{Now, message_of, record_of};
 use super::place::put_aside;
 use super::store::{Read, Row, Store};
 use super::{SpoolError, SpoolPlace, SpoolState, record};
-use crate::bus::Outbox;
 use crate::bus::outbox::{Drafts, Reading, Want};
+use crate::bus::{MessageKind, Outbox};
 use crate::telemetry::SpoolMetrics;
 
 /// Payload bytes of one transaction.
@@ -105,7 +105,10 @@ impl Clerk {
         if pace == Pace::Everything || self.full_until.is_some_and(|until| until <= Instant::now()) {
             self.full_until = None;
         }
-        while self.store.is_some() && self.full_until.is_none() && self.write(outbox, pace) {}
+        // Twice: the first may end with a damaged file put aside and a new one begun.
+        for _ in 0..2 {
+            while self.store.is_some() && self.full_until.is_none() && self.write(outbox, pace) {}
+        }
         self.wants.extend(outbox.spool_wants());
         self.read(outbox);
         self.sync();
@@ -128,7 +131,7 @@ impl Clerk {
 
     fn open(&mut self, outbox: &Outbox) {
         self.retry_at = Instant::now() + RETRY;
-        match self.try_open() {
+        match self.try_open(outbox) {
             Ok((store, found)) => {
                 let (messages, path) = (found.iter().map(|f| f.messages).sum::<u64>(), self.place.file(self.bus));
                 if messages > 0 && self.base.is_none() {
@@ -146,7 +149,7 @@ impl Clerk {
         }
     }
 
-    fn try_open(&mut self) -> Result<(Store, Vec<super::store::Found>), SpoolError> {
+    fn try_open(&mut self, outbox: &Outbox) -> Result<(Store, Vec<super::store::Found>), SpoolError> {
         if self.lock.is_none() {
             self.lock = Some(self.place.enter(self.bus)?);
         }
@@ -157,7 +160,10 @@ impl Clerk {
             opened => return opened,
         };
         let aside = put_aside(&path, what.0)?;
-        tracing::error!(bus = self.bus, aside = %aside.display(), "{}: cannot be used; put aside, a new spool is begun", what.1);
+        tracing::error!(bus = self.bus, aside = %aside.display(), "{}: put aside, a new spool is begun", what.1);
+        if self.base.is_some() {
+            outbox.spool_lost();
+        }
         Store::open(&path, self.place.max_bytes, self.base)
     }
 
@@ -206,9 +212,9 @@ impl Clerk {
             }
         }
         let victims = match store.commit(&rows, &drafts.erase) {
-            Err(SpoolError::Full { .. }) => {
-                let bytes = rows.iter().map(|row| row.record.len() as u64).sum();
-                outbox.spool_gave_way(store.make_room(bytes, &drafts.erase)?);
+            // What goes makes room for what comes, in the file that is there.
+            Err(SpoolError::Full { .. }) if !drafts.erase.is_empty() => {
+                store.commit(&[], &drafts.erase)?;
                 store.commit(&rows, &[])?
             }
             committed => committed?,
@@ -256,7 +262,9 @@ impl Clerk {
         let bytes = row.bytes as u64;
         let message = match record::decode(&row.record) {
             Ok(record) if record.payload.len() == row.bytes => {
-                Some(message_of(record, row.pos >= 0, self.place.mark, Now::read()))
+                let (mut message, offered_at) = message_of(record, row.pos >= 0, self.place.mark, Now::read());
+                message.shrink = (message.kind == MessageKind::Keyframe).then_some(self.place.shrink);
+                Some((message, offered_at))
             }
             Ok(_) => None,
             Err(error) => {

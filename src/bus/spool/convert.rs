@@ -85,6 +85,7 @@ pub(in crate::bus) fn message_of(record: Record, own: bool, mark: fn(&str) -> Ma
         id: record.id,
         camera: Some(camera),
         captured_at: before.and_then(|before| offered_at.checked_sub(before)),
+        shrink: None,
     };
     (message, offered_at)
 }
@@ -127,6 +128,7 @@ mod tests {
             camera: Some(camera),
             captured_at: offered_at.checked_sub(Duration::from_millis(30)),
             late: None,
+            shrink: None,
         };
         let now = Now::read();
         let record = record_of(&message, offered_at, now).unwrap();

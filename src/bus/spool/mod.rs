@@ -34,7 +34,7 @@ pub use self::record::{Record, RecordError, VERSION, decode, encode};
 pub(in crate::bus) use self::store::{Found, Victim};
 use super::Outbox;
 
-/// Whether a spool takes messages: its path, or why not (safe to show).
+/// Whether a spool takes messages: its path, or why not (safe to show); empty until it is known.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SpoolState {
     pub ok: bool,
@@ -52,7 +52,7 @@ pub(in crate::bus) struct Spool {
 impl Spool {
     /// Serves the outbox that was made with this bell.
     pub(in crate::bus) fn start(place: SpoolPlace, bell: Arc<Bell>, outbox: &Arc<Outbox>) -> Self {
-        let (tell, state) = watch::channel(SpoolState { ok: false, detail: "not yet open".into() });
+        let (tell, state) = watch::channel(SpoolState::default());
         let clerk = Clerk::new(outbox.bus(), place, tell);
         let (weak, called) = (Arc::downgrade(outbox), Arc::clone(&bell));
         let name = format!("spool-{}", outbox.bus());

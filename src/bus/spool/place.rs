@@ -1,10 +1,14 @@
 //! Where a spool lies on disk: its folder, its file, its lock.
 
 use std::fs::{File, TryLockError};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use super::store::Store;
 use super::{Mark, SpoolError};
+use crate::bus::Shrink;
+use crate::domain::Size;
 
 /// Where the spools of a node lie, and how large each may be.
 #[derive(Debug, Clone)]
@@ -16,6 +20,8 @@ pub struct SpoolPlace {
     pub write_after: Duration,
     /// How a payload of this content type is made to say that it comes late.
     pub mark: fn(&str) -> Mark,
+    /// How a keyframe is made smaller.
+    pub shrink: Shrink,
 }
 
 impl SpoolPlace {
@@ -25,9 +31,28 @@ impl SpoolPlace {
         self.folder.join(format!("{bus}.db"))
     }
 
+    /// Really opens a bus's spool, and says what waits in it. One that cannot be used is left as it is.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub fn probe(&self, bus: &str) -> Result<String, SpoolError> {
+        let path = self.file(bus);
+        let _lock = match self.enter(bus) {
+            Err(SpoolError::Locked { .. }) => return Ok(format!("{}: in use by a running node", path.display())),
+            entered => entered?,
+        };
+        let (store, found) = Store::open(&path, self.max_bytes, None)?;
+        let (waiting, room) = (found.iter().map(|found| found.messages).sum::<u64>(), Size(self.max_bytes));
+        store.close()?;
+        let messages = if waiting == 1 { "message waits" } else { "messages wait" };
+        Ok(format!("{}: {waiting} {messages}, room for {room}", path.display()))
+    }
+
     /// The folder made, and nobody else in it. The lock lasts as long as what is returned, or the process.
     pub(super) fn enter(&self, bus: &str) -> Result<File, SpoolError> {
-        std::fs::create_dir_all(&self.folder).map_err(|e| SpoolError::folder(&self.folder, &e))?;
+        // Pictures of people's homes: for nobody else's eyes.
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder);
+        made.map_err(|e| SpoolError::folder(&self.folder, &e))?;
         let path = self.folder.join(format!("{bus}.lock"));
         let lock = File::options().create(true).truncate(false).write(true).open(&path);
         let lock = lock.map_err(|e| SpoolError::folder(&path, &e))?;

@@ -95,6 +95,9 @@ impl Store {
             Some(base) => base,
             None => store.checked(last)?.unwrap_or(0) + 1,
         };
+        // The file's name is safe only when its folder is.
+        let folder = path.parent().map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all());
+        folder.map_err(|e| SpoolError::folder(path, &e))?;
         Ok((store, found))
     }
 
@@ -193,7 +196,7 @@ impl Store {
             }
             let over = used(&writing)? > max_bytes;
             let enough = max_bytes - max_bytes / 64;
-            let victims = if over { shed(&writing, &self.cameras, &ORDER, base, enough)? } else { Vec::new() };
+            let victims = if over { shed(&writing, &self.cameras, base, enough)? } else { Vec::new() };
             writing.commit()?;
             Ok((erased, victims))
         })();
@@ -261,31 +264,15 @@ impl Store {
         self.checked(read())
     }
 
-    /// The disk has no room although the spool may take more: keyframes and detections give way for `bytes` of what is new.
-    /// Events stay: those that come wait in memory.
-    pub(super) fn make_room(&mut self, bytes: u64, erase: &[i64]) -> Result<Vec<Victim>, SpoolError> {
-        let base = self.base;
-        let made = (|| {
-            // The log begins anew, in the room that it has.
-            self.db.execute_batch("PRAGMA wal_checkpoint(RESTART)")?;
-            let making = self.db.transaction()?;
-            let enough = used(&making)?.saturating_sub(bytes + bytes / 4 + 16 * PAGE);
-            let erased = erase_all(&making, erase, base)?;
-            let victims = shed(&making, &self.cameras, &ORDER[..2], base, enough)?;
-            making.commit()?;
-            self.db.execute_batch("PRAGMA wal_checkpoint(RESTART)")?;
-            Ok((erased, victims))
-        })();
-        let (erased, victims): (u64, Vec<Victim>) = self.checked(made)?;
-        self.messages = self.messages.saturating_sub(erased + victims.len() as u64);
-        Ok(victims)
-    }
-
-    /// Brings the log into the file.
+    /// Brings the log into the file. An empty one goes: a file that is there holds something.
     pub(super) fn close(self) -> Result<(), SpoolError> {
         let path = self.path;
         self.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").map_err(|e| SpoolError::of(&path, &e))?;
-        self.db.close().map_err(|(_, e)| SpoolError::of(&path, &e))
+        self.db.close().map_err(|(_, e)| SpoolError::of(&path, &e))?;
+        if self.messages == 0 {
+            std::fs::remove_file(&path).map_err(|e| SpoolError::folder(&path, &e))?;
+        }
+        Ok(())
     }
 
     pub(super) fn usage(&self) -> Usage {
@@ -327,17 +314,16 @@ fn used(db: &Connection) -> rusqlite::Result<u64> {
     Ok((pages(db, "page_count")?.saturating_sub(pages(db, "freelist_count")?)) * PAGE)
 }
 
-/// Gives up the oldest of these kinds, one kind after the other, until no more than `enough` is used.
+/// Gives up the oldest, one kind after the other, until no more than `enough` is used.
 fn shed(
     writing: &Transaction<'_>,
     cameras: &HashMap<Name, i64>,
-    kinds: &[MessageKind],
     base: i64,
     enough: u64,
 ) -> rusqlite::Result<Vec<Victim>> {
     let mut victims = Vec::new();
     let mut delete = writing.prepare("DELETE FROM messages WHERE pos = ?1")?;
-    for kind in kinds.iter().copied() {
+    for kind in ORDER {
         loop {
             let oldest = oldest(writing, cameras, kind)?;
             if oldest.is_empty() {

@@ -17,16 +17,16 @@ use tokio_util::sync::CancellationToken;
 
 use self::inputs::{Input, Still};
 use self::overlays::{Job, Overlays};
-use super::model_args::ModelArgs;
+use super::model_args::{ModelArgs, load};
 use super::{BadUsage, FAILED, say, signals, tell};
 use crate::domain::{BootId, Detection, Name, Timestamp};
 use crate::envelope::{Detections, FrameInfo, StillDetections, StillName, Timing};
-use crate::inference::{Detector, InferenceError, OnnxDetector, Runtime};
+use crate::inference::{Detector, OnnxDetector};
 use crate::telemetry::{StatusLine, above};
 
 #[derive(Debug, clap::Args)]
 pub struct DetectArgs {
-    /// Write each picture with its boxes into this folder (made if need be), under its own name.
+    /// Write each picture with its boxes into this folder (made if need be), under its own name, as JPEG or PNG.
     #[arg(long, value_name = "DIR")]
     overlay: Option<PathBuf>,
     /// Pictures: files, folders, patterns such as 'street/*.jpg', or - for standard input.
@@ -47,7 +47,7 @@ pub async fn run(args: DetectArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn detect(args: &DetectArgs, stop: &CancellationToken) -> anyhow::Result<ExitCode> {
-    let detector = load(&args.model)?;
+    let detector = load(&args.model.config())?;
     let overlays = match &args.overlay {
         Some(folder) => Some(Overlays::into_folder(folder).map_err(BadUsage)?),
         None => None,
@@ -70,17 +70,6 @@ fn detect(args: &DetectArgs, stop: &CancellationToken) -> anyhow::Result<ExitCod
     }
     let good = tally.failed == 0 && tally.done == tally.asked;
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
-}
-
-/// What is wrong with the model or its labels is wrong with the command line.
-fn load(args: &ModelArgs) -> anyhow::Result<OnnxDetector> {
-    let runtime = Runtime::load()?;
-    OnnxDetector::load(&runtime, &args.config()).map_err(|error| match error {
-        // In the configuration's words this would speak of a file that is not there.
-        InferenceError::Unreadable { model, why } => BadUsage(format!("--model {model}: cannot be read: {why}")).into(),
-        error @ (InferenceError::Device { .. } | InferenceError::Run { .. }) => error.into(),
-        error => BadUsage(error.to_string()).into(),
-    })
 }
 
 /// How many pictures came to what.

@@ -14,7 +14,11 @@ const DEEPEST: usize = 4;
 
 /// A font of this machine that has the letter. It may open many files: ask once a letter.
 pub(super) fn find(letter: char) -> Option<FontArc> {
-    files().iter().take(MOST_TRIED).find_map(|path| {
+    find_in(files(), letter)
+}
+
+fn find_in(files: &[PathBuf], letter: char) -> Option<FontArc> {
+    files.iter().take(MOST_TRIED).find_map(|path| {
         let small = std::fs::metadata(path).is_ok_and(|meta| meta.len() <= MOST_BYTES);
         let bytes = small.then(|| std::fs::read(path).ok()).flatten()?;
         // The first font of a collection.
@@ -38,7 +42,7 @@ fn files() -> &'static [PathBuf] {
         for folder in FOLDERS.iter().map(PathBuf::from).chain(home.into_iter().flatten()) {
             walk(&folder, DEEPEST, &mut found);
         }
-        found.sort_by_cached_key(|path| (unlikely(path), path.clone()));
+        sort(&mut found);
         found
     })
 }
@@ -55,10 +59,35 @@ fn walk(folder: &Path, deep: usize, found: &mut Vec<PathBuf>) {
     }
 }
 
+fn sort(found: &mut [PathBuf]) {
+    found.sort_by_cached_key(|path| (unlikely(path), path.clone()));
+}
+
 /// Upright sans of many scripts come first.
 fn unlikely(path: &Path) -> u8 {
     let name = path.file_stem().and_then(|n| n.to_str()).unwrap_or_default().to_ascii_lowercase();
     let any = |words: &[&str]| words.iter().any(|word| name.contains(word));
     let wide = any(&["cjk", "wqy", "zenhei", "microhei", "droidsansfallback", "unifont", "dejavusans", "notosans"]);
     u8::from(!wide) + 2 * u8::from(any(&["italic", "oblique", "serif", "mono", "thin", "light", "condensed", "emoji"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_font_is_found_by_its_letter_and_what_is_no_font_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let deep = folder.path().join("a/b");
+        std::fs::create_dir_all(&deep).unwrap();
+        std::fs::write(folder.path().join("NotoSansCJK.ttc"), "no font").unwrap();
+        std::fs::write(folder.path().join("notes.txt"), "no font").unwrap();
+        std::fs::write(deep.join("Some.otf"), super::super::text::INTER).unwrap();
+        let mut found = Vec::new();
+        walk(folder.path(), DEEPEST, &mut found);
+        sort(&mut found);
+        assert!(found[0].ends_with("NotoSansCJK.ttc") && found.len() == 2, "{found:?}");
+        assert!(find_in(&found, 'ж').is_some());
+        assert!(find_in(&found, '人').is_none());
+    }
 }

@@ -17,7 +17,7 @@ use text::Typesetter;
 
 use crate::domain::Detection;
 
-/// Above this many, labels could be told apart by nobody: the best-scored boxes keep theirs.
+/// Above this many, nobody could tell labels apart.
 const MOST_LABELS: usize = 300;
 const EDGE: Colour = [16, 16, 16];
 const EDGE_ALPHA: f32 = 0.7;
@@ -37,7 +37,7 @@ impl Overlay {
     /// Draws into packed 8-bit BGR, rows without padding. A buffer of any other size is left as it is.
     pub fn draw(&mut self, bgr: &mut [u8], width: u32, height: u32, detections: &[Detection]) {
         let Some(mut canvas) = Canvas::new(bgr, width, height) else { return };
-        let style = Style::of(&canvas);
+        let style = Style::of(&canvas, detections.len());
         let mut shapes: Vec<Shape<'_>> = detections.iter().map(|d| Shape::of(d, &canvas, &style)).collect();
         shapes.sort_by_key(|shape| std::cmp::Reverse(shape.bounds.area()));
         for shape in &shapes {
@@ -48,13 +48,16 @@ impl Overlay {
         }
     }
 
-    /// Where each label lies, from the largest box to the smallest. The smallest choose first: they have the least room.
+    /// Where each label lies, the last on top. The smallest boxes choose first, for they have the least room; in a crowd
+    /// the best-scored do.
     fn labels(&mut self, shapes: &[Shape<'_>], canvas: &Canvas<'_>, style: &Style) -> Vec<Label> {
         let mut table = Table::new(canvas.bounds(), shapes.iter().map(|shape| shape.bounds).collect());
-        let least = least_score(shapes);
-        let labelled = shapes.iter().filter(|shape| shape.detection.score >= least || least.is_nan());
+        let mut order: Vec<&Shape<'_>> = shapes.iter().rev().collect();
+        if style.crowded {
+            order.sort_by(|a, b| b.detection.score.total_cmp(&a.detection.score));
+        }
         let mut labels: Vec<Label> =
-            labelled.rev().take(MOST_LABELS).filter_map(|shape| self.label(shape, &mut table, style)).collect();
+            order.into_iter().take(MOST_LABELS).filter_map(|shape| self.label(shape, &mut table, style)).collect();
         labels.reverse();
         labels
     }
@@ -77,7 +80,7 @@ impl Overlay {
             }
         }
         let (plate, rect, cost) = best?;
-        if cost > place::BURIED {
+        if cost > if style.crowded { place::CROWDED } else { place::BURIED } {
             return None;
         }
         table.take(rect);
@@ -95,32 +98,28 @@ impl Overlay {
     }
 }
 
-/// The score that a box needs to be labelled, when there are too many boxes; NaN when there are not.
-fn least_score(shapes: &[Shape<'_>]) -> f32 {
-    if shapes.len() <= MOST_LABELS {
-        return f32::NAN;
-    }
-    let mut scores: Vec<f32> = shapes.iter().map(|shape| shape.detection.score).collect();
-    let (_, least, _) = scores.select_nth_unstable_by(MOST_LABELS - 1, |a, b| b.total_cmp(a));
-    *least
-}
-
 /// Measures in pixels, by the size of the picture.
 struct Style {
     line: i32,
     edge: i32,
     font: f32,
     least_font: f32,
+    /// All labels in full would hide the picture.
+    crowded: bool,
 }
 
 impl Style {
-    fn of(canvas: &Canvas<'_>) -> Self {
+    fn of(canvas: &Canvas<'_>, boxes: usize) -> Self {
         let bounds = canvas.bounds();
         let side = (canvas::to_f32(bounds.width()) * canvas::to_f32(bounds.height())).sqrt();
+        let font = text::crisp(7.5 + side / 100.0);
+        // A label of usual length is some nine squares of its letters' size.
+        let covered = 9.0 * font * font * canvas::to_f32(i32::try_from(boxes).unwrap_or(i32::MAX));
         Self {
             line: canvas::whole(1.2 + side / 560.0),
             edge: canvas::whole(0.6 + side / 1400.0),
-            font: text::crisp(7.5 + side / 100.0),
+            font,
+            crowded: covered > 0.15 * side * side,
             // On a small picture small letters are all there is; on a large one nobody could read them.
             least_font: text::crisp((6.0 + side / 130.0).max(8.0)),
         }
@@ -128,6 +127,9 @@ impl Style {
 
     /// Letters for a box: smaller when the box is small, for there are often many of those.
     fn font_for(&self, bounds: Rect) -> f32 {
+        if self.crowded {
+            return self.least_font;
+        }
         let side = (canvas::to_f32(bounds.width()) * canvas::to_f32(bounds.height())).sqrt();
         let part = 0.7 + 0.3 * (side / (8.0 * self.font)).min(1.0);
         text::crisp((self.font * part).max(self.least_font))

@@ -7,6 +7,8 @@ use super::text::Line;
 pub(super) const FREE: f32 = 0.3;
 /// Above this cost two labels would hide each other: then the box has none.
 pub(super) const BURIED: f32 = 1.6;
+/// In a crowd this is enough: an unreadable label is worse than none.
+pub(super) const CROWDED: f32 = 0.75;
 /// What covering a box that is hardly larger than the label costs, beside covering another label.
 const OVER_BOX: f32 = 0.35;
 /// Boxes that are looked at one by one; in a larger crowd the rest is not spared.
@@ -81,7 +83,11 @@ impl Table {
             let rect = self.moved_in(x, y, width, height);
             // A label that had to be moved along is farther from its box's corner.
             let moved = to_f32((rect.x0 - x).abs()) / to_f32(width.max(1));
-            let cost = inconvenience + 0.5 * moved + self.cost(rect, at);
+            let least = inconvenience + 0.5 * moved;
+            if least >= best.1 {
+                continue;
+            }
+            let cost = least + self.cost(rect, at);
             if cost < best.1 {
                 best = (rect, cost);
             }

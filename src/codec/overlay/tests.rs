@@ -138,3 +138,21 @@ fn a_crowd_of_thousands_is_drawn() {
     let picture = Picture::plain(1280, 720, 90).drawn(&crowd);
     assert!(picture.changed(90) > 100_000);
 }
+
+#[test]
+fn in_a_crowd_the_best_scored_box_keeps_its_label_whole() {
+    let best = Detection { score: 0.99, ..detection("car", 2, [0.4, 0.4, 0.6, 0.6]) };
+    let mut crowd = vec![best.clone()];
+    for i in 0..150u8 {
+        let at = 0.3 + f32::from(i) / 500.0;
+        crowd.push(Detection { score: 0.3, ..detection("person", 0, [at, at, at + 0.05, at + 0.1]) });
+    }
+    // Its plate, which is no line: more in a row than the line of the box is wide.
+    let plate = |picture: &Picture| {
+        let colour = palette::colour(2);
+        picture.bgr.chunks_exact(3 * 8).filter(|run| run.chunks_exact(3).all(|pixel| pixel == colour)).count()
+    };
+    let alone = Picture::plain(640, 480, 90).drawn(std::slice::from_ref(&best));
+    let among = Picture::plain(640, 480, 90).drawn(&crowd);
+    assert!(plate(&alone) > 10 && plate(&among) > plate(&alone) / 4, "{} and {}", plate(&alone), plate(&among));
+}

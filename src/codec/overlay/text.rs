@@ -10,7 +10,7 @@ use super::palette::Colour;
 
 /// Inter by Rasmus Andersson and others (SIL Open Font License 1.1, beside the file): made for screens and small sizes.
 /// Latin, Greek and Cyrillic, digits of one width; `font/subset.py` made it.
-const INTER: &[u8] = include_bytes!("font/Inter-SemiBold.otf");
+pub(super) const INTER: &[u8] = include_bytes!("font/Inter-SemiBold.otf");
 /// The height of its small letters, in parts of the size.
 const X_HEIGHT: f32 = 1536.0 / 2816.0;
 /// Places between two pixels that a letter may begin at.

@@ -9,7 +9,7 @@
 //! Sources: `tools/export_onnx.py` of lyuwenyu/RT-DETR, `export.py` of roboflow/rf-detr, the post-processing of Hugging Face's
 //! `transformers`, Ultralytics' `RTDETRPredictor`.
 
-use super::listed::Listed;
+use super::listed::{Listed, coco_by_trial};
 use super::ultralytics::extras;
 use super::{Candidate, Facts, Family, Miss, Output, Preparation, Recognised, best, size};
 use crate::inference::config::Interpolation;
@@ -19,6 +19,9 @@ use crate::inference::output::values;
 
 /// More are cells of a grid, not queries.
 const QUERIES: std::ops::RangeInclusive<i64> = 2..=1500;
+
+/// Fewer in a single output are columns of something else.
+const FEW: i64 = 50;
 
 /// How a class's number becomes a score.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,23 +48,23 @@ struct Queries {
     preparation: Preparation,
 }
 
-struct Processed(Listed);
+struct Processed {
+    listed: Listed,
+    labels: Option<&'static [&'static str]>,
+}
 
 pub fn recognise(facts: &Facts) -> Recognised {
     if let Some(listed) = processed(facts) {
-        return Ok(Box::new(Processed(listed)));
+        let labels = coco_by_trial(facts.outputs[listed.classes].values.iter().copied(), false);
+        return Ok(Box::new(Processed { listed, labels }));
     }
     if let [only] = facts.outputs.as_slice() {
         return one_output(facts, only);
     }
-    let logits = facts.output(&["logits", "pred_logits"]).or_else(|| {
-        // RF-DETR calls its logits labels; a scores output of this shape is the same.
-        facts.output(&["labels", "scores"]).filter(|(_, output)| output.shape.len() == 3)
-    });
-    let boxes = facts.output(&["pred_boxes", "boxes", "dets"]);
-    let (Some((logits_at, logits)), Some((boxes_at, boxes))) = (logits, boxes) else {
+    let Some((logits_at, boxes_at)) = by_name(facts).or_else(|| by_shape(facts)) else {
         return Err(Miss::far("it has the outputs labels, boxes and scores, or logits and boxes"));
     };
+    let (logits, boxes) = (&facts.outputs[logits_at], &facts.outputs[boxes_at]);
     let (&[1, queries, columns], &[1, rows, 4]) = (logits.shape.as_slice(), boxes.shape.as_slice()) else {
         return Err(Miss::near(format!(
             "its logits are [1, queries, classes] and its boxes [1, queries, 4], not {:?} and {:?}",
@@ -74,9 +77,9 @@ pub fn recognise(facts: &Facts) -> Recognised {
             QUERIES.end()
         )));
     }
-    let (columns, named) = (size(columns), logits.name.to_ascii_lowercase());
+    let columns = size(columns);
     let scores = match columns {
-        _ if named == "scores" && logits.values.iter().all(|v| (0.0..=1.0).contains(v)) => Scores::Plain,
+        _ if within(&logits.values, 0.0, 1.0) => Scores::Plain,
         2.. if says_no_object(&logits.values, columns) => Scores::Softmax,
         _ => Scores::Sigmoid,
     };
@@ -94,6 +97,32 @@ pub fn recognise(facts: &Facts) -> Recognised {
         size: sides(facts),
         preparation: smoothed(if imagenet { Preparation::IMAGENET } else { Preparation::STRETCHED }),
     }))
+}
+
+/// Places of logits and boxes.
+fn by_name(facts: &Facts) -> Option<(usize, usize)> {
+    let logits = facts.output(&["logits", "pred_logits"]).or_else(|| {
+        // RF-DETR calls its logits labels.
+        facts.output(&["labels"]).filter(|(_, output)| output.shape.len() == 3)
+    });
+    Some((logits?.0, facts.output(&["pred_boxes", "boxes", "dets"])?.0))
+}
+
+/// Two outputs of as many rows, whatever they are called: one of four fractions a row, the other of its classes.
+fn by_shape(facts: &Facts) -> Option<(usize, usize)> {
+    let (boxes, logits) = match *facts.shapes().as_slice() {
+        [&[1, a, 4], &[1, b, _]] if a == b => (0, 1),
+        [&[1, a, _], &[1, b, 4]] if a == b => (1, 0),
+        _ => return None,
+    };
+    let rows = facts.outputs[boxes].shape[1];
+    let few = (FEW..=1000).contains(&rows) && facts.cells(&[8, 16, 32]) != rows;
+    (few && within(&facts.outputs[boxes].values, -0.5, 1.5)).then_some((logits, boxes))
+}
+
+/// Whether all values lie there, and say something at all.
+fn within(values: &[f32], low: f32, high: f32) -> bool {
+    values.iter().any(|&v| v != 0.0) && values.iter().all(|&v| (low..=high).contains(&v))
 }
 
 /// `labels`, `boxes`, `scores` of one picture each.
@@ -116,15 +145,14 @@ fn one_output(facts: &Facts, only: &TrialOutput) -> Recognised {
     let &[1, queries, columns] = only.shape.as_slice() else {
         return Err(Miss::far("its one output is [1, queries, 4 + classes]"));
     };
-    if !QUERIES.contains(&queries) || columns < 5 {
+    if !QUERIES.contains(&queries) || queries < FEW || columns < 5 {
         return Err(Miss::far(format!(
-            "its one output is [1, queries, 4 + classes] of at most {} queries, this one is [1, {queries}, {columns}]",
+            "its one output is [1, queries, 4 + classes] of {FEW} to {} queries, this one is [1, {queries}, {columns}]",
             QUERIES.end()
         )));
     }
     extras(facts, 4, size(columns))?;
-    let within = |v: &f32| (-0.5..=1.5).contains(v);
-    if !only.values.iter().all(within) || only.values.iter().all(|&v| v == 0.0) {
+    if !within(&only.values, -0.5, 1.5) {
         return Err(Miss::near("its boxes and scores are fractions, those of this model are not"));
     }
     Ok(Box::new(Queries {
@@ -167,6 +195,10 @@ impl Family for Processed {
         None
     }
 
+    fn labels(&self) -> Option<&'static [&'static str]> {
+        self.labels
+    }
+
     fn preparation(&self) -> Preparation {
         smoothed(Preparation::STRETCHED)
     }
@@ -181,7 +213,7 @@ impl Family for Processed {
         confidence: f32,
         candidates: &mut Vec<Candidate>,
     ) -> Result<(), String> {
-        self.0.decode(outputs, confidence, candidates)
+        self.listed.decode(outputs, confidence, candidates)
     }
 }
 

@@ -2,6 +2,7 @@
 //! families end so; each says where they stand and in which units.
 
 use super::{Candidate, Output};
+use crate::inference::labels::{COCO, COCO91};
 
 /// Where a family's boxes, classes and scores stand, and what they mean.
 #[derive(Debug, Clone, Copy)]
@@ -63,8 +64,33 @@ impl Listed {
     }
 }
 
+/// COCO's names, where the classes that the trial picture brought up are COCO's by all appearance: a list does not say how many
+/// classes there are, but the best of hundreds of guesses on plain grey tend to reach far up its list.
+pub fn coco_by_trial(classes: impl Iterator<Item = f32>, from_one: bool) -> Option<&'static [&'static str]> {
+    match (classes.fold(0.0, f32::max), from_one) {
+        (60.0..80.0, false) => Some(&COCO),
+        (60.0..91.0, true) => Some(&COCO91),
+        _ => None,
+    }
+}
+
 /// A class or a count that a model gives as a number with a point.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates; classes are few")]
 pub fn whole(value: f32) -> u32 {
     value.round() as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_up_to_nearly_eighty_are_cocos() {
+        let named = |last: f32, from_one| coco_by_trial([0.0, last, 3.0].into_iter(), from_one).map(<[_]>::len);
+        assert_eq!((named(79.0, false), named(64.0, false), named(90.0, true)), (Some(80), Some(80), Some(91)));
+        assert_eq!(
+            (named(80.0, false), named(2.0, false), named(91.0, true), named(f32::NAN, true)),
+            (None, None, None, None)
+        );
+    }
 }

@@ -113,8 +113,9 @@ pub fn recognise(
     }
     let why = misses.pop().map(|(_, miss)| miss.why).unwrap_or_default();
     let better = FAMILIES.iter().find(|(_, recognise)| recognise(facts).is_ok());
-    let better = better.map_or_else(String::new, |(name, _)| format!("; it looks like `family: {}`", name.as_str()));
-    Err(InferenceError::OtherFamily { model, asked: choice.as_str(), why, better, shape, known })
+    let why =
+        better.map_or_else(|| why.clone(), |(name, _)| format!("{why}; it looks like `family: {}`", name.as_str()));
+    Err(InferenceError::OtherFamily { model, asked: choice.as_str(), why, shape, known })
 }
 
 /// The families that nearly fit, and why they do not; else all of them.
@@ -186,6 +187,80 @@ pub mod tests {
                 assert!(!miss.why.is_empty());
             }
         }
+    }
+
+    /// Outputs of every family, at 64x32.
+    const KNOWN: [&[(&str, &[i64])]; 9] = [
+        &[("output", &[1, 42, 7])],
+        &[("output", &[1, 126, 7])],
+        &[("output", &[1, 43, 34])],
+        &[("c8", &[1, 32, 3]), ("c16", &[1, 8, 3]), ("d8", &[1, 32, 32]), ("d16", &[1, 8, 32])],
+        &[("output", &[1, 7, 2, 4])],
+        &[("scores", &[1, 119, 2]), ("boxes", &[1, 119, 4])],
+        &[("logits", &[1, 100, 5]), ("pred_boxes", &[1, 100, 4])],
+        &[("detection_boxes", &[1, 9, 4]), ("detection_scores", &[1, 9]), ("detection_classes", &[1, 9])],
+        &[("num_dets", &[1, 1]), ("det_boxes", &[1, 9, 4]), ("det_scores", &[1, 9]), ("det_classes", &[1, 9])],
+    ];
+
+    /// Outputs as a family has them or nearly so, or of any shape; of any values, as a hostile file may have them.
+    fn anything(random: &mut fastrand::Rng) -> Facts {
+        const SIDES: [i64; 15] = [0, 1, 1, 1, 2, 3, 4, 5, 6, 7, 8, 32, 84, 252, 300];
+        const SCORES: [f32; 4] = [0.0, 0.5, 1.0, 0.1];
+        const VALUES: [f32; 9] = [0.0, 0.5, 1.0, 3.0, -2.0, 64.0, f32::NAN, f32::INFINITY, -1e30];
+        let mut outputs: Vec<(&str, Vec<i64>)> = match random.usize(..12) {
+            known if known < KNOWN.len() => KNOWN[known].iter().map(|(name, shape)| (*name, shape.to_vec())).collect(),
+            _ => vec![("output0", vec![1, random.i64(1..9), random.i64(1..99)])],
+        };
+        while random.usize(..3) == 0 {
+            let any = (0..random.usize(..5)).map(|_| SIDES[random.usize(..SIDES.len())]).collect();
+            match random.usize(..3) {
+                0 => outputs.push(("boxes", any)),
+                1 => outputs.truncate(random.usize(..4)),
+                _ => outputs
+                    .iter_mut()
+                    .for_each(|(_, shape)| shape.iter_mut().for_each(|side| *side += random.i64(-1..2).max(-*side))),
+            }
+        }
+        let mut facts = Facts::of(64, [32, 32, 1][random.usize(..3)]);
+        for (name, mut shape) in outputs {
+            while shape.iter().product::<i64>() > 10_000 {
+                shape.pop();
+            }
+            facts = facts.with(name, &shape);
+            let from: &[f32] = if random.bool() { &SCORES } else { &VALUES };
+            let values = &mut facts.outputs.last_mut().unwrap().values;
+            values.iter_mut().for_each(|value| *value = from[random.usize(..from.len())]);
+        }
+        if random.usize(..4) == 0 {
+            let task = ["detect", "segment", "pose", "obb", "?"][random.usize(..5)];
+            facts.metadata.insert("task".into(), task.into());
+            facts.metadata.insert("kpt_shape".into(), ["[17, 3]", "[-1, 99999999999]", "x"][random.usize(..3)].into());
+        }
+        facts
+    }
+
+    #[test]
+    fn no_shape_and_no_value_makes_a_family_panic() {
+        let mut random = fastrand::Rng::with_seed(7);
+        let mut taken = std::collections::BTreeMap::new();
+        for _ in 0..5000 {
+            let facts = anything(&mut random);
+            for (name, recognise) in FAMILIES {
+                let Ok(mut family) = recognise(&facts) else { continue };
+                *taken.entry(name.as_str()).or_insert(0) += 1;
+                let (_, _, _) = (family.classes(), family.labels(), family.preparation());
+                // The outputs it was recognised by, others' values in them, and fewer of them.
+                let other = anything(&mut random);
+                for outputs in [&facts.outputs[..], facts.outputs.get(1..).unwrap_or_default(), &other.outputs[..]] {
+                    let views = outputs.iter().map(|o| Output { name: &o.name, shape: &o.shape, values: &o.values });
+                    let mut found = Vec::new();
+                    if family.decode(&views.collect::<Vec<_>>(), 0.3, &mut found).is_ok() {
+                        assert!(found.iter().all(|c| c.score >= 0.3), "{} {facts}: {found:?}", name.as_str());
+                    }
+                }
+            }
+        }
+        assert_eq!(taken.len(), FAMILIES.len(), "a family is not tried: {taken:?}");
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //!
 //! All of them stretch the picture.
 
-use super::listed::Listed;
+use super::listed::{Listed, coco_by_trial};
 use super::{Candidate, Facts, Family, Miss, Output, Preparation, Recognised, best, size};
 use crate::inference::labels::COCO;
 use crate::inference::output::values;
@@ -19,7 +19,6 @@ use crate::inference::output::values;
 struct Ssd {
     listed: Listed,
     classes: Option<usize>,
-    /// Class numbers are those of a label map, which the labels follow; else they count from 0 here.
     labels: Option<&'static [&'static str]>,
     preparation: Preparation,
 }
@@ -37,7 +36,9 @@ pub fn recognise(facts: &Facts) -> Recognised {
     if let Some(ssd) =
         tensorflow(facts).or_else(|| unnamed(facts)).or_else(|| onnx_zoo(facts)).or_else(|| torchvision(facts))
     {
-        return Ok(Box::new(ssd));
+        let classes = facts.outputs[ssd.listed.classes].values.iter().copied();
+        let labels = ssd.labels.or_else(|| coco_by_trial(classes, ssd.counts_from_one()));
+        return Ok(Box::new(Ssd { labels, ..ssd }));
     }
     let (Some((scores_at, scores)), Some((boxes_at, boxes))) = (facts.output(&["scores"]), facts.output(&["boxes"]))
     else {
@@ -46,7 +47,7 @@ pub fn recognise(facts: &Facts) -> Recognised {
         ));
     };
     match (scores.shape.as_slice(), boxes.shape.as_slice()) {
-        (&[1, rows, columns], &[1, n, 4]) if rows == n && columns >= 2 && rows > 1 => Ok(Box::new(Anchors {
+        (&[1, rows, columns], &[1, n, 4]) if rows == n && columns >= 2 && rows >= ANCHORS => Ok(Box::new(Anchors {
             boxes: boxes_at,
             scores: scores_at,
             rows: size(rows),
@@ -54,7 +55,8 @@ pub fn recognise(facts: &Facts) -> Recognised {
             size: sides(facts),
         })),
         (scores, boxes) => Err(Miss::near(format!(
-            "its boxes are [N, 4] and its scores [N], or [1, N, 4] and [1, N, classes], not {boxes:?} and {scores:?}"
+            "its boxes are [N, 4] and its scores [N], or {ANCHORS} and more anchors have [1, N, 4] and [1, N, 1 + classes]; \
+             not {boxes:?} and {scores:?}"
         ))),
     }
 }
@@ -104,8 +106,9 @@ fn onnx_zoo(facts: &Facts) -> Option<Ssd> {
     if !matches!((b.shape.as_slice(), s.shape.as_slice()), (&[1, n, 4], &[1, m]) if n == m) || c.shape != s.shape {
         return None;
     }
-    // 1 to 80, without the gaps of COCO's own numbers.
-    let listed = Listed { boxes, classes, scores, count: None, upright: false, scale: sides(facts), first_class: 1 };
+    // Fractions, or pixels where the export scaled them; classes 1 to 80, without the gaps of COCO's own numbers.
+    let scale = if b.values.iter().any(|&v| v > 2.0) { [1.0; 2] } else { sides(facts) };
+    let listed = Listed { boxes, classes, scores, count: None, upright: false, scale, first_class: 1 };
     Some(Ssd { listed, classes: None, labels: Some(&COCO), preparation: Preparation::IMAGENET })
 }
 
@@ -119,6 +122,9 @@ fn torchvision(facts: &Facts) -> Option<Ssd> {
     let listed = Listed { boxes, classes, scores, count: None, upright: false, scale: [1.0; 2], first_class: 0 };
     Some(Ssd { listed, classes: None, labels: None, preparation: Preparation::STRETCHED })
 }
+
+/// Fewer rows are no grid of anchors.
+const ANCHORS: i64 = 400;
 
 /// Values as they are: the graph prepares them itself.
 const BYTES: Preparation = Preparation { std: [1.0; 3], ..Preparation::STRETCHED };

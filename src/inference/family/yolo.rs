@@ -31,7 +31,8 @@ pub fn recognise(facts: &Facts) -> Recognised {
         )));
     }
     if rows < 5 {
-        return Err(Miss::far(format!("it has at least 5 rows (4 of the box, and classes), this model has {rows}")));
+        let why = format!("it has at least 5 rows (4 of the box, and classes), this model has {rows}");
+        return Err(if rows == 4 && anchors > 5 { Miss::near(why) } else { Miss::far(why) });
     }
     // Anchors outnumber rows by far in every export; `[1, 300, 6]` is another family.
     if anchors <= rows {

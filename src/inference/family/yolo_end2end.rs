@@ -6,7 +6,7 @@
 //!
 //! Sources: Ultralytics' documentation of `export`, `export.py` of WongKinYiu/yolov7, `deploy/ONNX` of meituan/YOLOv6.
 
-use super::listed::{Listed, whole};
+use super::listed::{Listed, coco_by_trial, whole};
 use super::ultralytics::{extras, only_extras_follow};
 use super::{Candidate, Facts, Family, Miss, Output, Preparation, Recognised, size};
 
@@ -21,15 +21,27 @@ enum Form {
     Apart(Listed),
 }
 
-struct EndToEnd(Form);
+struct EndToEnd {
+    form: Form,
+    labels: Option<&'static [&'static str]>,
+}
+
+impl EndToEnd {
+    fn boxed(form: Form, classes: impl Iterator<Item = f32>) -> Box<dyn Family> {
+        Box::new(Self { form, labels: coco_by_trial(classes, false) })
+    }
+}
 
 pub fn recognise(facts: &Facts) -> Recognised {
     if let Some(listed) = apart(facts) {
-        return Ok(Box::new(EndToEnd(Form::Apart(listed))));
+        let classes = facts.outputs[listed.classes].values.iter().copied();
+        return Ok(EndToEnd::boxed(Form::Apart(listed), classes));
     }
     let first = facts.outputs.first().ok_or_else(|| Miss::far("the model has no outputs"))?;
     match *first.shape.as_slice() {
-        [_, 7] if facts.outputs.len() == 1 => Ok(Box::new(EndToEnd(Form::Batched))),
+        [_, 7] if facts.outputs.len() == 1 => {
+            Ok(EndToEnd::boxed(Form::Batched, first.values.chunks_exact(7).map(|row| row[5])))
+        }
         [1, rows, columns] if columns >= 6 && rows > 1 && only_extras_follow(facts) => {
             if rows > 1000 {
                 return Err(Miss::far(format!("it lists at most 1000 boxes, this model has {rows} rows")));
@@ -42,7 +54,8 @@ pub fn recognise(facts: &Facts) -> Recognised {
             if fractions(&first.values, size(columns)) {
                 return Err(Miss::near("its boxes are pixels of the input, those of this model lie between 0 and 1"));
             }
-            Ok(Box::new(EndToEnd(Form::Rows(size(columns)))))
+            let classes = first.values.chunks_exact(size(columns)).map(|row| row[5]);
+            Ok(EndToEnd::boxed(Form::Rows(size(columns)), classes))
         }
         _ => Err(Miss::far("it has an output [1, N, 6] or [N, 7], or num_dets, det_boxes, det_scores and det_classes")),
     }
@@ -72,6 +85,10 @@ impl Family for EndToEnd {
         None
     }
 
+    fn labels(&self) -> Option<&'static [&'static str]> {
+        self.labels
+    }
+
     fn preparation(&self) -> Preparation {
         Preparation::YOLO
     }
@@ -86,7 +103,7 @@ impl Family for EndToEnd {
         confidence: f32,
         candidates: &mut Vec<Candidate>,
     ) -> Result<(), String> {
-        let columns = match &self.0 {
+        let columns = match &self.form {
             Form::Apart(listed) => return listed.decode(outputs, confidence, candidates),
             Form::Rows(columns) => *columns,
             Form::Batched => 7,
@@ -97,7 +114,7 @@ impl Family for EndToEnd {
             return Err(format!("{} has {} values, no rows of {columns}", output.name, output.values.len()));
         }
         for row in output.values.chunks_exact(columns) {
-            let (corners, score, class) = match self.0 {
+            let (corners, score, class) = match self.form {
                 Form::Batched if row[0] >= 0.5 => continue,
                 Form::Batched => (&row[1..5], row[6], row[5]),
                 _ => (&row[..4], row[4], row[5]),

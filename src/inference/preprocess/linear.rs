@@ -29,7 +29,7 @@ struct Tap {
 /// one counts of `ONE`.
 #[derive(Debug, Clone, Copy)]
 struct Column {
-    at: u32,
+    at: usize,
     right: u16,
 }
 
@@ -66,7 +66,6 @@ impl Linear {
         let [above, below] = tap.weights;
         for ((out, &a), &b) in out.iter_mut().zip(upper).zip(lower) {
             // Unsigned half words all the way: processors multiply eight of them at a time, and compilers see it.
-            #[expect(clippy::cast_possible_truncation, reason = "at most 1020")]
             let part = |value: u16, weight: u16| ((u32::from(value) * u32::from(weight)) >> 16) as u16;
             *out = f32::from((part(a, above) + part(b, below) + 2) >> 2);
         }
@@ -78,16 +77,18 @@ fn scale_row(row: &[u8], columns: &[Column], out: &mut [u16]) {
     let (blue, rest) = out.split_at_mut(width);
     let (green, red) = rest.split_at_mut(width);
     // A picture a pixel wide has no right one.
-    let mut twice = [0; 6];
+    let twice: [u8; 6];
     let row = if let &[b, g, r] = row {
         twice = [b, g, r, b, g, r];
-        &twice
+        twice.as_slice()
     } else {
         row
     };
     for (((column, b), g), r) in columns.iter().zip(blue).zip(green).zip(red) {
-        let at = column.at as usize;
-        let Some(&[p0, p1, p2, q0, q1, q2]) = row.get(at..at + 6).and_then(|pair| pair.first_chunk()) else { continue };
+        let Some(&[p0, p1, p2, q0, q1, q2]) = row.get(column.at..column.at + 6).and_then(|pair| pair.first_chunk())
+        else {
+            continue;
+        };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 255 * 2048 / 16")]
         let mix = |p: u8, q: u8| {
             let (p, q) = (i32::from(p), i32::from(q));
@@ -111,24 +112,26 @@ fn flat(at: usize, from: usize, to: usize) -> f32 {
     low as f32 + if part <= 0.0 { 0.0 } else { part - part.floor() }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "picture sizes are small numbers")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "picture sizes are small numbers"
+)]
 fn tap(from: usize, place: f32) -> Tap {
-    let part = place - place.floor();
-    let low = place.floor() as isize;
-    let pixel = |at: isize| at.clamp(0, from as isize - 1) as usize;
+    let (low, part) = (place.floor(), place - place.floor());
+    let pixel = |at: f32| at.clamp(0.0, from as f32 - 1.0) as usize;
     let weights = [1.0 - part, part].map(|weight| (weight * ONE).round_ties_even() as u16);
-    Tap { first: pixel(low), second: pixel(low + 1), weights }
+    Tap { first: pixel(low), second: pixel(low + 1.0), weights }
 }
 
 /// Both weights sum to `ONE`, so the right one's says all. The last pixel is the right one of the last pair.
-#[expect(clippy::cast_possible_truncation, reason = "a row has at most 2^32 bytes")]
 fn column(from: usize, place: f32) -> Column {
-    let Tap { first, second, weights } = tap(from, place);
-    if first == second {
-        let last = first > 0;
-        return Column { at: 3 * first.saturating_sub(1) as u32, right: if last { ONE as u16 } else { 0 } };
+    let Tap { first, second, weights: [left, right] } = tap(from, place);
+    if first == second && first > 0 {
+        return Column { at: 3 * (first - 1), right: left + right };
     }
-    Column { at: 3 * first as u32, right: weights[1] }
+    Column { at: 3 * first, right: if first == second { 0 } else { right } }
 }
 
 #[cfg(test)]

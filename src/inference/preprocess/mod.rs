@@ -171,7 +171,7 @@ mod tests {
     /// The values, of a model that takes float32.
     fn planes(pre: &mut Preprocessor, frame: &Frame, spec: &InputSpec) -> (Placement, Vec<f32>) {
         let mut pixels = Pixels::new(Element::F32);
-        let placement = pre.run(frame, spec, spec.values(), &mut pixels);
+        let placement = pre.run(frame, spec, 3 * (spec.width * spec.height) as usize, &mut pixels);
         let Pixels::F32(values) = pixels else { panic!("float32") };
         (placement, values)
     }
@@ -217,7 +217,7 @@ mod tests {
         let mut pixels = Pixels::new(Element::F32);
         let spec = spec(32, 32, Padding::Centre, true);
         for (w, h) in [(1, 1), (7681, 3), (3, 555), (640, 480), (1, 1)] {
-            let placement = pre.run(&frame(w, h, |_, _| [9, 9, 9]), &spec, spec.values(), &mut pixels);
+            let placement = pre.run(&frame(w, h, |_, _| [9, 9, 9]), &spec, 3 * 32 * 32, &mut pixels);
             assert!(placement.scale_x > 0.0 && placement.scale_y > 0.0);
             let Pixels::F32(planes) = &pixels else { panic!("float32") };
             assert!(planes.iter().all(|v| v.is_finite()));

@@ -1,0 +1,42 @@
+//! Processor time: what work costs, whoever else has the machine.
+
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// Of the calling thread, since it began.
+#[must_use]
+pub fn thread_cpu() -> Duration {
+    read(ClockId::ThreadCPUTime)
+}
+
+/// Of all threads of the process, since it began.
+#[must_use]
+pub fn process_cpu() -> Duration {
+    read(ClockId::ProcessCPUTime)
+}
+
+fn read(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
+    let (seconds, nanos) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
+    Duration::new(seconds.unwrap_or(0), nanos.unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_costs_and_sleep_does_not() {
+        let (thread, process) = (thread_cpu(), process_cpu());
+        let spent = || thread_cpu().saturating_sub(thread);
+        std::thread::sleep(Duration::from_millis(50));
+        let slept = spent();
+        let mut sum = 0u64;
+        while spent() < slept + Duration::from_millis(20) {
+            sum = std::hint::black_box(sum.wrapping_add(1));
+        }
+        assert!(slept < Duration::from_millis(20), "{slept:?}");
+        assert!(process_cpu().saturating_sub(process) >= Duration::from_millis(20));
+    }
+}
