@@ -22,6 +22,7 @@ pub struct PictureCheck {
 /// The map's form.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_field_names, reason = "the names of the configuration")]
 struct Spans {
     /// Live cameras only: pictures come, but for so long none that differs. Longer than the camera's key frames are apart. 0 = never.
     frozen_after: Span,
