@@ -96,8 +96,10 @@ impl FrameSource for Odd {
     }
 }
 
+type Spoil = dyn Fn(&Frame) -> Result<(), InferenceError> + Send + Sync;
+
 /// Finds one object in every frame, unless `spoil` says otherwise.
-struct FakeDetector(Arc<dyn Fn(&Frame) -> Result<(), InferenceError> + Send + Sync>);
+struct FakeDetector(Arc<Spoil>);
 
 impl Detector for FakeDetector {
     fn detect(&mut self, frame: &Frame, found: &mut Vec<Detection>) -> Result<DetectTiming, InferenceError> {

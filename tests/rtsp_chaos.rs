@@ -2,6 +2,7 @@
 //! at the beginning. A few rounds in `make test`; `SIGHTWIRE_CHAOS=full` makes fifty of them, seeded by `SIGHTWIRE_SEED`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(dead_code, reason = "helpers of other tests")]
+#![allow(clippy::print_stdout, reason = "its figures are what it is run for")]
 
 #[path = "e2e/metrics.rs"]
 mod metrics;
