@@ -17,7 +17,7 @@ build: setup ## Build the program: target/release/sightwire
 test: setup ## Run the whole suite, against real brokers and a real RTSP server
 	cargo test --locked
 
-chaos: setup ## Kill, freeze and cut off real brokers hundreds of times, soak, fuzz: about 15 minutes, a summary at the end
+chaos: setup ## Kill, freeze and cut off real brokers hundreds of times and a camera fifty, soak, fuzz: about 20 minutes, a summary at the end
 	@.ci/chaos all
 
 soak: setup ## Hours' worth of messages as fast as they go, with outages: memory stays flat (part of `make chaos`)

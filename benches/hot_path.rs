@@ -11,6 +11,7 @@ use sightwire::codec;
 use sightwire::domain::{BBox, BootId, Detection, Frame, Name, Timestamp};
 use sightwire::envelope::{Detections, Encoding, EnvelopeBuilder, Origin, PayloadChoice, Timing};
 use sightwire::inference::{Detector, ModelConfig, OnnxDetector, Runtime};
+use sightwire::pipeline::Sample;
 use sightwire::source::synthetic::{Scene, SceneParams};
 use sightwire::telemetry::BusMetrics;
 use sightwire::tracker::{Tracker, TrackerConfig};
@@ -44,6 +45,12 @@ fn ten() -> Vec<Detection> {
 fn message() -> Detections {
     let origin = Origin { camera: camera(), node: "garage".parse().unwrap(), boot_id: BootId::new() };
     EnvelopeBuilder::new(origin).detections(&picture(64, 48), ten(), Timing::default())
+}
+
+fn picture_check(c: &mut Criterion) {
+    let mut sample = Sample::default();
+    let frame = picture(1920, 1080);
+    c.bench_function("picture check, one look at 1920x1080", |b| b.iter(|| sample.take(black_box(&frame))));
 }
 
 fn detect(c: &mut Criterion) {
@@ -123,5 +130,5 @@ fn outbox(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, detect, say, show, track, outbox);
+criterion_group!(benches, detect, say, show, track, outbox, picture_check);
 criterion_main!(benches);

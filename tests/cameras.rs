@@ -13,8 +13,8 @@ use sightwire::domain::{BBox, BootId, Detection, Frame, Name, Timestamp};
 use sightwire::envelope::{ActualState, CameraSettings, Origin, PublishConfig};
 use sightwire::inference::{DetectTiming, Detector, InferenceError};
 use sightwire::pipeline::{
-    Announcer, Applied, Camera, CameraConfig, Desired, KeyframeQueue, Processor, ProcessorParts, QueueConfig, Seat,
-    Seats, SessionContext, StateView, Turns, work,
+    Announcer, Applied, Camera, CameraConfig, Desired, KeyframeConfig, KeyframeQueue, Processor, ProcessorParts,
+    QueueConfig, Seat, Seats, SessionContext, StateView, Turns, work,
 };
 use sightwire::source::{FrameSource, OpenOptions, Opener, Read, SourceError, SourceSpec};
 use sightwire::telemetry::{CameraMetrics, FrameOutcome, log_panics};
@@ -96,8 +96,10 @@ impl FrameSource for Odd {
     }
 }
 
+type Spoil = Arc<dyn Fn(&Frame) -> Result<(), InferenceError> + Send + Sync>;
+
 /// Finds one object in every frame, unless `spoil` says otherwise.
-struct FakeDetector(Arc<dyn Fn(&Frame) -> Result<(), InferenceError> + Send + Sync>);
+struct FakeDetector(Spoil);
 
 impl Detector for FakeDetector {
     fn detect(&mut self, frame: &Frame, found: &mut Vec<Detection>) -> Result<DetectTiming, InferenceError> {
@@ -109,10 +111,12 @@ impl Detector for FakeDetector {
     }
 }
 
+type Said = (Name, MessageKind, serde_json::Value);
+
 /// Keeps what is said; panics in mid-processing when it is told to.
 #[derive(Default)]
 struct FakeBus {
-    said: Mutex<Vec<(Name, MessageKind, serde_json::Value)>>,
+    said: Mutex<Vec<Said>>,
     panic_for: Mutex<Option<Name>>,
 }
 
@@ -180,7 +184,7 @@ impl Yard {
         let publisher: Arc<dyn Publisher> = self.bus.clone();
         let keyframes = Arc::<KeyframeQueue>::default();
         let processor = Arc::new(Mutex::new(Processor::new(ProcessorParts {
-            keyframes: keyframes.slot(Default::default(), config.publish.encoding, metrics.clone()),
+            keyframes: keyframes.slot(KeyframeConfig::default(), config.publish.encoding, metrics.clone()),
             config,
             origin,
             confidence: 0.4,

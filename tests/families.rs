@@ -55,7 +55,7 @@ fn faults(detector: &mut OnnxDetector, family: &str, wanted: &[Wanted]) -> Vec<S
         faults.push(format!("{} found, not {}: {found:#?}", found.len(), wanted.len()));
     }
     for (ours, wanted) in found.iter().zip(wanted) {
-        let same = &*ours.label == wanted.label
+        let same = *ours.label == *wanted.label
             && ours.class_id == wanted.class_id
             && (ours.score - wanted.score).abs() < 0.02
             && ours.bbox.iou(&wanted.bbox) > 0.98;

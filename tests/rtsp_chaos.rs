@@ -1,7 +1,8 @@
 //! A camera that is killed, stalled and brought back, again and again: it streams again each time, and the node is as it was
-//! at the beginning. A few rounds in `make test`; `SIGHTWIRE_CHAOS=full` makes fifty of them, seeded by `SIGHTWIRE_SEED`.
+//! at the beginning. A few rounds in `make test`; `SIGHTWIRE_CHAOS=full` makes fifty of them, seeded by `SIGHTWIRE_CHAOS_SEED`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(dead_code, reason = "helpers of other tests")]
+#![allow(clippy::print_stdout, reason = "the seed and the figures are what the long form is for")]
 
 #[path = "e2e/metrics.rs"]
 mod metrics;
@@ -108,7 +109,7 @@ fn rounds(full: bool) -> Vec<Blow> {
         let short = [Blow::Killed(millis(300)), Blow::Stalled(millis(700)), Blow::Resized(millis(0))];
         return short.into_iter().chain([Blow::Stalled(millis(6500)), Blow::Killed(millis(900))]).collect();
     }
-    let seed = std::env::var("SIGHTWIRE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
+    let seed = std::env::var("SIGHTWIRE_CHAOS_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     println!("seed {seed}");
     let mut rng = fastrand::Rng::with_seed(seed);
     let blow = |n: u64| match n % 5 {
@@ -156,7 +157,7 @@ fn a_camera_that_is_killed_and_stalled_again_and_again_streams_again_and_leaves_
     times.sort();
     let (half, most) = (times[times.len() / 2], times[times.len() - 1]);
     println!(
-        "{} rounds, {} reconnects: streaming again after {half:.1?} (median), {most:.1?} (longest); \
+        "chaos: RTSP, {} rounds, {} reconnects: streaming again after {half:.1?} (median), {most:.1?} (longest); \
          at the beginning {begin:?}, at the end {end:?}",
         blows.len(),
         reconnects(&node) - began

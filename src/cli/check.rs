@@ -129,21 +129,23 @@ fn open_model(config: &ModelConfig, cameras: &[(Name, Option<Vec<String>>)]) -> 
     for (camera, labels) in cameras {
         let unknown = app::unknown_labels(labels.as_deref(), &info.labels);
         if !unknown.is_empty() {
-            let known = info.labels.iter().map(|label| &**label).collect::<Vec<_>>().join(", ");
             let unknown = unknown.join(", ");
+            if info.labels.is_empty() {
+                return Err(format!(
+                    "the camera {camera} wants labels, but the classes have no names: {unknown}; set the model's `labels:`"
+                ));
+            }
+            let known = info.labels.iter().map(|label| &**label).collect::<Vec<_>>().join(", ");
             return Err(format!("the camera {camera} wants labels that it does not have: {unknown}; it has: {known}"));
         }
     }
+    let classes = match info.labels.len() {
+        0 => "classes without names".to_owned(),
+        n => format!("{n} classes"),
+    };
     let passed: Vec<String> = info.passed_over.iter().map(|p| format!("{}: {}", p.device.as_str(), p.why)).collect();
     let passed = if passed.is_empty() { String::new() } else { format!(" (not on {})", passed.join("; ")) };
-    Ok(format!(
-        "{}, {}x{}, {} classes, on {}{passed}",
-        info.family,
-        info.width,
-        info.height,
-        info.labels.len(),
-        info.device.as_str()
-    ))
+    Ok(format!("{}, {}x{}, {classes}, on {}{passed}", info.family, info.width, info.height, info.device.as_str()))
 }
 
 fn open_source(config: &CameraConfig) -> Result<String, String> {

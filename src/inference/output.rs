@@ -36,7 +36,7 @@ pub fn no_numbers(values: &[f32]) -> bool {
     2 * count(values) > values.len()
 }
 
-/// What is kept of an output from run to run, so that a frame allocates nothing.
+/// What is kept of an output from run to run, so that values are never allocated anew.
 #[derive(Debug)]
 pub struct Kept {
     name: String,

@@ -82,9 +82,9 @@ impl Stream {
             label: "car".into(),
             score: 0.9,
             bbox: BBox::default(),
-            first_bbox: BBox::default(),
             first_seen: now,
             last_seen: now,
+            first_bbox: BBox::default(),
             duration: ms(0),
         };
         let event = builder.event(EventKind::Started, now, track);

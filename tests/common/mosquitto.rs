@@ -152,6 +152,8 @@ impl Subscriber {
     /// Everything seen so far.
     pub fn seen(&mut self) -> &[String] {
         self.collect(Duration::ZERO);
+        // On a busy machine several marks were published before the first came back.
+        self.seen.retain(|line| !line.contains("ready-mark"));
         &self.seen
     }
 

@@ -103,7 +103,7 @@ fn message(from: &mut impl BufRead, jump: u32) -> Option<Vec<u8>> {
     all.resize(begin + more, 0);
     from.read_exact(&mut all[begin..]).ok()?;
     // Even channels carry RTP; bytes 4 to 8 are its timestamp (RFC 3550, section 5.1).
-    if all[0] == b'$' && all[1] % 2 == 0 && all.len() >= 12 {
+    if all[0] == b'$' && all[1].is_multiple_of(2) && all.len() >= 12 {
         let at: [u8; 4] = all[8..12].try_into().unwrap();
         all[8..12].copy_from_slice(&u32::from_be_bytes(at).wrapping_add(jump).to_be_bytes());
     }

@@ -32,7 +32,9 @@ fn a_frozen_a_black_and_a_covered_picture_are_told_in_state_readiness_metrics_an
     let began = std::time::Instant::now();
     let witness = MqttWitness::v5(broker.port);
     let mut spoil = |how: &[&str], code: &str, well: &[&str]| {
-        how.iter().for_each(|command| camera.tell(command));
+        for command in how {
+            camera.tell(command);
+        }
         wait_until(&node, code);
         let told = witness.inbox.wait(code, |m| m.is_of("door", "state") && m.json()["reason"]["code"] == code);
         assert_valid("state", &told.json());
@@ -45,7 +47,9 @@ fn a_frozen_a_black_and_a_covered_picture_are_told_in_state_readiness_metrics_an
         for condition in ["frozen_picture", "black_picture", "covered_lens"] {
             assert_eq!(gauges(condition), f64::from(u8::from(condition == code)), "{condition} of {code}");
         }
-        well.iter().for_each(|command| camera.tell(command));
+        for command in well {
+            camera.tell(command);
+        }
         wait_until(&node, "");
         assert_eq!(gauges(code), 0.0);
     };

@@ -268,8 +268,10 @@ impl Store {
     pub(super) fn close(self) -> Result<(), SpoolError> {
         let path = self.path;
         self.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").map_err(|e| SpoolError::of(&path, &e))?;
+        let holds = self.db.query_row("SELECT EXISTS (SELECT 1 FROM messages)", [], |row| row.get::<_, bool>(0));
+        let holds = holds.map_err(|e| SpoolError::of(&path, &e))?;
         self.db.close().map_err(|(_, e)| SpoolError::of(&path, &e))?;
-        if self.messages == 0 {
+        if !holds {
             std::fs::remove_file(&path).map_err(|e| SpoolError::folder(&path, &e))?;
         }
         Ok(())

@@ -9,7 +9,7 @@
 //! Sources: `tools/export_onnx.py` of lyuwenyu/RT-DETR, `export.py` of roboflow/rf-detr, the post-processing of Hugging Face's
 //! `transformers`, Ultralytics' `RTDETRPredictor`.
 
-use super::listed::{Listed, coco_by_trial};
+use super::listed::{Listed, Lists};
 use super::ultralytics::extras;
 use super::{Candidate, Facts, Family, Miss, Output, Preparation, Recognised, best, size};
 use crate::inference::config::Interpolation;
@@ -48,15 +48,11 @@ struct Queries {
     preparation: Preparation,
 }
 
-struct Processed {
-    listed: Listed,
-    labels: Option<&'static [&'static str]>,
-}
-
 pub fn recognise(facts: &Facts) -> Recognised {
     if let Some(listed) = processed(facts) {
-        let labels = coco_by_trial(facts.outputs[listed.classes].values.iter().copied(), false);
-        return Ok(Box::new(Processed { listed, labels }));
+        let preparation = smoothed(Preparation::STRETCHED);
+        let lists = Lists { listed, classes: None, labels: None, from_one: false, preparation };
+        return Ok(lists.boxed(facts));
     }
     if let [only] = facts.outputs.as_slice() {
         return one_output(facts, only);
@@ -188,33 +184,6 @@ const fn smoothed(how: Preparation) -> Preparation {
 
 fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + (-x).exp())
-}
-
-impl Family for Processed {
-    fn classes(&self) -> Option<usize> {
-        None
-    }
-
-    fn labels(&self) -> Option<&'static [&'static str]> {
-        self.labels
-    }
-
-    fn preparation(&self) -> Preparation {
-        smoothed(Preparation::STRETCHED)
-    }
-
-    fn overlaps(&self) -> bool {
-        false
-    }
-
-    fn decode(
-        &mut self,
-        outputs: &[Output<'_>],
-        confidence: f32,
-        candidates: &mut Vec<Candidate>,
-    ) -> Result<(), String> {
-        self.listed.decode(outputs, confidence, candidates)
-    }
 }
 
 impl Family for Queries {

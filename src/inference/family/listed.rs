@@ -1,7 +1,7 @@
 //! Detections that a model has listed itself: boxes, classes and scores in outputs of their own, a row a detection. Several
 //! families end so; each says where they stand and in which units.
 
-use super::{Candidate, Output};
+use super::{Candidate, Facts, Family, Output, Preparation};
 use crate::inference::labels::{COCO, COCO91};
 
 /// Where a family's boxes, classes and scores stand, and what they mean.
@@ -61,6 +61,57 @@ impl Listed {
             }
         }
         Ok(())
+    }
+}
+
+/// The family of a model that lists boxes, classes and scores apart, suppressed already.
+pub struct Lists {
+    pub listed: Listed,
+    /// How many there are, where an output tells it.
+    pub classes: Option<usize>,
+    /// What they are called, where the form is of one data set only.
+    pub labels: Option<&'static [&'static str]>,
+    pub from_one: bool,
+    pub preparation: Preparation,
+}
+
+impl Lists {
+    /// Done, with COCO's names where the trial speaks for them.
+    pub fn boxed(mut self, facts: &Facts) -> Box<dyn Family> {
+        let classes = facts.outputs[self.listed.classes].values.iter().copied();
+        self.labels = self.labels.or_else(|| coco_by_trial(classes, self.from_one));
+        Box::new(self)
+    }
+}
+
+impl Family for Lists {
+    fn classes(&self) -> Option<usize> {
+        self.classes
+    }
+
+    fn labels(&self) -> Option<&'static [&'static str]> {
+        self.labels
+    }
+
+    fn counts_from_one(&self) -> bool {
+        self.from_one
+    }
+
+    fn preparation(&self) -> Preparation {
+        self.preparation
+    }
+
+    fn overlaps(&self) -> bool {
+        false
+    }
+
+    fn decode(
+        &mut self,
+        outputs: &[Output<'_>],
+        confidence: f32,
+        candidates: &mut Vec<Candidate>,
+    ) -> Result<(), String> {
+        self.listed.decode(outputs, confidence, candidates)
     }
 }
 

@@ -229,7 +229,7 @@ pub mod tests {
             facts = facts.with(name, &shape);
             let from: &[f32] = if random.bool() { &SCORES } else { &VALUES };
             let values = &mut facts.outputs.last_mut().unwrap().values;
-            values.iter_mut().for_each(|value| *value = from[random.usize(..from.len())]);
+            values.fill_with(|| from[random.usize(..from.len())]);
         }
         if random.usize(..4) == 0 {
             let task = ["detect", "segment", "pose", "obb", "?"][random.usize(..5)];

@@ -10,18 +10,10 @@
 //!
 //! All of them stretch the picture.
 
-use super::listed::{Listed, coco_by_trial};
+use super::listed::{Listed, Lists};
 use super::{Candidate, Facts, Family, Miss, Output, Preparation, Recognised, best, size};
 use crate::inference::labels::COCO;
 use crate::inference::output::values;
-
-/// Detections that are listed, classes counted from 1: what is called background is 0.
-struct Ssd {
-    listed: Listed,
-    classes: Option<usize>,
-    labels: Option<&'static [&'static str]>,
-    preparation: Preparation,
-}
 
 /// Scores and boxes of every anchor.
 struct Anchors {
@@ -33,12 +25,10 @@ struct Anchors {
 }
 
 pub fn recognise(facts: &Facts) -> Recognised {
-    if let Some(ssd) =
+    if let Some(lists) =
         tensorflow(facts).or_else(|| unnamed(facts)).or_else(|| onnx_zoo(facts)).or_else(|| torchvision(facts))
     {
-        let classes = facts.outputs[ssd.listed.classes].values.iter().copied();
-        let labels = ssd.labels.or_else(|| coco_by_trial(classes, ssd.counts_from_one()));
-        return Ok(Box::new(Ssd { labels, ..ssd }));
+        return Ok(lists.boxed(facts));
     }
     let (Some((scores_at, scores)), Some((boxes_at, boxes))) = (facts.output(&["scores"]), facts.output(&["boxes"]))
     else {
@@ -62,7 +52,7 @@ pub fn recognise(facts: &Facts) -> Recognised {
 }
 
 /// By the names of the API, whatever converter put a `:0` behind them.
-fn tensorflow(facts: &Facts) -> Option<Ssd> {
+fn tensorflow(facts: &Facts) -> Option<Lists> {
     let named = |name: &str| {
         facts.outputs.iter().position(|o| o.name.split(':').next().is_some_and(|n| n.eq_ignore_ascii_case(name)))
     };
@@ -76,12 +66,12 @@ fn tensorflow(facts: &Facts) -> Option<Ssd> {
         first_class: 0,
     };
     let classes = named("detection_multiclass_scores").and_then(|at| facts.outputs[at].shape.last().copied()).map(size);
-    Some(Ssd { listed, classes, labels: None, preparation: BYTES })
+    Some(Lists { listed, classes, labels: None, from_one: true, preparation: BYTES })
 }
 
 /// TensorFlow 2 calls outputs `Identity`, and sorts them by the names they had: anchor indices, boxes, classes, multiclass
 /// scores, scores, count.
-fn unnamed(facts: &Facts) -> Option<Ssd> {
+fn unnamed(facts: &Facts) -> Option<Lists> {
     if !facts.outputs.iter().all(|o| o.name.starts_with("Identity") || o.name.starts_with("StatefulPartitionedCall")) {
         return None;
     }
@@ -96,10 +86,10 @@ fn unnamed(facts: &Facts) -> Option<Ssd> {
     });
     let count = shapes.iter().position(|shape| *shape == [1]);
     let listed = Listed { boxes: at, classes, scores, count, upright: true, scale: sides(facts), first_class: 0 };
-    Some(Ssd { listed, classes: multiclass, labels: None, preparation: BYTES })
+    Some(Lists { listed, classes: multiclass, labels: None, from_one: true, preparation: BYTES })
 }
 
-fn onnx_zoo(facts: &Facts) -> Option<Ssd> {
+fn onnx_zoo(facts: &Facts) -> Option<Lists> {
     let (boxes, b) = facts.output(&["bboxes"])?;
     let (classes, c) = facts.output(&["labels"])?;
     let (scores, s) = facts.output(&["scores"])?;
@@ -109,10 +99,10 @@ fn onnx_zoo(facts: &Facts) -> Option<Ssd> {
     // Fractions, or pixels where the export scaled them; classes 1 to 80, without the gaps of COCO's own numbers.
     let scale = if b.values.iter().any(|&v| v > 2.0) { [1.0; 2] } else { sides(facts) };
     let listed = Listed { boxes, classes, scores, count: None, upright: false, scale, first_class: 1 };
-    Some(Ssd { listed, classes: None, labels: Some(&COCO), preparation: Preparation::IMAGENET })
+    Some(Lists { listed, classes: None, labels: Some(&COCO), from_one: false, preparation: Preparation::IMAGENET })
 }
 
-fn torchvision(facts: &Facts) -> Option<Ssd> {
+fn torchvision(facts: &Facts) -> Option<Lists> {
     let (boxes, b) = facts.output(&["boxes"])?;
     let (classes, c) = facts.output(&["labels"])?;
     let (scores, s) = facts.output(&["scores"])?;
@@ -120,7 +110,7 @@ fn torchvision(facts: &Facts) -> Option<Ssd> {
         return None;
     }
     let listed = Listed { boxes, classes, scores, count: None, upright: false, scale: [1.0; 2], first_class: 0 };
-    Some(Ssd { listed, classes: None, labels: None, preparation: Preparation::STRETCHED })
+    Some(Lists { listed, classes: None, labels: None, from_one: true, preparation: Preparation::STRETCHED })
 }
 
 /// Fewer rows are no grid of anchors.
@@ -132,37 +122,6 @@ const BYTES: Preparation = Preparation { std: [1.0; 3], ..Preparation::STRETCHED
 #[expect(clippy::cast_precision_loss, reason = "sides are at most 8192")]
 fn sides(facts: &Facts) -> [f32; 2] {
     [facts.width as f32, facts.height as f32]
-}
-
-impl Family for Ssd {
-    fn classes(&self) -> Option<usize> {
-        self.classes
-    }
-
-    fn labels(&self) -> Option<&'static [&'static str]> {
-        self.labels
-    }
-
-    fn counts_from_one(&self) -> bool {
-        self.listed.first_class == 0
-    }
-
-    fn preparation(&self) -> Preparation {
-        self.preparation
-    }
-
-    fn overlaps(&self) -> bool {
-        false
-    }
-
-    fn decode(
-        &mut self,
-        outputs: &[Output<'_>],
-        confidence: f32,
-        candidates: &mut Vec<Candidate>,
-    ) -> Result<(), String> {
-        self.listed.decode(outputs, confidence, candidates)
-    }
 }
 
 impl Family for Anchors {

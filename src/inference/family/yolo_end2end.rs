@@ -6,19 +6,21 @@
 //!
 //! Sources: Ultralytics' documentation of `export`, `export.py` of WongKinYiu/yolov7, `deploy/ONNX` of meituan/YOLOv6.
 
-use super::listed::{Listed, coco_by_trial, whole};
+use super::listed::{Listed, Lists, coco_by_trial, whole};
 use super::ultralytics::{extras, only_extras_follow};
 use super::{Candidate, Facts, Family, Miss, Output, Preparation, Recognised, size};
 
 /// Corners, score, class.
 const HEAD: usize = 6;
 
+/// With mask coefficients or key points; more are anchors.
+const COLUMNS: std::ops::RangeInclusive<i64> = 6..=300;
+
 enum Form {
     /// Columns of a row; the first six are read.
     Rows(usize),
     /// With the number in the batch before, and the class before the score.
     Batched,
-    Apart(Listed),
 }
 
 struct EndToEnd {
@@ -34,15 +36,16 @@ impl EndToEnd {
 
 pub fn recognise(facts: &Facts) -> Recognised {
     if let Some(listed) = apart(facts) {
-        let classes = facts.outputs[listed.classes].values.iter().copied();
-        return Ok(EndToEnd::boxed(Form::Apart(listed), classes));
+        let preparation = Preparation::YOLO;
+        let lists = Lists { listed, classes: None, labels: None, from_one: false, preparation };
+        return Ok(lists.boxed(facts));
     }
     let first = facts.outputs.first().ok_or_else(|| Miss::far("the model has no outputs"))?;
     match *first.shape.as_slice() {
         [_, 7] if facts.outputs.len() == 1 => {
             Ok(EndToEnd::boxed(Form::Batched, first.values.chunks_exact(7).map(|row| row[5])))
         }
-        [1, rows, columns] if columns >= 6 && rows > 1 && only_extras_follow(facts) => {
+        [1, rows, columns] if COLUMNS.contains(&columns) && rows > 1 && only_extras_follow(facts) => {
             if rows > 1000 {
                 return Err(Miss::far(format!("it lists at most 1000 boxes, this model has {rows} rows")));
             }
@@ -104,7 +107,6 @@ impl Family for EndToEnd {
         candidates: &mut Vec<Candidate>,
     ) -> Result<(), String> {
         let columns = match &self.form {
-            Form::Apart(listed) => return listed.decode(outputs, confidence, candidates),
             Form::Rows(columns) => *columns,
             Form::Batched => 7,
         };
@@ -117,7 +119,7 @@ impl Family for EndToEnd {
             let (corners, score, class) = match self.form {
                 Form::Batched if row[0] >= 0.5 => continue,
                 Form::Batched => (&row[1..5], row[6], row[5]),
-                _ => (&row[..4], row[4], row[5]),
+                Form::Rows(_) => (&row[..4], row[4], row[5]),
             };
             if score >= confidence && class >= 0.0 {
                 let [x0, y0, x1, y1] = [corners[0], corners[1], corners[2], corners[3]];

@@ -187,6 +187,18 @@ mod tests {
     }
 
     #[test]
+    fn bytes_side_by_side_are_the_pixels_themselves_and_the_rest_of_a_batch_is_empty() {
+        let picture = frame(2, 1, |x, _| if x == 0 { [10, 20, 30] } else { [40, 50, 60] });
+        let preparation = Preparation { mean: [0.0; 3], std: [1.0; 3], pad: [1.0, 2.0, 3.0], ..Preparation::YOLO };
+        let spec = InputSpec { width: 2, height: 3, layout: Layout::Nhwc, preparation };
+        let mut pixels = Pixels::new(Element::U8);
+        Preprocessor::default().run(&picture, &spec, 2 * 18, &mut pixels);
+        let Pixels::U8(values) = pixels else { panic!("uint8") };
+        let padding = [1, 2, 3, 1, 2, 3];
+        assert_eq!(values, [&padding[..], &[30, 20, 10, 60, 50, 40], &padding, &[0; 18]].concat());
+    }
+
+    #[test]
     fn the_padding_is_grey_and_where_the_family_wants_it() {
         let picture = frame(4, 2, |_, _| [255, 255, 255]);
         for (padding, top) in [(Padding::Centre, 1.0), (Padding::TopLeft, 0.0)] {

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::json;
 
 use crate::domain::Span;
 
@@ -21,6 +22,7 @@ pub struct PictureCheck {
 /// The map's form.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_field_names, reason = "the names of the configuration")]
 struct Spans {
     /// Live cameras only: pictures come, but for so long none that differs. Longer than the camera's key frames are apart. 0 = never.
     frozen_after: Span,
@@ -100,12 +102,18 @@ impl JsonSchema for PictureCheck {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let spans = generator.subschema_for::<Spans>();
-        json_schema!({
-            "description": "Tells a frozen, black or covered picture from a healthy one, and says it in the camera's state. \
-                Synthetic scenes and slideshows are never checked, files only for black and covered pictures.",
-            "anyOf": [{ "enum": ["off", true, false] }, spans],
-        })
+        // Of a text only the pattern holds, of a map only its keys: one schema, so that a wrong key is told as one.
+        let mut schema = Spans::json_schema(generator);
+        schema.insert("type".into(), json!(["object", "string", "boolean"]));
+        schema.insert("pattern".into(), json!("^off$"));
+        schema.insert(
+            "description".into(),
+            json!(
+                "`off`, or a map of frozen_after, black_after, covered_after: after how long such a picture is reported. \
+                 Synthetic scenes and slideshows are never checked, files only for black and covered pictures."
+            ),
+        );
+        schema
     }
 }
 

@@ -12,6 +12,7 @@ const KEPT: usize = 8;
 /// at any rate control stays within it after at most 20 s, a still scene with noise of ±1 level never for longer than
 /// a group of pictures.
 const LEVELS: u8 = 3;
+#[expect(clippy::cast_possible_truncation, reason = "a few hundred")]
 const QUARTER_LEVEL: u32 = (COMPARED / 4) as u32;
 
 /// The last few pictures that differed from each other.

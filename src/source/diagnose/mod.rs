@@ -37,9 +37,11 @@ pub(super) fn knock(url: &str, shown: &str, options: &OpenOptions, thorough: boo
         _ => return Ok(()),
     };
     let haste = Haste::new(options.open_timeout, &options.cancel);
-    let answer = ask(&url, haste, |stream, address| match thorough {
-        true => converse(stream, address, &url, haste),
-        false => question(stream, &request, haste).map_or_else(|answer| answer, |_| Answer::Connected),
+    let answer = ask(&url, haste, |stream, address| {
+        if thorough {
+            return converse(stream, address, &url, haste);
+        }
+        question(stream, &request, haste).map_or_else(|answer| answer, |_| Answer::Connected)
     });
     match answer {
         _ if options.cancel.is_cancelled() => Err(SourceError::Cancelled),

@@ -43,7 +43,7 @@ impl LiveSource {
         let turn = OPENING.take(deadline, &shown, options)?;
         let began = Instant::now();
         let left = deadline.saturating_duration_since(began).max(LEAST);
-        let left = if in_vain % 3 == 0 { left } else { left.min(SHORT) };
+        let left = if in_vain.is_multiple_of(3) { left } else { left.min(SHORT) };
         if let Some(capture) = Capture::ffmpeg(url, &OpenOptions { open_timeout: left, ..options.clone() }) {
             OPENING.opened(&shown);
             let sentinel = url.starts_with("rtsp:").then(|| Sentinel::post(url, options)).flatten();

@@ -12,6 +12,7 @@ use super::super::diagnose::description;
 use super::super::{Cancel, OpenOptions};
 
 const EVERY: Duration = Duration::from_secs(10);
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// Asks on a thread of its own until dropped.
 pub(super) struct Sentinel {
@@ -31,8 +32,11 @@ impl Sentinel {
                 // Says nothing now: who is away is found out by reading.
                 let Some(now) = description(&url, &options) else { continue };
                 match &known {
-                    Some(known) if *known != now => return raise.store(true, Ordering::Relaxed),
-                    _ => known = Some(now),
+                    None => known = Some(now),
+                    Some(known) if *known == now => {}
+                    // Some cameras word it anew each time: only what is said twice is a change.
+                    Some(_) if options.cancel.wait(AGAIN) || description(&url, &options).as_ref() != Some(&now) => {}
+                    Some(_) => return raise.store(true, Ordering::Relaxed),
                 }
             }
         };
