@@ -32,6 +32,7 @@ fuzz: setup ## Run each fuzz target for a while (FUZZ_SECONDS=20; part of `make 
 lint: ## Formatting, clippy, shell scripts, licences and sources of the crates
 	@.ci/setup lint
 	cargo fmt --check
+	rustfmt --check --edition 2024 fuzz/fuzz_targets/*.rs
 	cargo clippy --locked --all-targets -- -D warnings
 	shellcheck .ci/setup .ci/demo .ci/run .ci/chaos .ci/fuzz fuzz/instrument
 	cargo deny --locked check licenses bans sources

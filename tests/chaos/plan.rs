@@ -29,7 +29,7 @@ pub fn plan() -> &'static Plan {
 impl Plan {
     /// How long the faults go on; `SIGHTWIRE_CHAOS_SECONDS` sets it.
     pub fn storm(&self) -> Duration {
-        Duration::from_secs(self.seconds.unwrap_or(if self.full { 360 } else { 4 }))
+        Duration::from_secs(self.seconds.unwrap_or(if self.full { 300 } else { 4 }))
     }
 
     /// So many of the same at once: a link that lost its session waits before it comes back, longer each time, so hundreds of

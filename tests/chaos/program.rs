@@ -84,7 +84,7 @@ impl Yard {
         self.mqtt.proxy.cut_after(-1);
         self.nats.proxy.weather(Weather::default());
         self.nats.proxy.cut_after(-1);
-        if plan().full {
+        if memory.tell() {
             println!("chaos: the program's resident memory: {}", memory.assert_flat("the program", FLAT_MIB));
         }
         self.calm(&mut node).await;
