@@ -1,9 +1,12 @@
 //! What the numbers of the messages tell: gaps, doubles, late ones, a node that was started anew. Pure.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
-/// Gaps remembered for one series: the oldest beyond that are lost for good.
+/// Gaps remembered for one boot of a series: the oldest beyond that are lost for good.
 const GAPS: usize = 10_000;
+/// Boots remembered for one series. A second one speaks beside the newest while what it left in its spool is replayed late,
+/// or when the same node runs twice.
+const BOOTS: usize = 8;
 
 /// What one message's number says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,11 +36,17 @@ pub struct Total {
 /// One kind of message of one camera.
 #[derive(Debug, Default)]
 struct Series {
-    boot: String,
-    last: u64,
-    /// First and last number of what is missing in this boot.
-    gaps: BTreeMap<u64, u64>,
+    /// The one heard last at the end.
+    boots: VecDeque<Boot>,
     total: Total,
+}
+
+#[derive(Debug, Default)]
+struct Boot {
+    id: String,
+    last: u64,
+    /// First and last number of what is missing.
+    gaps: BTreeMap<u64, u64>,
 }
 
 /// By camera and kind.
@@ -49,15 +58,20 @@ impl Sequences {
         let series = self.0.entry((camera.to_owned(), kind)).or_default();
         series.total.messages += 1;
         series.total.replayed += u64::from(replayed);
-        if series.boot != boot {
-            let new_boot = series.total.boots > 0;
-            // What is missing of the boot before does not come any more.
-            (series.boot, series.last) = (boot.to_owned(), seq);
-            series.gaps.clear();
-            series.total.boots += 1;
-            return Note { new_boot, ..Note::default() };
+        if let Some(at) = series.boots.iter().position(|known| known.id == boot) {
+            let known = series.boots.remove(at).unwrap_or_default();
+            series.boots.push_back(known);
+            return series.place(seq);
         }
-        series.place(seq)
+        let new_boot = series.total.boots > 0;
+        series.total.boots += 1;
+        if series.boots.len() == BOOTS {
+            series.boots.pop_front();
+        }
+        // A boot that began while we listened is to be heard from its first number; what is replayed began before.
+        let heard_from = if new_boot && !replayed { 0 } else { seq - seq.min(1) };
+        series.boots.push_back(Boot { id: boot.to_owned(), last: heard_from, gaps: BTreeMap::new() });
+        Note { new_boot, ..series.place(seq) }
     }
 
     /// Camera, kind and total, sorted.
@@ -74,30 +88,32 @@ impl Sequences {
 }
 
 impl Series {
+    /// In the boot that is heard.
     fn place(&mut self, seq: u64) -> Note {
-        if seq > self.last {
-            let missed = seq - self.last - 1;
+        let Some(Boot { last, gaps, .. }) = self.boots.back_mut() else { return Note::default() };
+        if seq > *last {
+            let missed = seq - *last - 1;
             if missed > 0 {
-                self.gaps.insert(self.last + 1, seq - 1);
+                gaps.insert(*last + 1, seq - 1);
                 self.total.lost += missed;
-                if self.gaps.len() > GAPS {
-                    self.gaps.pop_first();
+                if gaps.len() > GAPS {
+                    gaps.pop_first();
                 }
             }
-            self.last = seq;
+            *last = seq;
             return Note { missed, ..Note::default() };
         }
-        let gap = self.gaps.range(..=seq).next_back().map(|(from, to)| (*from, *to)).filter(|(_, to)| seq <= *to);
+        let gap = gaps.range(..=seq).next_back().map(|(from, to)| (*from, *to)).filter(|(_, to)| seq <= *to);
         let Some((from, to)) = gap else {
             self.total.duplicates += 1;
             return Note { duplicate: true, ..Note::default() };
         };
-        self.gaps.remove(&from);
+        gaps.remove(&from);
         if from < seq {
-            self.gaps.insert(from, seq - 1);
+            gaps.insert(from, seq - 1);
         }
         if seq < to {
-            self.gaps.insert(seq + 1, to);
+            gaps.insert(seq + 1, to);
         }
         self.total.lost -= 1;
         self.total.out_of_order += 1;
@@ -136,6 +152,27 @@ mod tests {
         assert_eq!(note(&mut seen, "b", 2), Note::default());
         let total = seen.totals()[0].2;
         assert_eq!((total.lost, total.boots), (2, 2));
+    }
+
+    #[test]
+    fn a_boot_that_began_while_we_listened_is_missed_from_its_first_number() {
+        let mut seen = Sequences::default();
+        note(&mut seen, "a", 50);
+        assert_eq!(note(&mut seen, "b", 5), Note { new_boot: true, missed: 4, ..Note::default() });
+        assert!(note(&mut seen, "b", 2).out_of_order);
+        assert_eq!(seen.lost(), 3);
+    }
+
+    #[test]
+    fn two_boots_side_by_side_are_told_apart() {
+        let mut seen = Sequences::default();
+        note(&mut seen, "b", 7);
+        let old = seen.note("c", "detections", "a", 60, true);
+        assert_eq!(old, Note { new_boot: true, ..Note::default() }, "what was before the watch is no gap");
+        assert_eq!(note(&mut seen, "b", 8), Note::default());
+        assert_eq!(seen.note("c", "detections", "a", 62, true).missed, 1);
+        let total = seen.totals()[0].2;
+        assert_eq!((total.lost, total.boots), (1, 2));
     }
 
     #[test]

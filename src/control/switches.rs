@@ -1,7 +1,7 @@
 //! What people switched off stays off over a restart: one small file a node.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -24,17 +24,23 @@ pub struct Switches {
 
 impl Switches {
     /// Reads `<state_dir>/<node>/switches.json`; no file = everything runs. A file that cannot be read as JSON is put aside
-    /// (`.corrupt`) and said, for a node that does not start helps nobody.
+    /// (`.corrupt`) and said, for a node that does not start helps nobody. So is a folder that cannot be made: where there is
+    /// none, nothing was switched off.
     ///
     /// # Errors
-    /// When the folder cannot be made or the file not read at all.
+    /// When the file is there and cannot be read: a camera that was stopped must not run for that.
     pub fn open(state_dir: &Path, node: &Name) -> Result<Self, SwitchError> {
         let folder = state_dir.join(node.as_str());
         let path = folder.join("switches.json");
         let fail = |e: std::io::Error| SwitchError { path: path.display().to_string(), why: e.to_string() };
-        std::fs::create_dir_all(&folder).map_err(fail)?;
+        let made = std::fs::create_dir_all(&folder);
         let states = match std::fs::read(&path) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                if let Err(e) = made {
+                    tracing::error!("{}; a stop will be lost with the next restart", fail(e));
+                }
+                BTreeMap::new()
+            }
             Err(e) => return Err(fail(e)),
             Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|e| {
                 let aside = path.with_extension("json.corrupt");
@@ -70,6 +76,8 @@ impl Switches {
     }
 
     fn write(&self, states: &BTreeMap<Name, DesiredState>) -> std::io::Result<()> {
+        // It may not have been there, and nothing may have let us make it, when the node started.
+        self.path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
         let beside = self.path.with_extension("json.new");
         let mut file = std::fs::File::create(&beside)?;
         file.write_all(&serde_json::to_vec_pretty(states)?)?;
@@ -98,6 +106,28 @@ mod tests {
         assert_eq!(open().get(&camera), DesiredState::Stopped);
         open().remember(wish(DesiredState::Running)).unwrap();
         assert_eq!(open().get(&camera), DesiredState::Running);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_an_error_only_of_who_wants_it_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        let state_dir = folder.path().join("state");
+        std::fs::write(&state_dir, "in the way").unwrap();
+        let switches = Switches::open(&state_dir, &name("node")).unwrap();
+        assert_eq!(switches.get(&name("door")), DesiredState::Running);
+        let stop = || BTreeMap::from([(name("door"), DesiredState::Stopped)]);
+        assert!(switches.remember(stop).unwrap_err().to_string().contains("state_dir"));
+        std::fs::remove_file(&state_dir).unwrap();
+        switches.remember(stop).unwrap();
+        assert_eq!(Switches::open(&state_dir, &name("node")).unwrap().get(&name("door")), DesiredState::Stopped);
+    }
+
+    #[test]
+    fn a_file_that_is_there_and_cannot_be_read_is_no_empty_one() {
+        let folder = tempfile::tempdir().unwrap();
+        // Not a file: for root, too, it cannot be read.
+        std::fs::create_dir_all(folder.path().join("node/switches.json")).unwrap();
+        assert!(Switches::open(folder.path(), &name("node")).is_err());
     }
 
     #[test]

@@ -216,6 +216,24 @@ fn a_full_disk_is_said_and_the_node_goes_on_in_memory_until_there_is_room() {
 }
 
 #[test]
+fn a_spool_that_fills_its_disk_itself_works_again_once_all_of_it_is_delivered() {
+    let mut broker = Mosquitto::down("allow_anonymous true\n");
+    let home = home(&buses(Some((broker.port, "5")), None), "");
+    let state = home.path().join("state");
+    let Some(_disk) = Disk::mount(&state, "size=600k") else { return };
+    let node = home.start();
+    let ok = |page: &Page| page.sum("sightwire_spool_ok", &[("bus", "mqtt")]);
+    wait_for("the disk is full", || {
+        (ok(&node.metrics()) == 0.0 && on_disk(&node.metrics(), "mqtt") > 0.0).then_some(())
+    });
+    broker.start();
+    node.log.wait("of the new file", |line| line.contains("its file begun anew"));
+    wait_for("the spool works again", || (ok(&node.metrics()) == 1.0).then_some(()));
+    assert_eq!(node.metrics().sum("sightwire_messages_dropped_total", &[]), 0.0);
+    drop(node);
+}
+
+#[test]
 fn a_file_system_that_is_read_only_leaves_the_memory() {
     let broker = Mosquitto::open();
     let home = home(&buses(Some((broker.port, "5")), None), "");

@@ -187,6 +187,8 @@ fn by_nats_whoever_asks_is_answered() {
     assert!(!late.iter().any(|m| is_output_of(m, "left")), "after the answer");
     assert!(late.iter().any(|m| is_output_of(m, "right")));
     assert_eq!(witness.ask("sightwire.cameras.left.control", "start", 1)[0]["ok"], true);
+    // A camera that is paused while it still connects says `connecting`.
+    node.wait_until("left", "running");
     assert_eq!(witness.ask("sightwire.groups.outdoor.control", "pause", 1)[0]["state"]["actual"], "paused");
     assert_eq!(witness.ask("sightwire.groups.outdoor.control", "resume", 1)[0]["ok"], true);
     for target in ["nodes.garage.control", "control"] {

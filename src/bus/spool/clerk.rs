@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::bell::{Bell, End};
 use super::convert::{Now, message_of, record_of};
 use super::place::put_aside;
-use super::store::{Read, Row, Store};
+use super::store::{Read, Row, Store, Victim};
 use super::{SpoolError, SpoolPlace, SpoolState, record};
 use crate::bus::outbox::{Drafts, Reading, Want};
 use crate::bus::{MessageKind, Outbox};
@@ -212,18 +212,39 @@ impl Clerk {
             }
         }
         let victims = match store.commit(&rows, &drafts.erase) {
-            // What goes makes room for what comes, in the file that is there.
-            Err(SpoolError::Full { .. }) if !drafts.erase.is_empty() => {
-                store.commit(&[], &drafts.erase)?;
-                store.commit(&rows, &[])?
-            }
+            Err(SpoolError::Full { .. }) if !drafts.erase.is_empty() => self.make_room(&rows, &drafts.erase)?,
             committed => committed?,
         };
         let unwritten = drafts.write.iter().map(|(pos, _)| *pos);
         let unwritten = unwritten.filter(|pos| rows.binary_search_by_key(pos, |row| row.pos).is_err()).collect();
         outbox.spool_written(victims, &unwritten);
-        self.report.works(store, &self.place.file(self.bus));
+        if let Some(store) = &self.store {
+            self.report.works(store, &self.place.file(self.bus));
+        }
         Ok(())
+    }
+
+    /// The disk is full: what goes makes room for what comes, in the file that is there. Where not even that fits into the
+    /// log, because the spool itself is what fills the disk, its file is begun anew once all that it holds was delivered.
+    fn make_room(&mut self, rows: &[Row<'_>], erase: &[i64]) -> Result<Vec<Victim>, SpoolError> {
+        let Some(mut store) = self.store.take() else { return Ok(Vec::new()) };
+        let mut victims = match store.commit(&[], erase) {
+            Err(SpoolError::Full { .. }) if store.holds_only(erase)? => {
+                store = store.begin_anew()?;
+                tracing::info!(
+                    bus = self.bus,
+                    "the spool filled its disk; all of it is delivered, and its file begun anew"
+                );
+                Vec::new()
+            }
+            Err(error) => {
+                self.store = Some(store);
+                return Err(error);
+            }
+            Ok(victims) => victims,
+        };
+        victims.extend(self.store.insert(store).commit(rows, &[])?);
+        Ok(victims)
     }
 
     fn read(&mut self, outbox: &Outbox) {

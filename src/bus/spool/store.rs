@@ -2,7 +2,7 @@
 //!
 //! A commit survives the end of the process; the write-ahead log's checksums make a torn tail a shorter log.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Transaction, params};
@@ -262,6 +262,36 @@ impl Store {
             Ok(found)
         };
         self.checked(read())
+    }
+
+    /// Whether nothing is on disk but these.
+    pub(super) fn holds_only(&self, positions: &[i64]) -> Result<bool, SpoolError> {
+        let positions: HashSet<i64> = positions.iter().map(|pos| pos + self.base).collect();
+        let all = || {
+            let mut statement = self.db.prepare("SELECT pos FROM messages INDEXED BY by_camera")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                if !positions.contains(&row.get(0)?) {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        };
+        self.checked(all())
+    }
+
+    /// An empty file in the place of this one. The log goes last: alone it is nothing, and the file without it is not whole.
+    pub(super) fn begin_anew(self) -> Result<Self, SpoolError> {
+        let Self { db, path, max_bytes, base, .. } = self;
+        drop(db);
+        std::fs::remove_file(&path).map_err(|e| SpoolError::folder(&path, &e))?;
+        let mut log = path.clone().into_os_string();
+        log.push("-wal");
+        match std::fs::remove_file(&log) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(SpoolError::folder(Path::new(&log), &e)),
+            _ => {}
+        }
+        Ok(Self::open(&path, max_bytes, Some(base))?.0)
     }
 
     /// Brings the log into the file. An empty one goes: a file that is there holds something.
