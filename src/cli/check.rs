@@ -141,6 +141,7 @@ fn open_model(config: &ModelConfig, cameras: &[(Name, Option<Vec<String>>)]) -> 
     }
     let classes = match info.labels.len() {
         0 => "classes without names".to_owned(),
+        1 => "1 class".to_owned(),
         n => format!("{n} classes"),
     };
     let passed: Vec<String> = info.passed_over.iter().map(|p| format!("{}: {}", p.device.as_str(), p.why)).collect();

@@ -28,7 +28,7 @@ pub enum InferenceError {
     #[error("{model}: its input is not understood: {why}\n{shape}")]
     UnknownInput { model: String, why: String, shape: String },
     #[error(
-        "{model}: its outputs are of no family known here\n{shape}\n{closest}\nKnown families: {known}. If it is one of them all the same, name it with `family:`; how to prepare its input can be set with `input:` (docs/families.md)"
+        "{model}: its outputs are of no family known here\n{shape}\n{closest}\nKnown families: {known}. If it is one of them, export it again in one of the forms that docs/families.md lists"
     )]
     UnknownOutputs { model: String, closest: String, shape: String, known: String },
     #[error("{model}: `family: {asked}` does not fit: {why}\n{shape}\nKnown families: auto, {known}")]

@@ -13,6 +13,8 @@ const OPEN_SIDE: i64 = 640;
 const SIDES: std::ops::RangeInclusive<i64> = 1..=8192;
 /// More pictures a run are a mistake, not a batch.
 const BATCHES: std::ops::RangeInclusive<i64> = 1..=256;
+/// Pixels of all pictures of a run: as float32 they take 1.5 GiB. A file may ask for a hundred times that.
+const MOST_PIXELS: usize = 1 << 27;
 
 /// The input that takes the picture.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,6 +98,9 @@ pub fn picture(slots: &[Slot], metadata: &BTreeMap<String, String>, config: &Inp
     let (width, height) = size((width, height), metadata, config)?;
     let (w, h) = (width as usize, height as usize);
     let batch = usize::try_from(batch).unwrap_or(1);
+    if batch * w * h > MOST_PIXELS {
+        return Err(format!("{batch} pictures of {w}x{h} a run are too many pixels; export it with a batch of one"));
+    }
     let mut sides = match layout {
         Layout::Nchw => vec![batch, 3, h, w],
         Layout::Nhwc => vec![batch, h, w, 3],

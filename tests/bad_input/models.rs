@@ -63,11 +63,12 @@ fn inputs_and_outputs_nobody_knows_are_printed() {
     save("whole", Model::default().input("images", INT64, &[1, 64, 64, 3]).output("output", &[1, 84, 7]));
     save("grey", Model::new([1, 1, 64, 64]).output("output", &[1, 84, 7]));
     save("batch", Model::new([800, 3, 64, 64]).output("output", &[800, 84, 7]));
+    save("vast", Model::new([256, 3, 8192, 8192]).output("output", &[1, 84, 7]));
     save(
         "huge",
         Model::new([1, 3, -1, -1]).output("output", &[1, 84, 7]).metadata("imgsz", "[4000000000, 4000000000]"),
     );
-    let names = ["several", "flat", "five", "end", "none", "two", "whole", "grey", "batch", "huge"];
+    let names = ["several", "flat", "five", "end", "none", "two", "whole", "grey", "batch", "vast", "huge"];
     let models = names.map(|name| (name, format!("path: {name}.onnx")));
     let outcome = check(&folder, &models.each_ref().map(|(name, path)| (*name, path.as_str())));
     assert_eq!(outcome.code, 1);
@@ -82,6 +83,7 @@ fn inputs_and_outputs_nobody_knows_are_printed() {
         .row("model", "whole", &["float32, float16 or uint8 is expected"])
         .row("model", "grey", &["[batch, 3, height, width]"])
         .row("model", "batch", &["a batch of 800 pictures"])
+        .row("model", "vast", &["256 pictures of 8192x8192 a run are too many pixels"])
         .row("model", "huge", &["a side of 4000000000 pixels"]);
 }
 

@@ -100,7 +100,9 @@ fn bench(
     let ended = match &failed {
         _ if stop.is_cancelled() => Ended::Interrupted,
         Some(_) => Ended::Failed,
-        None if frames.is_some_and(|frames| samples.frames() < frames * u64::from(args.workers)) => Ended::Source,
+        None if frames.is_some_and(|frames| samples.frames() < frames.saturating_mul(args.workers.into())) => {
+            Ended::Source
+        }
         None if frames.is_none() => Ended::Source,
         None => Ended::Asked,
     };

@@ -165,7 +165,7 @@ impl Report {
             source: source.shown(),
             frame: Size { width: head.width, height: head.height },
             frames: samples.frames(),
-            asked: frames.map(|frames| frames * u64::from(args.workers)),
+            asked: frames.map(|frames| frames.saturating_mul(args.workers.into())),
             ended,
             warmup: args.warmup,
             workers: args.workers,

@@ -11,7 +11,7 @@
 
 use super::listed::{Listed, Lists};
 use super::ultralytics::extras;
-use super::{Candidate, Facts, Family, Miss, Output, Preparation, Recognised, best, size};
+use super::{Candidate, Facts, Family, Miss, Output, Preparation, Recognised, best, sides, sigmoid, size};
 use crate::inference::config::Interpolation;
 use crate::inference::facts::TrialOutput;
 use crate::inference::labels::COCO91;
@@ -164,11 +164,6 @@ fn one_output(facts: &Facts, only: &TrialOutput) -> Recognised {
     }))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "sides are at most 8192")]
-fn sides(facts: &Facts) -> [f32; 2] {
-    [facts.width as f32, facts.height as f32]
-}
-
 /// Whether most queries of the trial picture, which is plain grey, say by their last class that they are no object. A class
 /// under a sigmoid says the same by a number below zero.
 fn says_no_object(logits: &[f32], columns: usize) -> bool {
@@ -180,10 +175,6 @@ fn says_no_object(logits: &[f32], columns: usize) -> bool {
 /// Scaled by PIL, as the authors' code has it; Ultralytics' by OpenCV.
 const fn smoothed(how: Preparation) -> Preparation {
     Preparation { interpolation: Interpolation::Antialias, ..how }
-}
-
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
 }
 
 impl Family for Queries {

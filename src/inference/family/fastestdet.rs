@@ -2,7 +2,7 @@
 //! (sigmoid, in fractions) and the class scores; one stride, 16. Input: BGR, 0…1, stretched (`INTER_AREA`).
 //! Source: dog-qiuqiu/FastestDet, `example/onnx-runtime/runtime.py`, `utils/tool.py`.
 
-use super::{Candidate, Facts, Family, Miss, Output, Preparation, Recognised, are_scores, size};
+use super::{Candidate, Facts, Family, Miss, Output, Preparation, Recognised, are_scores, sigmoid, size};
 use crate::inference::config::{Channels, Interpolation};
 use crate::inference::output::values;
 
@@ -48,10 +48,6 @@ pub fn recognise(facts: &Facts) -> Recognised {
         height: facts.height as f32,
         best: Vec::new(),
     }))
-}
-
-fn sigmoid(value: f32) -> f32 {
-    1.0 / (1.0 + (-value).exp())
 }
 
 impl Family for FastestDet {

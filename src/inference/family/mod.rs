@@ -144,6 +144,16 @@ fn size(side: i64) -> usize {
     usize::try_from(side).unwrap_or_default()
 }
 
+/// Width and height of the input.
+#[expect(clippy::cast_precision_loss, reason = "sides are at most 8192")]
+fn sides(facts: &Facts) -> [f32; 2] {
+    [facts.width as f32, facts.height as f32]
+}
+
+fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + (-x).exp())
+}
+
 /// Whether these can be scores: 0 to 1, as far as numbers are exact.
 fn are_scores(values: &[f32]) -> bool {
     values.iter().all(|value| (-1e-4..=1.0001).contains(value))
@@ -234,7 +244,10 @@ pub mod tests {
         if random.usize(..4) == 0 {
             let task = ["detect", "segment", "pose", "obb", "?"][random.usize(..5)];
             facts.metadata.insert("task".into(), task.into());
-            facts.metadata.insert("kpt_shape".into(), ["[17, 3]", "[-1, 99999999999]", "x"][random.usize(..3)].into());
+            facts.metadata.insert(
+                "kpt_shape".into(),
+                ["[17, 3]", "[4294967296, 4294967296]", "[4294967295, 4294967297]", "x"][random.usize(..4)].into(),
+            );
         }
         facts
     }

@@ -11,7 +11,7 @@
 //! All of them stretch the picture.
 
 use super::listed::{Listed, Lists};
-use super::{Candidate, Facts, Family, Miss, Output, Preparation, Recognised, best, size};
+use super::{Candidate, Facts, Family, Miss, Output, Preparation, Recognised, best, sides, size};
 use crate::inference::labels::COCO;
 use crate::inference::output::values;
 
@@ -118,11 +118,6 @@ const ANCHORS: i64 = 400;
 
 /// Values as they are: the graph prepares them itself.
 const BYTES: Preparation = Preparation { std: [1.0; 3], ..Preparation::STRETCHED };
-
-#[expect(clippy::cast_precision_loss, reason = "sides are at most 8192")]
-fn sides(facts: &Facts) -> [f32; 2] {
-    [facts.width as f32, facts.height as f32]
-}
 
 impl Family for Anchors {
     fn classes(&self) -> Option<usize> {

@@ -39,7 +39,7 @@ pub fn extras(facts: &Facts, head: usize, columns: usize) -> Result<usize, Miss>
             )));
         }
     };
-    if columns > head + extras {
+    if columns.checked_sub(head).is_some_and(|rest| rest > extras) {
         Ok(extras)
     } else {
         Err(Miss::near(format!(
@@ -48,11 +48,11 @@ pub fn extras(facts: &Facts, head: usize, columns: usize) -> Result<usize, Miss>
     }
 }
 
-/// `[17, 3]`: the product.
+/// `[17, 3]`: the product, if there is one that a size can hold.
 fn key_points(facts: &Facts) -> Option<usize> {
     let text = facts.metadata.get("kpt_shape")?;
     let sides: Vec<usize> = text.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).collect();
-    (!sides.is_empty()).then(|| sides.iter().product())
+    sides.iter().try_fold(1usize, |all, &side| all.checked_mul(side)).filter(|_| !sides.is_empty())
 }
 
 /// Whether every output but the first is one that a detector may leave unread: masks, or raw maps beside the decoded rows.

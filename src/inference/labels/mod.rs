@@ -2,6 +2,7 @@
 
 mod coco;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -98,12 +99,19 @@ fn from_json(text: &str) -> Option<Vec<String>> {
     parse_names(&value.get("id2label").unwrap_or(&value).to_string())
 }
 
-/// Ultralytics writes `names` as a Python dict: `{0: 'person', 1: "driver's seat"}`; others as a JSON list or object.
+/// A JSON list or object; or, as Ultralytics writes `names`, a Python dict: `{0: 'person', 1: "driver's seat"}`.
 fn parse_names(text: &str) -> Option<Vec<String>> {
     if let Ok(list) = serde_json::from_str::<Vec<String>>(text) {
         return Some(list);
     }
-    let mut names: Vec<(usize, String)> = Vec::new();
+    // JSON by JSON's own rules: what is not ASCII stands there as `\u00e9`.
+    let names = serde_json::from_str::<BTreeMap<usize, String>>(text).ok().or_else(|| python_dict(text))?;
+    let whole = names.keys().enumerate().all(|(at, &index)| at == index);
+    (whole && !names.is_empty()).then(|| names.into_values().collect())
+}
+
+fn python_dict(text: &str) -> Option<BTreeMap<usize, String>> {
+    let mut names = BTreeMap::new();
     let mut rest = text.trim().strip_prefix('{')?.strip_suffix('}')?.trim_start();
     while !rest.is_empty() {
         let (key, after) = rest.split_once(':')?;
@@ -111,12 +119,10 @@ fn parse_names(text: &str) -> Option<Vec<String>> {
         let after = after.trim_start();
         let quote = after.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
         let (name, tail) = quoted(&after[1..], quote)?;
-        names.push((index, name));
+        names.insert(index, name);
         rest = tail.trim_start().trim_start_matches(',').trim_start();
     }
-    names.sort_by_key(|(index, _)| *index);
-    let whole = names.iter().enumerate().all(|(at, (index, _))| at == *index);
-    (whole && !names.is_empty()).then(|| names.into_iter().map(|(_, name)| name).collect())
+    Some(names)
 }
 
 /// The text up to the closing quote, escapes undone, and what follows it.
@@ -144,6 +150,7 @@ mod tests {
             ["person", "driver's seat", "a, b"]
         );
         assert_eq!(parse_names(r#"{"0": "a", "1": "b"}"#).unwrap(), ["a", "b"]);
+        assert_eq!(parse_names(r#"{"1": "a \"b\"", "0": "caf\u00e9"}"#).unwrap(), ["caf\u{e9}", "a \"b\""]);
         assert_eq!(parse_names(r#"["a", "b"]"#).unwrap(), ["a", "b"]);
         for bad in ["", "{}", "{0 'a'}", "{1: 'a'}", "{0: 'a", "person"] {
             assert_eq!(parse_names(bad), None, "{bad}");
