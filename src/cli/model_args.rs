@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::BadUsage;
 use crate::inference::{
-    Device, Devices, FamilyChoice, InferenceError, LabelsConfig, ModelConfig, OnnxDetector, Runtime,
+    Device, Devices, FamilyChoice, InferenceError, InputConfig, LabelsConfig, ModelConfig, OnnxDetector, Runtime,
 };
 
 #[derive(Debug, Clone, clap::Args)]
@@ -29,6 +29,13 @@ pub struct ModelArgs {
     /// Of two boxes of one class that overlap more than this, the lower score goes.
     #[arg(long, value_name = "0…1", default_value_t = ModelConfig::new("").iou, value_parser = fraction)]
     pub iou: f32,
+    /// Suppress across classes too.
+    #[arg(long)]
+    pub class_agnostic_nms: bool,
+    /// How pictures are prepared, where it is not as the family has it: the configuration's `input:` as JSON, such as
+    /// '{"resize": "stretch", "mean": 127, "std": 128}'.
+    #[arg(long, value_name = "JSON", value_parser = input, default_value = "{}", hide_default_value = true)]
+    pub input: InputConfig,
     /// What the model runs on; several, with commas between: the first that the library has and that loads.
     #[arg(long, value_name = "DEVICE", default_value = "cpu", value_delimiter = ',', value_parser = words::<Device>())]
     pub device: Vec<Device>,
@@ -46,6 +53,8 @@ impl ModelArgs {
             labels: self.labels.clone(),
             confidence: self.confidence,
             iou: self.iou,
+            class_agnostic_nms: self.class_agnostic_nms,
+            input: self.input,
             device: match self.device[..] {
                 [device] => Devices::One(device),
                 _ => Devices::Several(self.device.clone()),
@@ -104,6 +113,14 @@ fn labels(text: &str) -> Result<LabelsConfig, String> {
     Ok(LabelsConfig::List(list))
 }
 
+fn input(text: &str) -> Result<InputConfig, String> {
+    let input: InputConfig = serde_json::from_str(text).map_err(|e| e.to_string())?;
+    match input.faults().first() {
+        None => Ok(input),
+        Some((key, what, fix)) => Err(format!("{key}: {what}; {fix}")),
+    }
+}
+
 fn fraction(text: &str) -> Result<f32, String> {
     let number = text.parse::<f32>().map_err(|_| "it is no number; write one from 0 to 1, such as 0.4")?;
     if (0.0..=1.0).contains(&number) { Ok(number) } else { Err("it must be from 0 to 1".into()) }
@@ -114,6 +131,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::inference::{PerChannel, Resize};
 
     #[derive(Debug, Parser)]
     struct Line {
@@ -134,13 +152,19 @@ mod tests {
 
     #[test]
     fn every_option_reaches_the_configuration() {
-        let line =
-            "-m a.onnx --family yolox --labels car,person --confidence 0.1 --iou 0.6 --device cuda,cpu --threads 3";
+        let line = "-m a.onnx --family yolox --labels car,person --confidence 0.1 --iou 0.6 --class-agnostic-nms \
+             --input {\"resize\":\"stretch\",\"std\":[1,2,3]} --device cuda,cpu --threads 3";
         let wanted = ModelConfig {
             family: FamilyChoice::Yolox,
             labels: Some(LabelsConfig::List(vec!["car".into(), "person".into()])),
             confidence: 0.1,
             iou: 0.6,
+            class_agnostic_nms: true,
+            input: InputConfig {
+                resize: Some(Resize::Stretch),
+                std: Some(PerChannel::Each([1.0, 2.0, 3.0])),
+                ..InputConfig::default()
+            },
             device: Devices::Several(vec![Device::Cuda, Device::Cpu]),
             threads: 3,
             ..ModelConfig::new("a.onnx")
@@ -158,6 +182,9 @@ mod tests {
             ("-m a --confidence high", "no number"),
             ("-m a --labels a,,b", "empty"),
             ("-m a --threads 0", "1..=256"),
+            ("-m a --input {\"std\":0}", "values above 0"),
+            ("-m a --input {\"scale\":2}", "unknown field `scale`"),
+            ("-m a --input stretch", "expected value"),
         ] {
             let error = config(line).unwrap_err();
             assert!(error.contains(words), "{line}: {error}");
