@@ -179,7 +179,7 @@ pub fn main() -> ExitCode {
         let _as_loud_as_it_is = crate::source::instruct_ffmpeg();
     }
     // The embedded broker tells its own story at info; ours is enough.
-    init_log(args.log_format, "info,mqtt5=error,async_nats=off");
+    init_log(args.log_format, "info,mqtt5=error,rumqttc=error,async_nats=off");
     crate::telemetry::log_panics();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

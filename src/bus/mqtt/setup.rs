@@ -20,8 +20,9 @@ pub(super) const MAX_INCOMING_V311: usize = 16 << 20;
 pub(super) const MAX_PACKET: usize = 268_435_455;
 /// Messages handed out and not yet confirmed.
 pub(super) const WINDOW: u16 = 64;
-/// Room in the client's queue: the window, and a probe or two beside it.
-pub(super) const QUEUE: usize = WINDOW as usize + 4;
+/// Room in the client's queue: the window, a probe or two, and a thousand cameras' SUBSCRIBEs. What found none would stay
+/// unsaid until the session ends.
+pub(super) const QUEUE: usize = 512;
 pub(super) const CONNECT_TIMEOUT_SECONDS: u64 = 10;
 
 #[derive(Debug, Clone)]

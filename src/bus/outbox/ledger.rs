@@ -237,8 +237,9 @@ impl Ledger {
 
     pub(super) fn say_refused(&mut self, bus: &'static str, message: &Message, why: &str) {
         if let Some(refused) = self.refused[message.kind as usize].due(1) {
-            let (kind, topic, bytes) = (message.kind.as_str(), &message.topic, message.payload.len());
-            tracing::warn!(bus, kind, ?topic, bytes, refused, why, "message refused");
+            let (kind, topic, bytes) = (message.kind.as_str(), message.topic.mqtt(""), message.payload.len());
+            let topic = topic.trim_start_matches('/');
+            tracing::warn!(bus, kind, topic, bytes, refused, why, "message refused");
         }
     }
 
