@@ -1,7 +1,10 @@
 //! Who is who: the matching of tracks and detections that gains most over all, by the Hungarian algorithm.
 
+use std::collections::BTreeMap;
+
 use pathfinding::kuhn_munkres::kuhn_munkres;
 use pathfinding::matrix::Matrix;
+use pathfinding::undirected::connected_components::separate_components;
 
 /// The algorithm counts in whole numbers.
 const SCALE: f32 = 1e6;
@@ -15,7 +18,23 @@ pub(super) fn assign(rows: usize, columns: usize, gain: impl Fn(usize, usize) ->
         .filter_map(|(row, column)| Some((row, column, (gain(row, column)? * SCALE) as i64)))
         .filter(|pair| pair.2 > 0)
         .collect();
-    // The time grows with the cube: whoever has no partner at all stays out.
+    // The time grows with the cube: who has no partner stays out, and crowds that share nobody are matched apart.
+    let ends: Vec<Vec<usize>> = gains.iter().map(|&(row, column, _)| vec![row, rows + column]).collect();
+    let (_, crowds) = separate_components(&ends);
+    let mut by_crowd: BTreeMap<usize, Vec<(usize, usize, i64)>> = BTreeMap::new();
+    for (crowd, gain) in crowds.into_iter().zip(gains) {
+        by_crowd.entry(crowd).or_default().push(gain);
+    }
+    by_crowd
+        .into_values()
+        .flat_map(|gains| match gains[..] {
+            [(row, column, _)] => vec![(row, column)],
+            _ => matched(&gains),
+        })
+        .collect()
+}
+
+fn matched(gains: &[(usize, usize, i64)]) -> Vec<(usize, usize)> {
     let used = |ids: &mut dyn Iterator<Item = usize>| {
         let mut ids: Vec<usize> = ids.collect();
         ids.sort_unstable();
@@ -24,14 +43,11 @@ pub(super) fn assign(rows: usize, columns: usize, gain: impl Fn(usize, usize) ->
     };
     let rows = used(&mut gains.iter().map(|pair| pair.0));
     let columns = used(&mut gains.iter().map(|pair| pair.1));
-    if rows.is_empty() {
-        return Vec::new();
-    }
     // It wants at least as many columns as rows, and gives every row a column: pairs without gain are undone after.
     let wide = rows.len() <= columns.len();
     let (short, long) = if wide { (&rows, &columns) } else { (&columns, &rows) };
     let mut matrix = Matrix::new(short.len(), long.len(), 0i64);
-    for &(row, column, gain) in &gains {
+    for &(row, column, gain) in gains {
         let (a, b) = if wide { (row, column) } else { (column, row) };
         if let (Ok(i), Ok(j)) = (short.binary_search(&a), long.binary_search(&b)) {
             matrix[(i, j)] = gain;
@@ -69,5 +85,14 @@ mod tests {
         assert!(sorted(2, 3, |_, _| None).is_empty());
         assert!(sorted(0, 3, |_, _| Some(1.0)).is_empty());
         assert!(sorted(1, 1, |_, _| Some(f32::NAN)).is_empty());
+    }
+
+    #[test]
+    fn crowds_that_share_nobody_are_matched_as_one_would_be_and_thousands_of_them_take_no_time() {
+        // Pairs of pairs: row 2n and 2n + 1 with column 2n and 2n + 1, the sum deciding in each.
+        let gains = [[0.9, 0.8], [0.85, 0.1]];
+        let gain = |i: usize, j: usize| (i / 2 == j / 2).then(|| gains[i % 2][j % 2]);
+        let wanted: Vec<_> = (0..2000).map(|i| (i, i ^ 1)).collect();
+        assert_eq!(sorted(2000, 2000, gain), wanted);
     }
 }
