@@ -36,7 +36,8 @@ impl Trouble {
     fn notice(self) -> Notice {
         match self {
             Self::Control => Notice::ControlRefused,
-            Self::Delivery | Self::Unproven => Notice::NotDelivering,
+            Self::Delivery => Notice::NotDelivering,
+            Self::Unproven => Notice::Unproven,
             Self::Permission => Notice::PublishForbidden,
             Self::LameDuck => Notice::LameDuck,
         }

@@ -111,18 +111,21 @@ pub enum Notice {
     SlowConsumer,
     /// Connected, and the delivery probe does not come back.
     NotDelivering,
+    /// Connected, and whether anybody would receive cannot be known: the probe is forbidden, or never came back.
+    Unproven,
     /// Any other complaint.
     Error,
 }
 
 impl Notice {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::TakenOver,
         Self::ControlRefused,
         Self::PublishForbidden,
         Self::LameDuck,
         Self::SlowConsumer,
         Self::NotDelivering,
+        Self::Unproven,
         Self::Error,
     ];
 
@@ -135,6 +138,7 @@ impl Notice {
             Self::LameDuck => "lame_duck",
             Self::SlowConsumer => "slow_consumer",
             Self::NotDelivering => "not_delivering",
+            Self::Unproven => "unproven",
             Self::Error => "error",
         }
     }
@@ -158,7 +162,7 @@ pub struct BusMetrics {
     round_trip: Histogram,
     delivering: Gauge,
     control: Gauge,
-    notices: [Counter; 7],
+    notices: [Counter; 8],
     shrunk: Counter,
     cameras: Mutex<HashMap<String, CameraLatency>>,
 }
