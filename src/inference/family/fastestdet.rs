@@ -2,7 +2,9 @@
 //! (sigmoid, in fractions) and the class scores; one stride, 16. Input: BGR, 0…1, stretched (`INTER_AREA`).
 //! Source: dog-qiuqiu/FastestDet, `example/onnx-runtime/runtime.py`, `utils/tool.py`.
 
-use super::{Candidate, Facts, Family, Miss, Output, Preparation, Recognised, are_scores, sigmoid, size};
+use super::{
+    Candidate, Facts, Family, Miss, Output, Preparation, Recognised, are_scores, best_of_planes, sigmoid, size,
+};
 use crate::inference::config::{Channels, Interpolation};
 use crate::inference::output::values;
 
@@ -68,16 +70,7 @@ impl Family for FastestDet {
     ) -> Result<(), String> {
         let cells = self.rows * self.columns;
         let values = values(outputs, 0, (5 + self.classes) * cells)?;
-        // Plane by plane (a plane is one class of all cells), so that memory is read in order.
-        self.best.clear();
-        self.best.resize(cells, (f32::NEG_INFINITY, 0));
-        for (class, plane) in (0u32..).zip(values[5 * cells..].chunks_exact(cells)) {
-            for (best, &score) in self.best.iter_mut().zip(plane) {
-                if score > best.0 {
-                    *best = (score, class);
-                }
-            }
-        }
+        best_of_planes(values[5 * cells..].chunks_exact(cells), cells, &mut self.best);
         let of = |plane: usize, cell: usize| values[plane * cells + cell];
         for (cell, &(best, class)) in self.best.iter().enumerate() {
             let score = of(0, cell) * best;

@@ -170,6 +170,20 @@ fn best(scores: &[f32]) -> (f32, u32) {
     best
 }
 
+/// The best score and class of each place, of planes that hold one class of all places each. Plane by plane, so that memory
+/// is read in order.
+fn best_of_planes<'a>(planes: impl Iterator<Item = &'a [f32]>, places: usize, found: &mut Vec<(f32, u32)>) {
+    found.clear();
+    found.resize(places, (f32::NEG_INFINITY, 0));
+    for (class, plane) in (0u32..).zip(planes) {
+        for (best, &score) in found.iter_mut().zip(plane) {
+            if score > best.0 {
+                *best = (score, class);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 pub mod tests {
     use super::*;

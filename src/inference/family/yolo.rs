@@ -3,7 +3,7 @@
 //! Source: Ultralytics' documentation of `export(format="onnx")` and its ONNX Runtime examples.
 
 use super::ultralytics::{extras, only_extras_follow};
-use super::{Candidate, Facts, Family, Miss, Output, Preparation, Recognised, size};
+use super::{Candidate, Facts, Family, Miss, Output, Preparation, Recognised, best_of_planes, size};
 use crate::inference::output::values;
 
 /// Rows of the box.
@@ -59,16 +59,7 @@ impl Family for Yolo {
     ) -> Result<(), String> {
         let n = self.anchors;
         let (boxes, scores) = values(outputs, 0, (HEAD + self.classes + self.extras) * n)?.split_at(HEAD * n);
-        // Row by row (a row is one class of all anchors), so that memory is read in order.
-        self.best.clear();
-        self.best.resize(n, (f32::NEG_INFINITY, 0));
-        for (class, row) in (0u32..).zip(scores.chunks_exact(n).take(self.classes)) {
-            for (best, &score) in self.best.iter_mut().zip(row) {
-                if score > best.0 {
-                    *best = (score, class);
-                }
-            }
-        }
+        best_of_planes(scores.chunks_exact(n).take(self.classes), n, &mut self.best);
         for (at, &(score, class)) in self.best.iter().enumerate() {
             if score >= confidence {
                 let at = [boxes[at], boxes[n + at], boxes[2 * n + at], boxes[3 * n + at]];
