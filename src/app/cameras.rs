@@ -1,7 +1,8 @@
 //! Cameras: each with its lane, its processor, its task, and the handle by which the node speaks to it.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -37,6 +38,26 @@ impl CameraHandle {
     #[must_use]
     pub fn state(&self) -> CameraState {
         self.view.describe(&self.applied.borrow())
+    }
+}
+
+/// The cameras a node has now: a reload adds and removes some. Handles are shared, so that nobody holds the lock while it waits.
+#[derive(Default)]
+pub struct Cameras(RwLock<BTreeMap<Name, Arc<CameraHandle>>>);
+
+impl Cameras {
+    pub fn get(&self, camera: &str) -> Option<Arc<CameraHandle>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(camera).cloned()
+    }
+
+    /// All of them as they are now, by name.
+    pub fn all(&self) -> Vec<(Name, Arc<CameraHandle>)> {
+        let cameras = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        cameras.iter().map(|(name, handle)| (name.clone(), Arc::clone(handle))).collect()
+    }
+
+    pub fn insert(&self, camera: Name, handle: CameraHandle) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(camera, Arc::new(handle));
     }
 }
 

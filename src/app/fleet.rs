@@ -1,18 +1,19 @@
 //! The node as the control room and the HTTP room see it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
-use super::cameras::CameraHandle;
+use super::cameras::{CameraHandle, Cameras};
 use crate::bus::{Fanout, LinkState, SpoolState};
-use crate::control::{Fleet, Refusal, Switches};
-use crate::domain::{BootId, Name, Target, Timestamp};
+use crate::control::{Fleet, Refusal, Switches, answer};
+use crate::domain::{BootId, Name, RawCommand, Target, Timestamp};
 use crate::envelope::{
-    ActualState, BusState, CameraState, CameraSummary, DesiredState, Detections, ModelSummary, NodeState, SpoolSummary,
+    ActualState, BusState, CameraState, CameraSummary, DesiredState, Detections, ModelSummary, NodeState, Reply,
+    SpoolSummary,
 };
 use crate::http::{Board, Part, Readiness};
 use crate::telemetry::Telemetry;
@@ -28,7 +29,7 @@ pub struct NodeFleet {
     pub boot_id: BootId,
     pub started_at: Timestamp,
     pub onnxruntime: String,
-    pub cameras: Arc<BTreeMap<Name, CameraHandle>>,
+    pub cameras: Arc<Cameras>,
     pub models: Vec<ModelSummary>,
     pub buses: Vec<(&'static str, watch::Receiver<LinkState>)>,
     pub spools: Vec<(&'static str, watch::Receiver<SpoolState>)>,
@@ -38,10 +39,6 @@ pub struct NodeFleet {
 }
 
 impl NodeFleet {
-    fn handle(&self, camera: &str) -> Option<&CameraHandle> {
-        self.cameras.get(camera)
-    }
-
     fn spool(&self, bus: &str) -> Option<SpoolState> {
         let (_, state) = self.spools.iter().find(|(name, _)| *name == bus)?;
         Some(state.borrow().clone()).filter(|state| !state.detail.is_empty())
@@ -50,7 +47,7 @@ impl NodeFleet {
     async fn remember(&self) -> Result<(), Refusal> {
         let (cameras, switches) = (self.cameras.clone(), self.switches.clone());
         let wished =
-            move || cameras.iter().map(|(name, handle)| (name.clone(), handle.desired.borrow().state)).collect();
+            move || cameras.all().into_iter().map(|(name, handle)| (name, handle.desired.borrow().state)).collect();
         let written = tokio::task::spawn_blocking(move || switches.remember(wished)).await;
         let refuse =
             |why: String| Refusal::new("not_remembered", format!("applied, but lost with the next restart: {why}"));
@@ -83,22 +80,22 @@ impl Fleet for NodeFleet {
     }
 
     fn cameras(&self, target: &Target) -> Vec<Name> {
-        let addressed = |(name, handle): &(&Name, &CameraHandle)| match target {
-            Target::Camera(camera) => camera == *name,
+        let addressed = |(name, handle): &(Name, Arc<CameraHandle>)| match target {
+            Target::Camera(camera) => camera == name,
             Target::Group(group) => handle.groups.contains(group),
             Target::Node(node) => *node == self.node,
             Target::All => true,
         };
-        self.cameras.iter().filter(addressed).map(|(name, _)| name.clone()).collect()
+        self.cameras.all().into_iter().filter(addressed).map(|(name, _)| name).collect()
     }
 
     fn wished(&self, camera: &Name) -> Option<DesiredState> {
-        self.handle(camera.as_str()).map(|handle| handle.desired.borrow().state)
+        self.cameras.get(camera.as_str()).map(|handle| handle.desired.borrow().state)
     }
 
     async fn switch(&self, camera: &Name, to: DesiredState, anew: bool) -> Result<CameraState, Refusal> {
         let unknown = || Refusal::new("unknown_camera", "no such camera on this node");
-        let handle = self.handle(camera.as_str()).ok_or_else(unknown)?;
+        let handle = self.cameras.get(camera.as_str()).ok_or_else(unknown)?;
         let mut wanted = 0;
         // The wish first: a full disk must not keep a camera from stopping.
         handle.desired.send_modify(|desired| {
@@ -115,7 +112,7 @@ impl Fleet for NodeFleet {
             return Err(Refusal::new("timeout", format!("not applied within {APPLY:?}; it is still wanted")));
         }
         if to != DesiredState::Running {
-            self.quiet(camera, handle).await;
+            self.quiet(camera, &handle).await;
         }
         // A stop that was answered with ok must hold even if the power fails now.
         remembered?;
@@ -129,7 +126,7 @@ impl Fleet for NodeFleet {
     }
 
     fn camera_state(&self, camera: &Name) -> Option<CameraState> {
-        self.handle(camera.as_str()).map(CameraHandle::state)
+        self.cameras.get(camera.as_str()).map(|handle| handle.state())
     }
 
     fn node_state(&self) -> NodeState {
@@ -142,8 +139,9 @@ impl Fleet for NodeFleet {
             started_at: self.started_at,
             cameras: self
                 .cameras
-                .iter()
-                .map(|(name, handle)| CameraSummary { name: name.clone(), state: handle.applied.borrow().actual })
+                .all()
+                .into_iter()
+                .map(|(name, handle)| CameraSummary { name, state: handle.applied.borrow().actual })
                 .collect(),
             models: self.models.clone(),
             buses: self
@@ -165,15 +163,15 @@ impl Fleet for NodeFleet {
 
 impl Board for NodeFleet {
     fn cameras(&self) -> Vec<CameraState> {
-        self.cameras.values().map(CameraHandle::state).collect()
+        self.cameras.all().iter().map(|(_, handle)| handle.state()).collect()
     }
 
     fn latest(&self, camera: &str) -> Option<Arc<Detections>> {
-        self.handle(camera)?.latest.borrow().clone()
+        self.cameras.get(camera)?.latest.borrow().clone()
     }
 
     fn keyframe(&self, camera: &str) -> Option<Bytes> {
-        self.handle(camera)?.keyframes.last()
+        self.cameras.get(camera)?.keyframes.last()
     }
 
     fn node(&self) -> NodeState {
@@ -185,7 +183,7 @@ impl Board for NodeFleet {
             let state = state.borrow();
             Part { name: (*name).into(), ready: state.ready(), detail: state.shown() }
         };
-        let camera = |(name, handle): (&Name, &CameraHandle)| {
+        let camera = |(name, handle): &(Name, Arc<CameraHandle>)| {
             let applied = handle.applied.borrow();
             // Stopped, paused and ended are as somebody wanted them.
             let ready = !matches!(applied.actual, ActualState::Connecting | ActualState::Failed);
@@ -199,8 +197,12 @@ impl Board for NodeFleet {
         // Without its spool a node does its work all the same, so this part decides nothing.
         let spools = self.spools.iter().filter_map(spool).collect();
         let buses: Vec<Part> = self.buses.iter().map(bus).collect();
-        let cameras: Vec<Part> = self.cameras.iter().map(camera).collect();
+        let cameras: Vec<Part> = self.cameras.all().iter().map(camera).collect();
         Readiness { ready: buses.iter().chain(&cameras).all(|part| part.ready), buses, cameras, spools }
+    }
+
+    fn command<'a>(&'a self, command: &'a RawCommand) -> BoxFuture<'a, Vec<Reply>> {
+        Box::pin(answer(self, command))
     }
 
     fn metrics(&self) -> String {

@@ -1,6 +1,6 @@
 //! A running node.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::cameras::CameraYard;
+use super::cameras::{CameraHandle, CameraYard, Cameras};
 use super::models::Models;
 use super::{AppError, CameraRow, NodeFleet, Summary};
 use crate::bus::{
@@ -109,11 +109,11 @@ impl Node {
             switches: &switches,
             shutdown: stop_cameras.clone(),
         };
-        let mut handles = BTreeMap::new();
+        let cameras = Cameras::default();
         let mut tasks = Vec::new();
         for (name, camera) in &config.cameras {
             let (handle, task) = yard.start(name, camera, metrics[name].clone());
-            handles.insert(name.clone(), handle);
+            cameras.insert(name.clone(), handle);
             tasks.push((name.clone(), task));
         }
         let fleet = Arc::new(NodeFleet {
@@ -121,7 +121,7 @@ impl Node {
             boot_id,
             started_at: Timestamp::now(),
             onnxruntime: runtime.version().to_owned(),
-            cameras: Arc::new(handles),
+            cameras: Arc::new(cameras),
             models: summaries(&models),
             buses: links.iter().map(|link| (link.name(), link.state())).collect(),
             spools: links.iter().filter_map(|link| Some((link.name(), link.spool()?))).collect(),
@@ -153,7 +153,8 @@ impl Node {
     /// Waits until every finite source has ended or failed, and everything accepted is sent or acknowledged. Whether any
     /// source is finite is for [`AppError::unless_something_ends`] to say, before the start.
     pub async fn until_done(&self) {
-        let finite: Vec<_> = self.fleet.cameras.values().filter(|camera| camera.finite).collect();
+        let finite = self.fleet.cameras.all().into_iter().map(|(_, camera)| camera).filter(|camera| camera.finite);
+        let finite: Vec<Arc<CameraHandle>> = finite.collect();
         let over = |a: &Applied| matches!(a.actual, ActualState::Ended | ActualState::Failed | ActualState::Stopped);
         // All at the same moment: a camera that failed may have come back while another was waited for.
         while let Some(camera) = finite.iter().find(|camera| !over(&camera.applied.borrow())) {
@@ -176,10 +177,10 @@ impl Node {
 
 /// What every camera did, so far.
 pub(super) fn summarise(fleet: &NodeFleet, fanout: &Fanout, started: Instant) -> Summary {
-    let row = |(name, handle): (&Name, &super::cameras::CameraHandle)| {
+    let row = |(name, handle): &(Name, Arc<CameraHandle>)| {
         CameraRow::new(&handle.state(), &handle.view.metrics.totals, &fanout.camera_tally(name))
     };
-    Summary { seconds: started.elapsed().as_secs_f64(), cameras: fleet.cameras.iter().map(row).collect() }
+    Summary { seconds: started.elapsed().as_secs_f64(), cameras: fleet.cameras.all().iter().map(row).collect() }
 }
 
 /// Where undelivered messages wait, one file a bus.

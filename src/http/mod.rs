@@ -8,13 +8,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use config::HttpConfig;
 
-use crate::envelope::{CameraState, Detections, NodeState};
+use crate::domain::RawCommand;
+use crate::envelope::{CameraState, Detections, NodeState, Reply};
 
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
@@ -36,6 +38,8 @@ pub trait Board: Send + Sync {
     /// What the node says of itself on its `state` topic: cameras, models with their devices, buses.
     fn node(&self) -> NodeState;
     fn readiness(&self) -> Readiness;
+    /// Carries a command out as if a bus had brought it (`bus` is `http`); one answer a target.
+    fn command<'a>(&'a self, command: &'a RawCommand) -> BoxFuture<'a, Vec<Reply>>;
     /// The metrics page, Prometheus text format 0.0.4.
     fn metrics(&self) -> String;
 }
