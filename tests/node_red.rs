@@ -109,13 +109,10 @@ fn a_detection_of_the_wanted_label_becomes_a_notification_and_others_do_not() {
     let late = filter(changed(&|seen| seen["replayed"] = json!(true)));
     let elsewhere = filter(json!({ "topic": "sightwire/cameras/yard/detections", "payload": seen.clone() }));
     let results = run(&json!([wanted, faint, other, late, elsewhere]));
-    assert_eq!(results.iter().map(|msg| msg["payload"].clone()).collect::<Vec<_>>(), [
-        json!(1),
-        json!(0),
-        json!(0),
-        Value::Null,
-        Value::Null
-    ]);
+    assert_eq!(
+        results.iter().map(|msg| msg["payload"].clone()).collect::<Vec<_>>(),
+        [json!(1), json!(0), json!(0), Value::Null, Value::Null]
+    );
     let said = run(&json!([{ "name": "say it", "msg": results[0] }, { "name": "say it", "msg": results[1] }]));
     let said: Vec<_> = said.iter().map(|msg| msg["payload"].as_str().unwrap()).collect();
     assert!(said[0].ends_with("front-door: 1 × person, 94 % sure"), "{said:?}");
@@ -142,7 +139,8 @@ fn answers_and_states_are_put_into_words() {
     let state = sample("sightwire/cameras/front-door/state");
     let mut stopped = state.clone();
     stopped["actual"] = json!("stopped");
-    let ok = json!({ "node": "garage", "command": "stop", "target": "camera/front-door", "ok": true, "state": stopped });
+    let ok =
+        json!({ "node": "garage", "command": "stop", "target": "camera/front-door", "ok": true, "state": stopped });
     let refused = json!({ "node": "garage", "command": "stop", "target": "camera/front-door", "ok": false,
         "error": { "code": "expired", "message": "it expired 1.0 s ago" } });
     let validator = jsonschema::validator_for(&envelope::schema("reply").unwrap()).unwrap();
@@ -153,9 +151,12 @@ fn answers_and_states_are_put_into_words() {
         { "name": "state in words", "msg": { "payload": state } },
     ]));
     let words: Vec<_> = results.iter().map(|msg| msg["payload"].as_str().unwrap()).collect();
-    assert_eq!(words[..2], [
-        "camera/front-door: stop applied, now stopped",
-        "camera/front-door: stop refused (expired): it expired 1.0 s ago"
-    ]);
+    assert_eq!(
+        words[..2],
+        [
+            "camera/front-door: stop applied, now stopped",
+            "camera/front-door: stop refused (expired): it expired 1.0 s ago"
+        ]
+    );
     assert!(words[2].starts_with("front-door: running, wanted running"), "{words:?}");
 }
