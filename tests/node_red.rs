@@ -31,7 +31,7 @@ fn explained() -> Vec<(String, String)> {
         if let Some((topic, _)) = line.split_once("  (") {
             topics.push((topic.to_owned(), String::new()));
         } else if let (Some(sample), Some((_, last))) = (line.strip_prefix("    "), topics.last_mut()) {
-            *last = sample.to_owned();
+            sample.clone_into(last);
         }
     }
     topics
