@@ -16,6 +16,7 @@ use crate::envelope::{
     Counts, Detections, EnvelopeBuilder, Event, EventKind, KeyframeReason, Origin, PublishPolicy, Timing, TrackSpan,
 };
 use crate::inference::DetectTiming;
+use crate::live::Studio;
 use crate::telemetry::{CameraMetrics, FrameOutcome, Stage};
 use crate::tracker::{TrackEvent, TrackEventKind, Tracker, TrackerConfig};
 
@@ -38,6 +39,7 @@ pub struct Processor {
     last_encode: Duration,
     events: Vec<TrackEvent>,
     live: Live,
+    studio: Arc<Studio>,
 }
 
 /// What a processor is built from.
@@ -50,6 +52,7 @@ pub struct ProcessorParts {
     pub metrics: Arc<CameraMetrics>,
     pub keyframes: Arc<KeyframeSlot>,
     pub live: Live,
+    pub studio: Arc<Studio>,
 }
 
 /// Takes the processor. One whose last user panicked is mended first: its open tracks end, it begins anew, and its numbers
@@ -67,7 +70,7 @@ pub fn lock(processor: &Mutex<Processor>) -> MutexGuard<'_, Processor> {
 impl Processor {
     #[must_use]
     pub fn new(parts: ProcessorParts) -> Self {
-        let ProcessorParts { config, origin, confidence, publisher, metrics, keyframes, live } = parts;
+        let ProcessorParts { config, origin, confidence, publisher, metrics, keyframes, live, studio } = parts;
         let wanted: Option<HashSet<Label>> =
             config.labels.as_ref().map(|labels| labels.iter().map(|l| l.as_str().into()).collect());
         let tracker = match config.tracker {
@@ -88,6 +91,7 @@ impl Processor {
             last_encode: Duration::ZERO,
             events: Vec::new(),
             live,
+            studio,
             config,
         };
         // A node that comes back says its zeros, so that nobody sees the ghosts of the last boot.
@@ -95,7 +99,7 @@ impl Processor {
         processor
     }
 
-    /// Says what was found in the frame. Gives the frame's buffer back unless a keyframe took it.
+    /// Says what was found in the frame. Gives a buffer back unless a keyframe or a viewer took it.
     pub fn process(
         &mut self,
         frame: Frame,
@@ -242,7 +246,10 @@ impl Processor {
     }
 
     fn keyframe(&mut self, frame: Frame, found: &[Detection], said: bool, had_event: bool) -> Option<Frame> {
-        let Some(reason) = self.keyframe_reason(frame.captured_instant, said, had_event) else { return Some(frame) };
+        let Some(reason) = self.keyframe_reason(frame.captured_instant, said, had_event) else {
+            return self.studio.take(frame, found);
+        };
+        self.studio.offer(&frame, found);
         self.last_keyframe = Some(frame.captured_instant);
         let seq = said.then(|| self.builder.last_detections_seq());
         self.keyframes.put(KeyframeJob {

@@ -111,7 +111,12 @@ impl Announcer {
         if before.actual != actual {
             tracing::info!(%camera, from = before.actual.as_str(), to = actual.as_str(), "camera state");
         }
-        self.applied.send_modify(|applied| (applied.actual, applied.reason) = (actual, reason));
+        self.applied.send_modify(|applied| {
+            if applied.actual != actual {
+                applied.since = Some(Timestamp::now());
+            }
+            (applied.actual, applied.reason) = (actual, reason);
+        });
         if actual != ActualState::Running {
             self.samples.clear();
             self.fps(0.0);
