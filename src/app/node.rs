@@ -105,6 +105,7 @@ impl Node {
             boot_id: boot_id.clone(),
             publisher: publisher.clone(),
             keyframes: keyframes.clone(),
+            video: config.http.video,
             models: &models,
             switches: &switches,
             overrides: &overrides,
