@@ -31,7 +31,8 @@ pub fn operations() -> Vec<Operation> {
 /// The whole document.
 #[must_use]
 pub fn document() -> Value {
-    let settings = SchemaSettings::draft2020_12().with(|settings| {
+    // What is said, not what could be read: a field that is left out when empty is optional.
+    let settings = SchemaSettings::draft2020_12().for_serialize().with(|settings| {
         settings.definitions_path = "/components/schemas".into();
         settings.meta_schema = None;
     });
