@@ -18,6 +18,7 @@ use crate::envelope::{
     Reply, SpoolSummary,
 };
 use crate::http::{Board, Part, Readiness};
+use crate::live::Studio;
 use crate::pipeline::Desired;
 use crate::telemetry::Telemetry;
 
@@ -230,6 +231,10 @@ impl Board for NodeFleet {
 
     fn keyframe(&self, camera: &str) -> Option<Bytes> {
         self.cameras.get(camera)?.keyframes.last()
+    }
+
+    fn studio(&self, camera: &str) -> Option<Arc<Studio>> {
+        Some(self.cameras.get(camera)?.studio.clone())
     }
 
     fn node(&self) -> NodeState {
