@@ -1,14 +1,15 @@
 //! Cameras: each with its lane, its processor, its task, and the handle by which the node speaks to it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::models::Models;
+use super::yard::{CameraPast, Tenancy};
 use crate::bus::Publisher;
 use crate::control::Switches;
 use crate::domain::{BootId, Label, Name};
@@ -18,7 +19,6 @@ use crate::pipeline::{
     SessionContext, StateView, TrackerChoice, Watch,
 };
 use crate::source::OpenOptions;
-use crate::telemetry::CameraMetrics;
 
 /// How the rest of the node speaks to a camera.
 pub struct CameraHandle {
@@ -43,21 +43,37 @@ impl CameraHandle {
 
 /// The cameras a node has now: a reload adds and removes some. Handles are shared, so that nobody holds the lock while it waits.
 #[derive(Default)]
-pub struct Cameras(RwLock<BTreeMap<Name, Arc<CameraHandle>>>);
+pub struct Cameras {
+    handles: RwLock<BTreeMap<Name, Arc<CameraHandle>>>,
+    changes: watch::Sender<u64>,
+}
 
 impl Cameras {
     pub fn get(&self, camera: &str) -> Option<Arc<CameraHandle>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(camera).cloned()
+        self.handles.read().unwrap_or_else(PoisonError::into_inner).get(camera).cloned()
     }
 
     /// All of them as they are now, by name.
     pub fn all(&self) -> Vec<(Name, Arc<CameraHandle>)> {
-        let cameras = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let cameras = self.handles.read().unwrap_or_else(PoisonError::into_inner);
         cameras.iter().map(|(name, handle)| (name.clone(), Arc::clone(handle))).collect()
     }
 
-    pub fn insert(&self, camera: Name, handle: CameraHandle) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(camera, Arc::new(handle));
+    pub fn insert(&self, camera: Name, handle: CameraHandle) -> Arc<CameraHandle> {
+        let handle = Arc::new(handle);
+        self.handles.write().unwrap_or_else(PoisonError::into_inner).insert(camera, handle.clone());
+        self.changes.send_modify(|changes| *changes += 1);
+        handle
+    }
+
+    pub fn remove(&self, camera: &Name) {
+        self.handles.write().unwrap_or_else(PoisonError::into_inner).remove(camera);
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+
+    /// Moves whenever a camera comes, goes, or begins anew by another configuration.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 }
 
@@ -73,20 +89,22 @@ pub struct CameraYard<'a> {
 }
 
 impl CameraYard<'_> {
-    /// Starts one camera's task.
+    /// Starts one camera's task. `wished`: what was wanted of it until now; else what is remembered.
     pub fn start(
         &self,
         name: &Name,
         config: &CameraConfig,
-        metrics: Arc<CameraMetrics>,
-    ) -> (CameraHandle, JoinHandle<()>) {
+        past: &CameraPast,
+        wished: Option<DesiredState>,
+    ) -> (CameraHandle, JoinHandle<()>, Option<Tenancy>) {
+        let metrics = past.metrics.clone();
         let origin = Origin { camera: name.clone(), node: self.node.clone(), boot_id: self.boot_id.clone() };
         let model = self.models.loaded.get(&config.model);
         let confidence = model.map_or(0.0, |m| m.confidence);
         let view = StateView::new(origin.clone(), settings(config, confidence), metrics.clone());
-        let remembered = Desired { state: self.switches.get(name), ..Desired::default() };
+        let remembered = Desired { state: wished.unwrap_or_else(|| self.switches.get(name)), ..Desired::default() };
         if remembered.state != DesiredState::Running {
-            tracing::info!(camera = %name, state = ?remembered.state, "was switched before the restart, and stays so");
+            tracing::info!(camera = %name, state = ?remembered.state, "was switched before, and stays so");
         }
         let (desired, wishes) = watch::channel(remembered);
         let (applied_sender, applied) = watch::channel(Applied { desired: remembered, ..Applied::default() });
@@ -107,7 +125,7 @@ impl CameraYard<'_> {
         let Some(model) = model else {
             let why = self.models.failed.get(&config.model);
             let reason = why.map(|e| Reason { code: e.code().into(), message: e.to_string() });
-            return (handle, tokio::spawn(broken(announcer, reason, wishes, self.shutdown.clone())));
+            return (handle, tokio::spawn(broken(announcer, reason, wishes, self.shutdown.clone())), None);
         };
         let unknown = unknown_labels(config.labels.as_deref(), &model.info.labels);
         if !unknown.is_empty() {
@@ -123,7 +141,7 @@ impl CameraYard<'_> {
             keyframes,
             live,
         };
-        let processor = Arc::new(Mutex::new(Processor::new(parts)));
+        let processor = Arc::new(Mutex::new(Processor::new(parts).after(past.said)));
         let lane = model.turns.add(config.queue, metrics.clone());
         let (seat, faults) = Seat::new(name.clone(), lane, processor.clone(), metrics.clone());
         model.seats.write().unwrap_or_else(PoisonError::into_inner).push(seat);
@@ -135,18 +153,21 @@ impl CameraYard<'_> {
             turns: model.turns.clone(),
             lane,
             metrics,
-            frame_ids: Arc::new(AtomicU64::new(0)),
+            frame_ids: past.frame_ids.clone(),
             grace: SessionContext::GRACE,
             watch: Watch::new(&config.picture_check, config.source.kind()).map(|watch| Arc::new(Mutex::new(watch))),
         };
+        let tenancy = Tenancy { model: model.clone(), lane, processor: processor.clone() };
         let camera = Camera::new(context, processor, wishes, announcer, faults);
-        (handle, tokio::spawn(watched(name.clone(), camera.run(self.shutdown.clone()))))
+        let task = tokio::spawn(watched(name.clone(), camera.run(self.shutdown.clone())));
+        (handle, task, Some(tenancy))
     }
 }
 
 /// A panic in a camera's task must not pass unheard: its last state would look alive.
 async fn watched(name: Name, life: impl Future<Output = ()> + Send + 'static) {
-    if let Err(end) = tokio::spawn(life).await {
+    // Who ends this task ends the camera's.
+    if let Err(end) = AbortOnDropHandle::new(tokio::spawn(life)).await {
         tracing::error!(camera = %name, "the camera's task ended by a panic ({end}); restart the node, and please report it");
     }
 }

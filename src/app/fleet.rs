@@ -8,12 +8,12 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::cameras::{CameraHandle, Cameras};
+use super::yard::Yard;
 use crate::bus::{Fanout, LinkState, SpoolState};
 use crate::control::{Fleet, Refusal, Switches, answer};
 use crate::domain::{BootId, Name, RawCommand, Target, Timestamp};
 use crate::envelope::{
-    ActualState, BusState, CameraState, CameraSummary, DesiredState, Detections, ModelSummary, NodeState, Reply,
-    SpoolSummary,
+    ActualState, BusState, CameraState, CameraSummary, DesiredState, Detections, NodeState, Reply, SpoolSummary,
 };
 use crate::http::{Board, Part, Readiness};
 use crate::telemetry::Telemetry;
@@ -30,7 +30,7 @@ pub struct NodeFleet {
     pub started_at: Timestamp,
     pub onnxruntime: String,
     pub cameras: Arc<Cameras>,
-    pub models: Vec<ModelSummary>,
+    pub yard: Arc<Yard>,
     pub buses: Vec<(&'static str, watch::Receiver<LinkState>)>,
     pub spools: Vec<(&'static str, watch::Receiver<SpoolState>)>,
     pub fanout: Arc<Fanout>,
@@ -39,6 +39,15 @@ pub struct NodeFleet {
 }
 
 impl NodeFleet {
+    /// Reads the configuration again and carries it out.
+    ///
+    /// # Errors
+    /// Why nothing was changed.
+    pub async fn reload(&self) -> Result<NodeState, Refusal> {
+        self.yard.reload().await?;
+        Ok(self.node_state())
+    }
+
     fn spool(&self, bus: &str) -> Option<SpoolState> {
         let (_, state) = self.spools.iter().find(|(name, _)| *name == bus)?;
         Some(state.borrow().clone()).filter(|state| !state.detail.is_empty())
@@ -143,7 +152,7 @@ impl Fleet for NodeFleet {
                 .into_iter()
                 .map(|(name, handle)| CameraSummary { name, state: handle.applied.borrow().actual })
                 .collect(),
-            models: self.models.clone(),
+            models: self.yard.models(),
             buses: self
                 .buses
                 .iter()
@@ -157,6 +166,7 @@ impl Fleet for NodeFleet {
                     }
                 })
                 .collect(),
+            reload: self.yard.last_reload(),
         }
     }
 }

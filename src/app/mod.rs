@@ -6,6 +6,7 @@ mod models;
 mod node;
 mod shutdown;
 mod summary;
+mod yard;
 
 pub use cameras::{settings, unknown_labels};
 pub use fleet::NodeFleet;

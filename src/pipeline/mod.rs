@@ -23,8 +23,8 @@ pub use config::{
 pub use failure::Failure;
 pub use keyframes::{KeyframeQueue, KeyframeSlot, smaller as smaller_keyframe};
 pub use picture::{Condition, Facts, Hold, Judge, Limits, PictureCheck, Sample, Watch};
-pub use processor::{Processor, ProcessorParts};
+pub use processor::{Past, Processor, ProcessorParts, lock as lock_processor};
 pub use session::SessionContext;
 pub use states::{Announcer, StateView};
-pub use turns::Turns;
+pub use turns::{LaneId, Turns};
 pub use worker::{Seat, Seats, work};

@@ -1,8 +1,8 @@
 //! A camera's state as the world sees it: retained topics, metrics, the API.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -28,17 +28,25 @@ pub struct StateView {
     pub metrics: Arc<CameraMetrics>,
     /// Frames inferred a second, as the bits of an `f32`.
     fps: Arc<AtomicU32>,
+    /// Why the camera ends before its node does.
+    leaving: Arc<OnceLock<Reason>>,
 }
 
 impl StateView {
     #[must_use]
     pub fn new(origin: Origin, settings: CameraSettings, metrics: Arc<CameraMetrics>) -> Self {
-        Self { origin, settings, metrics, fps: Arc::default() }
+        Self { origin, settings, metrics, fps: Arc::default(), leaving: Arc::default() }
     }
 
     #[must_use]
     pub fn fps(&self) -> f32 {
         f32::from_bits(self.fps.load(Ordering::Relaxed))
+    }
+
+    /// The camera is about to end although its node does not.
+    pub fn leaves_because(&self, reason: Reason) {
+        // The first who ends it knows why.
+        let _known = self.leaving.set(reason);
     }
 
     #[must_use]
@@ -123,12 +131,11 @@ impl Announcer {
         self.say();
     }
 
-    /// The node ends: the camera is not there any more, whatever is wanted of it.
+    /// The camera ends, mostly with its node: it is not there any more, whatever is wanted of it.
     pub fn leave(&mut self) {
-        self.enter(
-            ActualState::Stopped,
-            Some(Reason { code: "node_shutdown".into(), message: "the node has ended".into() }),
-        );
+        let node_ends = || Reason { code: "node_shutdown".into(), message: "the node has ended".into() };
+        let reason = self.view.leaving.get().cloned().unwrap_or_else(node_ends);
+        self.enter(ActualState::Stopped, Some(reason));
     }
 
     /// Call it about once a second.

@@ -112,6 +112,18 @@ impl Tracker {
         Self { config, tracks: Vec::new(), last_id: 0, last_update: None }
     }
 
+    /// The id that was given last; 0 before the first.
+    #[must_use]
+    pub fn last_id(&self) -> u64 {
+        self.last_id
+    }
+
+    /// Goes on after the ids of another tracker of the same camera.
+    #[must_use]
+    pub fn after(self, last_id: u64) -> Self {
+        Self { last_id, ..self }
+    }
+
     /// Takes in the detections of the frame captured `at`: sets `track_id` where the track is confirmed, clears it
     /// elsewhere, and adds to `events`. Time that stands still or goes back counts as no time.
     pub fn update(&mut self, detections: &mut [Detection], at: Timestamp, events: &mut Vec<TrackEvent>) {
