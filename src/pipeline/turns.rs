@@ -344,7 +344,7 @@ mod tests {
             std::thread::spawn(move || wait(&turns, gone, epoch))
         };
         let source = waits(|turns, gone, epoch| assert!(turns.offer(gone, epoch, frame(4)).is_none()));
-        let camera = waits(|turns, gone, epoch| turns.drain(gone, epoch));
+        let camera = waits(Turns::drain);
         turns.remove(gone);
         source.join().unwrap();
         camera.join().unwrap();
