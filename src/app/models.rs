@@ -15,8 +15,7 @@ use crate::envelope::{InputSize, ModelSummary};
 use crate::inference::{
     Detector, Devices, InferenceError, LabelsConfig, ModelConfig, ModelInfo, OnnxDetector, Runtime,
 };
-use crate::pipeline::{Seats, TrackerChoice, Turns, work};
-use crate::tracker::TrackerConfig;
+use crate::pipeline::{Seats, Turns, work};
 
 /// A model whose workers run.
 pub struct Model {
@@ -38,10 +37,10 @@ pub struct Models {
 
 impl Model {
     /// Loads it and starts its workers.
-    fn start(runtime: &Runtime, name: &Name, config: &ModelConfig, tracked: bool) -> Result<Self, AppError> {
+    fn start(runtime: &Runtime, name: &Name, config: &ModelConfig) -> Result<Self, AppError> {
         // Before the files are read: a change meanwhile must be seen the next time.
         let print = Fingerprint::of(config);
-        let (info, detectors) = detectors(runtime, config, tracked)?;
+        let (info, detectors) = detectors(runtime, config)?;
         tracing::info!(
             model = %name, path = %config.path.display(), family = info.family, input = %format_args!("{}x{}", info.width, info.height),
             classes = info.labels.len(), device = info.device.as_str(), workers = detectors.len(), "model loaded"
@@ -113,8 +112,7 @@ impl Models {
         let mut models = Self::default();
         for name in names {
             let Some(model) = config.models.get(name) else { continue };
-            let tracked = config.cameras.values().any(|c| c.model == *name && c.tracker == TrackerChoice::Bytetrack);
-            match Model::start(runtime, name, model, tracked) {
+            match Model::start(runtime, name, model) {
                 Ok(model) => {
                     models.loaded.insert(name.clone(), Arc::new(model));
                 }
@@ -161,15 +159,7 @@ impl Fingerprint {
     }
 }
 
-/// ByteTrack lives on the detections that are not good enough to be said: they keep a half-hidden object's track alive.
-/// The camera's processor takes them out again.
-fn detectors(
-    runtime: &Runtime,
-    config: &ModelConfig,
-    tracked: bool,
-) -> Result<(ModelInfo, Vec<OnnxDetector>), InferenceError> {
-    let floor = if tracked { TrackerConfig::for_confidence(config.confidence).low } else { config.confidence };
-    let config = &ModelConfig { confidence: floor, ..config.clone() };
+fn detectors(runtime: &Runtime, config: &ModelConfig) -> Result<(ModelInfo, Vec<OnnxDetector>), InferenceError> {
     let first = OnnxDetector::load(runtime, config)?;
     let info = first.info();
     // The others go where the first one went, without a word of what was passed over.

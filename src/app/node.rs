@@ -21,7 +21,7 @@ use crate::bus::{
 };
 use crate::codec;
 use crate::config::Loaded;
-use crate::control::{Fleet, Switches, answer};
+use crate::control::{Fleet, Overrides, Switches, answer};
 use crate::domain::{BootId, Name, RawCommand, Timestamp};
 use crate::envelope::ActualState;
 use crate::http::Server;
@@ -67,6 +67,7 @@ impl Node {
         let boot_id = BootId::new();
         let Loaded { file, node, state_dir, config, .. } = config;
         let switches = Arc::new(Switches::open(&state_dir, &node)?);
+        let overrides = Arc::new(Overrides::open(&state_dir, &node)?);
         let (runtime_for_models, config_for_models) = (runtime.clone(), config.clone());
         let models = tokio::task::spawn_blocking(move || Models::load(&runtime_for_models, &config_for_models))
             .await
@@ -106,6 +107,7 @@ impl Node {
             subscriptions,
             keyframes: keyframes.clone(),
             switches: switches.clone(),
+            overrides: overrides.clone(),
             telemetry: telemetry.clone(),
             shutdown: stop_cameras.clone(),
         };
@@ -122,6 +124,8 @@ impl Node {
             spools: links.iter().filter_map(|link| Some((link.name(), link.spool()?))).collect(),
             fanout: fanout.clone(),
             switches,
+            overrides,
+            ending: CancellationToken::new(),
             telemetry,
         });
         let http = server.addr;

@@ -50,13 +50,15 @@ async fn run_node(config: Loaded, until_done: Option<SummaryFormat>) -> anyhow::
     signals::on_hangup(hangups, move || {
         let fleet = fleet.clone();
         async move {
-            // What became of it is logged, and part of the node's state.
-            let _told = fleet.reload().await;
+            fleet.read_again().await;
         }
     });
     let line = status::follow(node.fleet.clone());
     let Some(format) = until_done else {
-        stop.cancelled().await;
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = node.fleet.ending.cancelled() => {}
+        }
         line.end();
         node.shutdown().await;
         return Ok(ExitCode::SUCCESS);
@@ -64,6 +66,7 @@ async fn run_node(config: Loaded, until_done: Option<SummaryFormat>) -> anyhow::
     let done = tokio::select! {
         () = node.until_done() => true,
         () = stop.cancelled() => false,
+        () = node.fleet.ending.cancelled() => false,
     };
     line.end();
     let summary = node.shutdown().await;

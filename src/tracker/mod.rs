@@ -124,6 +124,11 @@ impl Tracker {
         Self { last_id, ..self }
     }
 
+    /// Other scores begin and keep a track from now on; the tracks at hand stay.
+    pub fn configure(&mut self, config: TrackerConfig) {
+        self.config = config;
+    }
+
     /// Takes in the detections of the frame captured `at`: sets `track_id` where the track is confirmed, clears it
     /// elsewhere, and adds to `events`. Time that stands still or goes back counts as no time.
     pub fn update(&mut self, detections: &mut [Detection], at: Timestamp, events: &mut Vec<TrackEvent>) {

@@ -17,7 +17,7 @@ use super::cameras::{CameraYard, Cameras};
 use super::models::Models;
 use crate::bus::{ControlTopics, Fanout, Subscriptions};
 use crate::config::Config;
-use crate::control::Switches;
+use crate::control::{Overrides, Switches};
 use crate::domain::{BootId, Name};
 use crate::envelope::{DesiredState, ModelSummary, ReloadSummary};
 use crate::inference::Runtime;
@@ -35,6 +35,7 @@ pub struct Grounds {
     pub subscriptions: Subscriptions,
     pub keyframes: Arc<KeyframeQueue>,
     pub switches: Arc<Switches>,
+    pub overrides: Arc<Overrides>,
     pub telemetry: Telemetry,
     /// The node ends.
     pub shutdown: CancellationToken,
@@ -108,6 +109,7 @@ fn start(grounds: &Grounds, cameras: &Cameras, held: &mut Held, name: &Name, wis
         keyframes: grounds.keyframes.clone(),
         models: &held.models,
         switches: &grounds.switches,
+        overrides: &grounds.overrides,
         shutdown: grounds.shutdown.child_token(),
     };
     let past = held.pasts.entry(name.clone()).or_insert_with(|| {

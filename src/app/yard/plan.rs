@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::Config;
 use crate::domain::Name;
 use crate::inference::ModelConfig;
+use crate::pipeline::CameraConfig;
 
 /// See the module's words. Each camera is in one list at most.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -13,6 +14,8 @@ pub struct Plan {
     pub removed: Vec<Name>,
     /// Its configuration differs, or its model is loaded anew.
     pub restarted: Vec<Name>,
+    /// Only what can be changed while it runs differs.
+    pub changed: Vec<Name>,
     /// Models to load: new ones, changed ones, and those that `stale` names.
     pub load: Vec<Name>,
     /// Models that no camera uses any more.
@@ -36,15 +39,21 @@ impl Plan {
         for (name, camera) in &new.cameras {
             match old.cameras.get(name) {
                 None => plan.added.push(name.clone()),
-                Some(before) if before != camera || plan.load.contains(&camera.model) => {
-                    plan.restarted.push(name.clone());
-                }
-                Some(_) => {}
+                Some(_) if plan.load.contains(&camera.model) => plan.restarted.push(name.clone()),
+                Some(before) if before == camera => {}
+                Some(before) if like(before, camera) == *camera => plan.changed.push(name.clone()),
+                Some(_) => plan.restarted.push(name.clone()),
             }
         }
         plan.removed = old.cameras.keys().filter(|name| !new.cameras.contains_key(*name)).cloned().collect();
         plan
     }
+}
+
+/// The camera with what can be changed live as `other` has it.
+fn like(camera: &CameraConfig, other: &CameraConfig) -> CameraConfig {
+    let CameraConfig { confidence, max_fps, labels, publish, keyframes, groups, .. } = other.clone();
+    CameraConfig { confidence, max_fps, labels, publish, keyframes, groups, ..camera.clone() }
 }
 
 /// The models that cameras use.
@@ -79,19 +88,20 @@ mod tests {
 
     use super::*;
     use crate::bus::{BusesConfig, MqttConfig};
-    use crate::pipeline::CameraConfig;
+    use crate::source::Pace;
 
     fn name(kind: &str, n: u8) -> Name {
         format!("{kind}{n}").parse().unwrap()
     }
 
-    /// Cameras by number: which model, how fast. Models: how many threads.
-    fn config(cameras: &BTreeMap<u8, (u8, u8)>, models: [u8; 3], mqtt: bool) -> Config {
+    /// Cameras by number: which model, at how many frames a second (live), at which pace (not live). Models: how many threads.
+    fn config(cameras: &BTreeMap<u8, (u8, u8, bool)>, models: [u8; 3], mqtt: bool) -> Config {
         let model =
             |n: u8| ModelConfig { threads: models[usize::from(n)].into(), ..ModelConfig::new("bundled:shapes") };
-        let camera = |(n, (model, fps)): (&u8, &(u8, u8))| {
+        let camera = |(n, (model, fps, fast)): (&u8, &(u8, u8, bool))| {
             let source = "synthetic:shapes".parse().unwrap();
-            let config = CameraConfig { max_fps: (*fps).into(), ..CameraConfig::new(source, name("m", *model)) };
+            let pace = if *fast { Pace::Asap } else { Pace::Realtime };
+            let config = CameraConfig { max_fps: (*fps).into(), pace, ..CameraConfig::new(source, name("m", *model)) };
             (name("c", *n), config)
         };
         Config {
@@ -106,7 +116,7 @@ mod tests {
     }
 
     fn any_config() -> impl Strategy<Value = Config> {
-        let cameras = proptest::collection::btree_map(0..5_u8, (0..3_u8, 1..3_u8), 1..5);
+        let cameras = proptest::collection::btree_map(0..5_u8, (0..3_u8, 1..3_u8, any::<bool>()), 1..5);
         (cameras, proptest::array::uniform3(1..3_u8), any::<bool>())
             .prop_map(|(cameras, models, mqtt)| config(&cameras, models, mqtt))
     }
@@ -125,13 +135,15 @@ mod tests {
         fn every_camera_has_one_fate_and_the_right_one(old in any_config(), new in any_config(), stale in stale()) {
             let plan = Plan::between(&old, &new, &stale);
             for camera in old.cameras.keys().chain(new.cameras.keys()) {
-                let lists = [&plan.added, &plan.removed, &plan.restarted].map(|list| list.contains(camera));
+                let lists = [&plan.added, &plan.removed, &plan.restarted, &plan.changed].map(|list| list.contains(camera));
                 let expected = match (old.cameras.get(camera), new.cameras.get(camera)) {
-                    (None, _) => [true, false, false],
-                    (_, None) => [false, true, false],
+                    (None, _) => [true, false, false, false],
+                    (_, None) => [false, true, false, false],
                     (Some(before), Some(after)) => {
                         let model = old.models[&before.model] != new.models[&after.model] || stale.contains(&after.model);
-                        [false, false, before != after || model]
+                        let other = before.model != after.model || before.pace != after.pace;
+                        let anew = model || other;
+                        [false, false, anew, !anew && before != after]
                     }
                 };
                 prop_assert_eq!(lists, expected, "{}", camera);
@@ -168,7 +180,7 @@ mod tests {
 
     #[test]
     fn sections_that_need_a_restart_are_named() {
-        let cameras = BTreeMap::from([(0, (0, 1))]);
+        let cameras = BTreeMap::from([(0, (0, 1, true))]);
         let old = config(&cameras, [1; 3], false);
         let mut new = config(&cameras, [1; 3], true);
         new.node = Some(name("n", 1));

@@ -76,16 +76,20 @@ impl Yard {
             start(grounds, &self.cameras, held, name, wished);
             clear_what_is_over(grounds, held, name);
         }
+        for name in &plan.changed {
+            refile(grounds, held, name);
+            clear_what_is_over(grounds, held, name);
+        }
         grounds.subscriptions.set_control(control_topics(&grounds.node, &held.config));
         retire(old).await;
-        let Plan { added, removed, restarted, needs_restart, .. } = plan;
+        let Plan { added, removed, restarted, changed, needs_restart, .. } = plan;
         ReloadSummary {
             timestamp: Timestamp::now(),
             ok: true,
             added,
             removed,
             restarted,
-            changed: Vec::new(),
+            changed,
             needs_restart,
             warnings,
             error: None,
@@ -207,6 +211,13 @@ async fn retire(models: Vec<(Name, Arc<Model>)>) {
             crate::app::shutdown::join(&title, thread, deadline).await;
         }
         tracing::info!(model = %name, "model unloaded");
+    }
+}
+
+/// A camera that runs goes by its settings in the file.
+fn refile(grounds: &Grounds, held: &Held, name: &Name) {
+    if let (Some(tenant), Some(config)) = (held.tenants.get(name), held.config.cameras.get(name)) {
+        tenant.handle.refile(config, &grounds.overrides);
     }
 }
 
