@@ -7,6 +7,7 @@ mod node;
 mod settings;
 mod shutdown;
 mod summary;
+mod yard;
 
 pub use cameras::{settings, unknown_labels};
 pub use fleet::NodeFleet;
