@@ -2,6 +2,7 @@
 //! are put in by the traits that real ones come in by.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +20,7 @@ use sightwire::pipeline::{
 };
 use sightwire::source::{FrameSource, OpenOptions, Opener, Read, SourceError, SourceSpec};
 use sightwire::telemetry::{CameraMetrics, FrameOutcome, log_panics};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -191,6 +192,8 @@ impl Yard {
             keyframes: keyframes.slot(metrics.clone()),
             tracker: config.tracker,
             tuning: Tuning::new(&config, 0.4),
+            counted: BTreeSet::new(),
+            first_seen: mpsc::unbounded_channel().0,
             origin,
             publisher: publisher.clone(),
             metrics: metrics.clone(),
