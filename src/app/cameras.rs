@@ -12,13 +12,13 @@ use super::models::Models;
 use super::settings::remembered;
 use super::yard::{CameraPast, Tenancy};
 use crate::bus::Publisher;
-use crate::control::{Overrides, Switches};
+use crate::control::{CountedLabels, Overrides, Switches};
 use crate::domain::{BootId, Label, Name};
 use crate::envelope::{ActualState, CameraSettings, CameraState, DesiredState, Detections, Origin, Reason};
 use crate::live::{Status, Studio, VideoConfig};
 use crate::pipeline::{
-    Announcer, Applied, Camera, CameraConfig, Desired, Dial, KeyframeQueue, KeyframeSlot, Processor, ProcessorParts,
-    Seat, SessionContext, Shutter, StateView, TrackerChoice, Tuner, Tuning, Watch, lock_processor,
+    Announcer, Applied, Camera, CameraConfig, Desired, Dial, FirstSeen, KeyframeQueue, KeyframeSlot, Processor,
+    ProcessorParts, Seat, SessionContext, Shutter, StateView, TrackerChoice, Tuner, Tuning, Watch, lock_processor,
 };
 use crate::source::OpenOptions;
 
@@ -126,6 +126,8 @@ pub struct CameraYard<'a> {
     pub models: &'a Models,
     pub switches: &'a Switches,
     pub overrides: &'a Overrides,
+    pub counted: &'a CountedLabels,
+    pub first_seen: FirstSeen,
     pub shutdown: CancellationToken,
 }
 
@@ -182,6 +184,8 @@ impl CameraYard<'_> {
         let parts = ProcessorParts {
             tracker: config.tracker,
             tuning: tuning.clone(),
+            counted: self.counted.of(name),
+            first_seen: self.first_seen.clone(),
             origin,
             publisher: self.publisher.clone(),
             metrics: metrics.clone(),
