@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::models::Models;
+use super::push::{self, PushDoor};
 use crate::bus::Publisher;
 use crate::control::Switches;
 use crate::domain::{BootId, Label, Name};
@@ -32,12 +33,21 @@ pub struct CameraHandle {
     pub finite: bool,
     /// Its model did not load: nothing brings it to life.
     pub broken: bool,
+    /// Where programs push its pictures to, when it is made for that.
+    pub push: Option<PushDoor>,
 }
 
 impl CameraHandle {
     #[must_use]
     pub fn state(&self) -> CameraState {
         self.view.describe(&self.applied.borrow())
+    }
+
+    /// Why nothing brings it to life, when that is so.
+    #[must_use]
+    pub fn view_of_failure(&self) -> Option<String> {
+        let why = || self.applied.borrow().reason.as_ref().map(|reason| reason.message.clone()).unwrap_or_default();
+        self.broken.then(why)
     }
 }
 
@@ -94,7 +104,7 @@ impl CameraYard<'_> {
         let keyframes =
             self.keyframes.slot(config.keyframes.clone().unwrap_or_default(), config.publish.encoding, metrics.clone());
         let announcer = Announcer::new(view.clone(), applied_sender, self.publisher.clone());
-        let handle = CameraHandle {
+        let mut handle = CameraHandle {
             desired,
             applied,
             view,
@@ -103,6 +113,7 @@ impl CameraYard<'_> {
             groups: config.groups.clone(),
             finite: config.source.is_finite(config.looping),
             broken: model.is_none(),
+            push: None,
         };
         let Some(model) = model else {
             let why = self.models.failed.get(&config.model);
@@ -127,15 +138,18 @@ impl CameraYard<'_> {
         let lane = model.turns.add(config.queue, metrics.clone());
         let (seat, faults) = Seat::new(name.clone(), lane, processor.clone(), metrics.clone());
         model.seats.write().unwrap_or_else(PoisonError::into_inner).push(seat);
+        let frame_ids = Arc::new(AtomicU64::new(0));
+        let (source, pushed) = push::opener(&config.source, &frame_ids);
+        handle.push = pushed.map(|push| PushDoor::new(push, config.queue.when_full, model.turns.clone(), lane));
         let context = SessionContext {
             camera: name.clone(),
-            source: Arc::new(config.source.clone()),
+            source,
             options: OpenOptions { pace: config.pace, looping: config.looping, ..OpenOptions::default() },
             max_fps: config.max_fps,
             turns: model.turns.clone(),
             lane,
             metrics,
-            frame_ids: Arc::new(AtomicU64::new(0)),
+            frame_ids,
             grace: SessionContext::GRACE,
             watch: Watch::new(&config.picture_check, config.source.kind()).map(|watch| Arc::new(Mutex::new(watch))),
         };

@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::cameras::{CameraHandle, Cameras};
+use super::push;
 use crate::bus::{Fanout, LinkState, SpoolState};
 use crate::control::{Fleet, Refusal, Switches, answer};
 use crate::domain::{BootId, Name, RawCommand, Target, Timestamp};
@@ -15,7 +16,7 @@ use crate::envelope::{
     ActualState, BusState, CameraState, CameraSummary, DesiredState, Detections, ModelSummary, NodeState, Reply,
     SpoolSummary,
 };
-use crate::http::{Board, Part, Readiness};
+use crate::http::{Board, Part, PushRefusal, PushedPicture, Readiness};
 use crate::telemetry::Telemetry;
 
 /// A camera that has not acted upon a wish by then is answered for as late.
@@ -203,6 +204,13 @@ impl Board for NodeFleet {
 
     fn command<'a>(&'a self, command: &'a RawCommand) -> BoxFuture<'a, Vec<Reply>> {
         Box::pin(answer(self, command))
+    }
+
+    fn push<'a>(&'a self, camera: &'a str, picture: PushedPicture) -> BoxFuture<'a, Result<u64, PushRefusal>> {
+        Box::pin(async move {
+            let camera = self.cameras.get(camera).ok_or(PushRefusal::UnknownCamera)?;
+            push::push(&camera, picture).await
+        })
     }
 
     fn metrics(&self) -> String {

@@ -52,6 +52,7 @@ impl EnvelopeBuilder {
             seq: self.detections,
             frame: frame.into(),
             timing,
+            text: frame.text.clone(),
             replayed: false,
         }
     }

@@ -26,5 +26,5 @@ pub use picture::{Condition, Facts, Hold, Judge, Limits, PictureCheck, Sample, W
 pub use processor::{Processor, ProcessorParts};
 pub use session::SessionContext;
 pub use states::{Announcer, StateView};
-pub use turns::Turns;
+pub use turns::{LaneId, Turns};
 pub use worker::{Seat, Seats, work};

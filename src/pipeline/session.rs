@@ -164,7 +164,9 @@ impl Thread {
                 streaming = true;
                 let _given_up = self.sender.blocking_send(SessionEvent::Streaming);
             }
-            frame.id = frame_ids.fetch_add(1, Ordering::Relaxed) + 1;
+            if !source.numbers_frames() {
+                frame.id = frame_ids.fetch_add(1, Ordering::Relaxed) + 1;
+            }
             metrics.frame_read(frame.decode);
             self.look(&frame);
             if !rate.admits(frame.captured_at) {
