@@ -43,8 +43,10 @@ impl PushDoor {
 
 /// Hands a picture to the camera; its number among the camera's frames.
 pub async fn push(camera: &Arc<CameraHandle>, picture: PushedPicture) -> Result<u64, PushRefusal> {
-    if let Some(reason) = camera.view_of_failure() {
-        return Err(PushRefusal::Failed(reason));
+    if camera.is_broken() {
+        let applied = camera.applied.borrow();
+        let why = applied.reason.as_ref().map(|reason| reason.message.clone());
+        return Err(PushRefusal::Failed(why.unwrap_or_default()));
     }
     let Some(door) = &camera.push else { return Err(PushRefusal::NotPushed) };
     switched(camera)?;

@@ -184,7 +184,7 @@ fn status(code: &str) -> StatusCode {
         "malformed" => StatusCode::BAD_REQUEST,
         "too_large" => StatusCode::PAYLOAD_TOO_LARGE,
         "unknown_command" | "unknown_camera" | "no_camera" => StatusCode::NOT_FOUND,
-        "invalid_args" | "bad_args" | "not_live" | "invalid" => StatusCode::UNPROCESSABLE_ENTITY,
+        "bad_args" | "wrong_target" => StatusCode::UNPROCESSABLE_ENTITY,
         "not_authorised" | "forbidden" | "unsigned" => StatusCode::FORBIDDEN,
         "not_remembered" | "internal_error" => StatusCode::INTERNAL_SERVER_ERROR,
         "unsupported" => StatusCode::NOT_IMPLEMENTED,

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Size, Span};
+use crate::live::VideoConfig;
 
 /// The HTTP server: live page, API, metrics, health.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -31,6 +32,8 @@ pub struct HttpConfig {
     pub max_streams: usize,
     /// The largest picture that `PUT /cameras/<camera>/frame` takes.
     pub max_frame: Size,
+    /// What is encoded for those who watch.
+    pub video: VideoConfig,
 }
 
 impl HttpConfig {
@@ -58,6 +61,7 @@ impl Default for HttpConfig {
             max_connections: 256,
             max_streams: 200,
             max_frame: Size::mib(32),
+            video: VideoConfig::default(),
         }
     }
 }

@@ -171,8 +171,9 @@ impl JsonSchema for SourceSpec {
             "type": "string",
             "minLength": 1,
             "description": "Where the pictures come from: a video file (relative to this configuration file), rtsp://, \
-                rtsps://, http:// or https:// (MJPEG, HLS), webcam:N, images:DIR_OR_GLOB?every=5s (a slideshow), push: (a program hands them over by HTTP) or \
-                synthetic:shapes?width=&height=&fps=&seed=&frames=&objects= (a drawn scene)",
+                rtsps://, http:// or https:// (MJPEG, HLS), webcam:N, images:DIR_OR_GLOB?every=5s (a slideshow), push: (a program hands \
+                them over by HTTP) or \
+                synthetic:shapes?width=&height=&fps=&seed=&frames=&objects=&clock= (a drawn scene)",
             "examples": [
                 "rtsp://user:${CAM_PASSWORD}@camera/stream1",
                 "clips/street.mp4",
@@ -213,9 +214,9 @@ mod tests {
             kind("images:a?.png"),
             SourceKind::Images { pattern: "a?.png".into(), every: Duration::from_secs(1) }
         );
-        let wanted = SceneParams { width: 320, height: 240, fps: 7.5, seed: 9, frames: 30, objects: 3 };
+        let wanted = SceneParams { width: 320, height: 240, fps: 7.5, seed: 9, frames: 30, objects: 3, clock: true };
         assert_eq!(
-            kind("synthetic:shapes?width=320&height=240&fps=7.5&seed=9&frames=30&objects=3"),
+            kind("synthetic:shapes?width=320&height=240&fps=7.5&seed=9&frames=30&objects=3&clock=true"),
             SourceKind::Synthetic(wanted)
         );
         assert_eq!(kind("push:"), SourceKind::Push { timeout: None });
@@ -238,7 +239,8 @@ mod tests {
             ("push:?width=3", "known here: timeout"),
             ("push:?timeout=0s", "above 0"),
             ("synthetic:clouds", "known: shapes"),
-            ("synthetic:shapes?colour=red", "known here: width, height, fps, seed, frames, objects"),
+            ("synthetic:shapes?colour=red", "known here: width, height, fps, seed, frames, objects, clock"),
+            ("synthetic:shapes?clock=1", "not true or false"),
             ("synthetic:shapes?width=8", "from 16 to 7680"),
             ("synthetic:shapes?height=99999", "from 16 to 7680"),
             ("synthetic:shapes?fps=0", "above 0"),
