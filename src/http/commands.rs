@@ -185,7 +185,7 @@ fn status(code: &str) -> StatusCode {
         "too_large" => StatusCode::PAYLOAD_TOO_LARGE,
         "unknown_command" | "unknown_camera" | "no_camera" => StatusCode::NOT_FOUND,
         "bad_args" | "wrong_target" => StatusCode::UNPROCESSABLE_ENTITY,
-        "not_authorised" | "forbidden" | "unsigned" => StatusCode::FORBIDDEN,
+        "not_authorized" | "unsigned" | "replayed" => StatusCode::FORBIDDEN,
         "not_remembered" | "internal_error" => StatusCode::INTERNAL_SERVER_ERROR,
         "unsupported" => StatusCode::NOT_IMPLEMENTED,
         "busy" => StatusCode::SERVICE_UNAVAILABLE,

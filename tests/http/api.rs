@@ -39,7 +39,7 @@ fn what_is_wrong_with_a_command_is_said() {
     for (path, headers, body, status, code) in [
         ("/api/cameras/nobody/stop", vec![], "", 404, "unknown_camera"),
         ("/api/cameras/No%20Body/stop", vec![], "", 404, "unknown_camera"),
-        ("/api/groups/nobody/stop", vec![], "", 404, "unknown_group"),
+        ("/api/groups/nobody/stop", vec![], "", 404, "no_camera"),
         ("/api/cameras/door/explode", vec![], "", 404, "unknown_command"),
         ("/api/cameras/door/stop?expires_at=1", vec![], "", 409, "expired"),
         ("/api/cameras/door/stop?expires_at=soon", vec![], "", 400, "malformed"),
