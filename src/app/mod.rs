@@ -4,6 +4,7 @@ mod cameras;
 mod fleet;
 mod models;
 mod node;
+mod push;
 mod settings;
 mod shutdown;
 mod summary;
