@@ -191,6 +191,7 @@ impl Yard {
             publisher: publisher.clone(),
             metrics: metrics.clone(),
             live: watch::channel(None).0,
+            feed: Arc::default(),
         })));
         let lane = self.turns.add(QueueConfig::default(), metrics.clone());
         let (seat, faults) = Seat::new(name.clone(), lane, processor.clone(), metrics.clone());
@@ -207,7 +208,8 @@ impl Yard {
             grace: Duration::from_millis(300),
             watch: None,
         };
-        let camera = Camera::new(context, processor, wishes, Announcer::new(view, sender, publisher), faults);
+        let camera =
+            Camera::new(context, processor, wishes, Announcer::new(view, sender, publisher, Arc::default()), faults);
         tokio::spawn(camera.run(self.shutdown.clone()));
         Handle { name, applied, metrics, _desired: desired }
     }

@@ -13,6 +13,7 @@ use crate::bus::Publisher;
 use crate::control::Switches;
 use crate::domain::{BootId, Label, Name};
 use crate::envelope::{ActualState, CameraSettings, CameraState, DesiredState, Detections, Origin, Reason};
+use crate::live::Feed;
 use crate::pipeline::{
     Announcer, Applied, Camera, CameraConfig, Desired, KeyframeQueue, KeyframeSlot, Processor, ProcessorParts, Seat,
     SessionContext, StateView, TrackerChoice, Watch,
@@ -69,6 +70,7 @@ pub struct CameraYard<'a> {
     pub keyframes: Arc<KeyframeQueue>,
     pub models: &'a Models,
     pub switches: &'a Switches,
+    pub feed: Arc<Feed>,
     pub shutdown: CancellationToken,
 }
 
@@ -93,7 +95,7 @@ impl CameraYard<'_> {
         let (live, latest) = watch::channel(None);
         let keyframes =
             self.keyframes.slot(config.keyframes.clone().unwrap_or_default(), config.publish.encoding, metrics.clone());
-        let announcer = Announcer::new(view.clone(), applied_sender, self.publisher.clone());
+        let announcer = Announcer::new(view.clone(), applied_sender, self.publisher.clone(), self.feed.clone());
         let handle = CameraHandle {
             desired,
             applied,
@@ -122,6 +124,7 @@ impl CameraYard<'_> {
             metrics: metrics.clone(),
             keyframes,
             live,
+            feed: self.feed.clone(),
         };
         let processor = Arc::new(Mutex::new(Processor::new(parts)));
         let lane = model.turns.add(config.queue, metrics.clone());

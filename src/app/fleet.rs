@@ -16,6 +16,7 @@ use crate::envelope::{
     SpoolSummary,
 };
 use crate::http::{Board, Part, Readiness};
+use crate::live::{BusFigures, Feed, MessageFigures};
 use crate::telemetry::Telemetry;
 
 /// A camera that has not acted upon a wish by then is answered for as late.
@@ -36,6 +37,7 @@ pub struct NodeFleet {
     pub fanout: Arc<Fanout>,
     pub switches: Arc<Switches>,
     pub telemetry: Telemetry,
+    pub feed: Arc<Feed>,
 }
 
 impl NodeFleet {
@@ -203,6 +205,31 @@ impl Board for NodeFleet {
 
     fn command<'a>(&'a self, command: &'a RawCommand) -> BoxFuture<'a, Vec<Reply>> {
         Box::pin(answer(self, command))
+    }
+
+    fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    fn bus_figures(&self) -> Vec<BusFigures> {
+        let figures = self.fanout.figures().into_iter();
+        figures
+            .map(|(name, tally, round_trip)| {
+                let state = self.buses.iter().find(|(bus, _)| *bus == name).map(|(_, state)| state.borrow().clone());
+                let state = state.unwrap_or_default();
+                BusFigures {
+                    name: name.into(),
+                    connected: state.connected,
+                    problem: state.problem(),
+                    round_trip: round_trip.map(|took| took.as_secs_f64() * 1e3),
+                    messages: MessageFigures {
+                        waiting: tally.waiting,
+                        delivered: tally.delivered(),
+                        lost: tally.lost(),
+                    },
+                }
+            })
+            .collect()
     }
 
     fn metrics(&self) -> String {

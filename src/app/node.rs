@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::cameras::{CameraHandle, CameraYard, Cameras};
 use super::models::Models;
+use super::onlookers;
 use super::{AppError, CameraRow, NodeFleet, Summary};
 use crate::bus::{
     self, BusContext, BusesConfig, ControlTopics, Fanout, Link, Message, MqttConfig, OutboxLimits, Publisher,
@@ -26,6 +27,7 @@ use crate::domain::{BootId, Name, RawCommand, Timestamp};
 use crate::envelope::{ActualState, InputSize, ModelSummary};
 use crate::http::Server;
 use crate::inference::Runtime;
+use crate::live::{Feed, LiveMessage};
 use crate::pipeline::{Applied, KeyframeQueue, smaller_keyframe};
 use crate::telemetry::{CameraMetrics, Telemetry, set_build_info};
 
@@ -99,6 +101,7 @@ impl Node {
             let (queue, publisher) = (keyframes.clone(), publisher.clone());
             move || queue.run(publisher.as_ref())
         })?;
+        let feed = Arc::new(Feed::default());
         let (stop_cameras, stop_services) = (CancellationToken::new(), CancellationToken::new());
         let yard = CameraYard {
             node: node.clone(),
@@ -107,6 +110,7 @@ impl Node {
             keyframes: keyframes.clone(),
             models: &models,
             switches: &switches,
+            feed: feed.clone(),
             shutdown: stop_cameras.clone(),
         };
         let cameras = Cameras::default();
@@ -128,11 +132,13 @@ impl Node {
             fanout: fanout.clone(),
             switches: Arc::new(switches),
             telemetry,
+            feed,
         });
         let http = server.addr;
         tokio::spawn(server.serve(fleet.clone(), stop_services.clone()));
         tokio::spawn(judge(fleet.clone(), incoming, fanout.clone(), stop_services.clone()));
         tokio::spawn(announce(fleet.clone(), publisher.clone(), stop_services.clone()));
+        tokio::spawn(onlookers::tell(fleet.clone(), stop_services.clone()));
         Ok(Self {
             fleet,
             http,
@@ -291,6 +297,7 @@ async fn announce(fleet: Arc<NodeFleet>, publisher: Arc<dyn Publisher>, stop: Ca
             said = Some(essence);
             let (payload, content_type) = codec::encode_json(&state);
             publisher.offer(Message::state(Topic::NodeState(fleet.node.clone()), payload, content_type, None));
+            fleet.feed.say(None, || LiveMessage::Node(state));
         }
     }
 }

@@ -1,8 +1,11 @@
 //! What the node says over HTTP: live page, API, metrics, health. It only looks on: a slow browser costs nothing.
 
+mod assets;
 mod auth;
 mod config;
+mod events;
 mod routes;
+mod ws;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,6 +20,7 @@ pub use config::HttpConfig;
 
 use crate::domain::RawCommand;
 use crate::envelope::{CameraState, Detections, NodeState, Reply};
+use crate::live::{BusFigures, Feed};
 
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
@@ -40,6 +44,9 @@ pub trait Board: Send + Sync {
     fn readiness(&self) -> Readiness;
     /// Carries a command out as if a bus had brought it (`bus` is `http`); one answer a target.
     fn command<'a>(&'a self, command: &'a RawCommand) -> BoxFuture<'a, Vec<Reply>>;
+    /// What the node's viewers follow, and the latest events.
+    fn feed(&self) -> &Feed;
+    fn bus_figures(&self) -> Vec<BusFigures>;
     /// The metrics page, Prometheus text format 0.0.4.
     fn metrics(&self) -> String;
 }

@@ -4,15 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router, middleware};
 use serde::Serialize;
 
-use super::{Board, auth};
+use super::{Board, assets, auth, events, ws};
 use crate::envelope::{CameraState, Detections, NodeState};
-
-const PAGE: &str = include_str!("page.html");
 
 type Shared = State<Arc<dyn Board>>;
 
@@ -28,7 +26,10 @@ struct CameraView {
 
 pub fn router(board: Arc<dyn Board>, token: auth::Token) -> Router {
     Router::new()
-        .route("/", get(|| async { Html(PAGE) }))
+        .merge(assets::router())
+        .route("/ws", get(ws::follow))
+        .route("/api/events", get(events::list))
+        .route("/api/events/{id}/picture.jpg", get(events::picture))
         .route("/api/cameras", get(cameras))
         .route("/api/cameras/{camera}", get(camera))
         .route("/api/node", get(node))
@@ -80,13 +81,13 @@ async fn readyz(State(board): Shared) -> Response {
 }
 
 /// Problem details, RFC 9457.
-fn missing(detail: &str) -> Response {
+pub fn missing(detail: &str) -> Response {
     let body = serde_json::json!({ "title": "Not Found", "status": 404, "detail": detail }).to_string();
     (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
 }
 
 async fn headers(mut response: Response) -> Response {
-    let policy = "default-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src 'self' data: blob:; frame-ancestors 'none'";
+    let policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self' blob:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),

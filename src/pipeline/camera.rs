@@ -38,6 +38,8 @@ pub struct Applied {
     pub desired: Desired,
     pub actual: ActualState,
     pub reason: Option<Reason>,
+    /// When it came into that state.
+    pub since: Option<Timestamp>,
 }
 
 pub struct Camera {

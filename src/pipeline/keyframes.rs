@@ -12,6 +12,7 @@ use crate::bus::{Message, MessageKind, Publisher, Qos, Topic};
 use crate::codec::{self, JpegEncoder};
 use crate::domain::{Detection, Frame};
 use crate::envelope::{Encoding, FrameInfo, KeyframeConfig, KeyframeMeta, KeyframeReason, Origin};
+use crate::live::{EventId, Feed};
 use crate::telemetry::{CameraMetrics, KeyframeOutcome};
 
 /// A picture to be said, with the boxes that were computed on it.
@@ -21,8 +22,15 @@ pub struct KeyframeJob {
     pub origin: Origin,
     /// `seq` of the detections message of the same frame, when there was one.
     pub seq: Option<u64>,
-    pub reason: KeyframeReason,
+    /// `None`: for the gallery alone, no keyframe.
+    pub reason: Option<KeyframeReason>,
+    /// The events of this picture.
+    pub shown: Vec<EventId>,
+    pub feed: Arc<Feed>,
 }
+
+/// A picture for the gallery alone is as wide, and as good.
+const THUMBNAIL: (u32, u8) = (480, 75);
 
 /// A camera's place in the queue.
 pub struct KeyframeSlot {
@@ -39,9 +47,17 @@ pub struct KeyframeSlot {
 impl KeyframeSlot {
     /// Hands the job over; one that still waits is replaced and counted.
     pub fn put(&self, job: KeyframeJob) {
-        let replaced = lock(&self.job).replace(job);
-        if replaced.is_some() {
-            self.metrics.keyframe(KeyframeOutcome::Superseded);
+        let mut waiting = lock(&self.job);
+        if job.reason.is_none() && waiting.is_some() {
+            // What is for the gallery alone takes no keyframe's place.
+            return;
+        }
+        let replaced = waiting.replace(job);
+        drop(waiting);
+        if let Some(replaced) = replaced {
+            if replaced.reason.is_some() {
+                self.metrics.keyframe(KeyframeOutcome::Superseded);
+            }
         } else if let Some(me) = self.me.upgrade() {
             self.queue.push(me);
         }
@@ -154,6 +170,14 @@ impl KeyframeQueue {
 
 impl KeyframeSlot {
     fn encode(&self, job: &KeyframeJob, encoder: &mut JpegEncoder, jpeg: &mut Vec<u8>, publisher: &dyn Publisher) {
+        let Some(reason) = job.reason else {
+            let (width, quality) = THUMBNAIL;
+            match encoder.encode(&job.frame, width, quality, Some(&job.detections), jpeg) {
+                Ok(_) => job.feed.picture(&job.origin.camera, &job.shown, &Bytes::copy_from_slice(jpeg)),
+                Err(error) => tracing::debug!(camera = %job.origin.camera, "no picture of the event: {error}"),
+            }
+            return;
+        };
         let overlay = self.config.overlay.then_some(job.detections.as_slice());
         let (width, height) =
             match encoder.encode(&job.frame, self.config.max_width, self.config.quality, overlay, jpeg) {
@@ -167,6 +191,7 @@ impl KeyframeSlot {
         self.metrics.keyframe(KeyframeOutcome::Encoded);
         let bytes = Bytes::copy_from_slice(jpeg);
         *lock(&self.last) = Some(bytes.clone());
+        job.feed.picture(&job.origin.camera, &job.shown, &bytes);
         let meta = KeyframeMeta {
             timestamp: job.frame.captured_at,
             camera: job.origin.camera.clone(),
@@ -178,7 +203,7 @@ impl KeyframeSlot {
             height,
             bytes: bytes.len() as u64,
             content_type: codec::JPEG.into(),
-            reason: job.reason,
+            reason,
         };
         let camera = &job.origin.camera;
         // The metadata first: who has the picture can look it up.

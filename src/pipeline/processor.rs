@@ -16,11 +16,15 @@ use crate::envelope::{
     Counts, Detections, EnvelopeBuilder, Event, EventKind, KeyframeReason, Origin, PublishPolicy, Timing, TrackSpan,
 };
 use crate::inference::DetectTiming;
+use crate::live::{EventId, Feed, LiveMessage};
 use crate::telemetry::{CameraMetrics, FrameOutcome, Stage};
 use crate::tracker::{TrackEvent, TrackEventKind, Tracker, TrackerConfig};
 
 /// The latest result of a camera, for whoever looks on.
 pub type Live = watch::Sender<Option<Arc<Detections>>>;
+
+/// Between two pictures of a camera that are made for the gallery alone.
+const THUMBNAIL_REST: Duration = Duration::from_secs(1);
 
 pub struct Processor {
     config: CameraConfig,
@@ -38,6 +42,9 @@ pub struct Processor {
     last_encode: Duration,
     events: Vec<TrackEvent>,
     live: Live,
+    feed: Arc<Feed>,
+    /// When a picture was last made for the gallery alone.
+    last_thumbnail: Option<Instant>,
 }
 
 /// What a processor is built from.
@@ -50,6 +57,8 @@ pub struct ProcessorParts {
     pub metrics: Arc<CameraMetrics>,
     pub keyframes: Arc<KeyframeSlot>,
     pub live: Live,
+    /// Everything said, for whoever looks on.
+    pub feed: Arc<Feed>,
 }
 
 /// Takes the processor. One whose last user panicked is mended first: its open tracks end, it begins anew, and its numbers
@@ -67,7 +76,7 @@ pub fn lock(processor: &Mutex<Processor>) -> MutexGuard<'_, Processor> {
 impl Processor {
     #[must_use]
     pub fn new(parts: ProcessorParts) -> Self {
-        let ProcessorParts { config, origin, confidence, publisher, metrics, keyframes, live } = parts;
+        let ProcessorParts { config, origin, confidence, publisher, metrics, keyframes, live, feed } = parts;
         let wanted: Option<HashSet<Label>> =
             config.labels.as_ref().map(|labels| labels.iter().map(|l| l.as_str().into()).collect());
         let tracker = match config.tracker {
@@ -88,6 +97,8 @@ impl Processor {
             last_encode: Duration::ZERO,
             events: Vec::new(),
             live,
+            feed,
+            last_thumbnail: None,
             config,
         };
         // A node that comes back says its zeros, so that nobody sees the ghosts of the last boot.
@@ -124,14 +135,14 @@ impl Processor {
             encode: Timing::millis(self.last_encode),
         };
         // Events first: they begin what the detections message shows.
-        let had_event = self.publish_events(frame.captured_at, Some(frame.captured_instant));
+        let shown = self.publish_events(frame.captured_at, Some(frame.captured_instant));
         let said = self.policy.decide(frame.captured_instant, found);
         if said {
             self.publish_detections(&frame, found, timing);
         }
         self.publish_counts(found);
         self.metrics.frame(FrameOutcome::Inferred);
-        self.keyframe(frame, found, said, had_event)
+        self.keyframe(frame, found, said, shown)
     }
 
     /// The camera stops or has ended: open tracks end, and it sees nothing.
@@ -184,11 +195,14 @@ impl Processor {
             late: Some(codec::late(publish.encoding)),
             shrink: None,
         });
-        self.live.send_replace(Some(Arc::new(message)));
+        let message = Arc::new(message);
+        self.feed.say(Some(&message.camera), || LiveMessage::Detections(message.clone()));
+        self.live.send_replace(Some(message));
     }
 
-    /// True when there were any.
-    fn publish_events(&mut self, at: Timestamp, captured: Option<Instant>) -> bool {
+    /// What the gallery calls them.
+    fn publish_events(&mut self, at: Timestamp, captured: Option<Instant>) -> Vec<EventId> {
+        let mut shown = Vec::new();
         let events = std::mem::take(&mut self.events);
         for event in &events {
             let kind = match event.kind {
@@ -207,11 +221,11 @@ impl Processor {
             };
             let message = self.builder.event(kind, at, track);
             self.publish_event(&message, captured);
+            shown.push(self.feed.event(message));
         }
-        let any = !events.is_empty();
         // The buffer is kept: no allocation a frame.
         self.events = events;
-        any
+        shown
     }
 
     fn publish_event(&self, event: &Event, captured: Option<Instant>) {
@@ -241,9 +255,13 @@ impl Processor {
         }
     }
 
-    fn keyframe(&mut self, frame: Frame, found: &[Detection], said: bool, had_event: bool) -> Option<Frame> {
-        let Some(reason) = self.keyframe_reason(frame.captured_instant, said, had_event) else { return Some(frame) };
-        self.last_keyframe = Some(frame.captured_instant);
+    fn keyframe(&mut self, frame: Frame, found: &[Detection], said: bool, shown: Vec<EventId>) -> Option<Frame> {
+        let reason = self.keyframe_reason(frame.captured_instant, said, !shown.is_empty());
+        if reason.is_some() {
+            self.last_keyframe = Some(frame.captured_instant);
+        } else if !self.thumbnail_due(frame.captured_instant, &shown) {
+            return Some(frame);
+        }
         let seq = said.then(|| self.builder.last_detections_seq());
         self.keyframes.put(KeyframeJob {
             frame,
@@ -251,8 +269,20 @@ impl Processor {
             origin: self.builder.origin().clone(),
             seq,
             reason,
+            shown,
+            feed: self.feed.clone(),
         });
         None
+    }
+
+    /// Events that make no keyframe have a small picture all the same, but never more than one a second.
+    fn thumbnail_due(&mut self, now: Instant, shown: &[EventId]) -> bool {
+        let rests = |last: Instant| now.saturating_duration_since(last) < THUMBNAIL_REST;
+        if shown.is_empty() || self.last_thumbnail.is_some_and(rests) {
+            return false;
+        }
+        self.last_thumbnail = Some(now);
+        true
     }
 
     fn keyframe_reason(&self, now: Instant, said: bool, had_event: bool) -> Option<KeyframeReason> {

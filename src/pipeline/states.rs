@@ -12,6 +12,7 @@ use crate::bus::{Message, Publisher, Topic};
 use crate::codec;
 use crate::domain::Timestamp;
 use crate::envelope::{ActualState, CameraSettings, CameraState, FrameCounts, Origin, Reason};
+use crate::live::{Feed, LiveMessage};
 use crate::telemetry::{CameraMetrics, FrameOutcome};
 
 const ALL: [&str; 6] = ["connecting", "running", "paused", "stopped", "failed", "ended"];
@@ -52,6 +53,7 @@ impl StateView {
             desired: applied.desired.state,
             actual: applied.actual,
             reason: applied.reason.clone(),
+            since: applied.since,
             settings: self.settings.clone(),
             frames: FrameCounts {
                 read: totals.read(),
@@ -68,6 +70,7 @@ pub struct Announcer {
     view: StateView,
     applied: watch::Sender<Applied>,
     publisher: Arc<dyn Publisher>,
+    feed: Arc<Feed>,
     said: Instant,
     online: bool,
     /// When, and how many frames were inferred until then.
@@ -76,9 +79,15 @@ pub struct Announcer {
 
 impl Announcer {
     #[must_use]
-    pub fn new(view: StateView, applied: watch::Sender<Applied>, publisher: Arc<dyn Publisher>) -> Self {
-        let mut announcer =
-            Self { view, applied, publisher, said: Instant::now(), online: false, samples: VecDeque::new() };
+    pub fn new(
+        view: StateView,
+        applied: watch::Sender<Applied>,
+        publisher: Arc<dyn Publisher>,
+        feed: Arc<Feed>,
+    ) -> Self {
+        let (said, samples) = (Instant::now(), VecDeque::new());
+        applied.send_modify(|applied| applied.since = Some(Timestamp::now()));
+        let mut announcer = Self { view, applied, publisher, feed, said, online: false, samples };
         announcer.say_status();
         announcer.say();
         announcer
@@ -111,7 +120,12 @@ impl Announcer {
         if before.actual != actual {
             tracing::info!(%camera, from = before.actual.as_str(), to = actual.as_str(), "camera state");
         }
-        self.applied.send_modify(|applied| (applied.actual, applied.reason) = (actual, reason));
+        self.applied.send_modify(|applied| {
+            if applied.actual != actual {
+                applied.since = Some(Timestamp::now());
+            }
+            (applied.actual, applied.reason) = (actual, reason);
+        });
         if actual != ActualState::Running {
             self.samples.clear();
             self.fps(0.0);
@@ -160,9 +174,11 @@ impl Announcer {
         let applied = self.applied.borrow().clone();
         self.view.metrics.state(applied.actual.as_str(), &ALL);
         let camera = &self.view.origin.camera;
-        let (payload, content_type) = codec::encode_json(&self.view.describe(&applied));
+        let state = self.view.describe(&applied);
+        let (payload, content_type) = codec::encode_json(&state);
         let topic = Topic::CameraState(camera.clone());
         self.publisher.offer(Message::state(topic, payload, content_type, Some(camera.clone())));
+        self.feed.say(Some(camera), || LiveMessage::State(state));
     }
 
     fn say_status(&self) {

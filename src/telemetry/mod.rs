@@ -9,6 +9,7 @@ mod log;
 pub mod names;
 mod panics;
 mod quantiles;
+mod recent;
 mod recorder;
 mod spool;
 
@@ -18,5 +19,6 @@ pub use cpu::{process_cpu, thread_cpu};
 pub use log::{LogFormat, StatusLine, above, init_log};
 pub use panics::{log_panics, panic_place};
 pub use quantiles::Quantiles;
+pub use recent::{Recent, Spread, Taken};
 pub use recorder::{Telemetry, TelemetryError, count_command, set_build_info, set_model_info};
 pub use spool::SpoolMetrics;
