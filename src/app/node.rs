@@ -15,8 +15,8 @@ use super::models::Models;
 use super::onlookers;
 use super::{AppError, CameraRow, NodeFleet, Summary};
 use crate::bus::{
-    self, BusContext, BusesConfig, ControlTopics, Fanout, Link, Message, MqttConfig, OutboxLimits, Publisher,
-    SpoolConfig, SpoolPlace, Topic,
+    self, BusContext, BusesConfig, ControlTopics, Fanout, Heard, Link, Message, MqttConfig, OutboxLimits, Publisher,
+    SpoolConfig, SpoolPlace, Subscriptions, Topic,
     embedded::{self, Embedded},
     spool,
 };
@@ -78,14 +78,14 @@ impl Node {
 
         let metrics: HashMap<Name, Arc<CameraMetrics>> =
             config.cameras.keys().map(|name| (name.clone(), Arc::new(CameraMetrics::new(name.as_str())))).collect();
-        let (commands, incoming) = mpsc::channel(COMMANDS);
+        let (heard, incoming) = mpsc::channel(COMMANDS);
         let groups = config.cameras.values().flat_map(|c| c.groups.iter().cloned());
         let groups: std::collections::BTreeSet<Name> = groups.collect();
         let context = BusContext {
             node: node.clone(),
             boot_id: boot_id.clone(),
-            control: ControlTopics::new(&node, config.cameras.keys().cloned(), groups),
-            commands,
+            subscriptions: Subscriptions::new(ControlTopics::new(&node, config.cameras.keys().cloned(), groups)),
+            heard,
             cameras: metrics.clone(),
             limits: OutboxLimits::default(),
             spool: spool_place(config.spool, &state_dir, &node),
@@ -265,11 +265,18 @@ fn summaries(models: &Models) -> Vec<ModelSummary> {
 /// and answering goes on beside the next ones, so that nobody's stop waits for another's.
 async fn judge(
     fleet: Arc<NodeFleet>,
-    mut incoming: mpsc::Receiver<RawCommand>,
+    mut incoming: mpsc::Receiver<Heard>,
     buses: Arc<Fanout>,
     stop: CancellationToken,
 ) {
-    while let Some(raw) = tokio::select! { () = stop.cancelled() => None, raw = incoming.recv() => raw } {
+    while let Some(heard) = tokio::select! { () = stop.cancelled() => None, heard = incoming.recv() => heard } {
+        let raw = match heard {
+            Heard::Command(raw) => raw,
+            Heard::Birth(payload) => {
+                tracing::debug!(bytes = payload.len(), "a birth message");
+                continue;
+            }
+        };
         let mut answering = Box::pin(reply(fleet.clone(), raw, buses.clone()));
         let first = std::future::poll_fn(|cx| std::task::Poll::Ready(answering.as_mut().poll(cx))).await;
         if first.is_pending() {

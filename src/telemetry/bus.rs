@@ -104,6 +104,8 @@ pub enum Notice {
     TakenOver,
     /// Control topics that we may not listen on.
     ControlRefused,
+    /// Topics of others (Home Assistant, Frigate) that we may not listen on.
+    ListenRefused,
     /// A topic that we may not publish to.
     PublishForbidden,
     /// The server is about to shut down.
@@ -119,9 +121,10 @@ pub enum Notice {
 }
 
 impl Notice {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::TakenOver,
         Self::ControlRefused,
+        Self::ListenRefused,
         Self::PublishForbidden,
         Self::LameDuck,
         Self::SlowConsumer,
@@ -135,6 +138,7 @@ impl Notice {
         match self {
             Self::TakenOver => "taken_over",
             Self::ControlRefused => "control_refused",
+            Self::ListenRefused => "listen_refused",
             Self::PublishForbidden => "publish_forbidden",
             Self::LameDuck => "lame_duck",
             Self::SlowConsumer => "slow_consumer",
@@ -165,7 +169,7 @@ pub struct BusMetrics {
     last_round_trip: AtomicU64,
     delivering: Gauge,
     control: Gauge,
-    notices: [Counter; 8],
+    notices: [Counter; 9],
     shrunk: Counter,
     cameras: Mutex<HashMap<String, CameraLatency>>,
 }

@@ -109,7 +109,7 @@ pub const BUS_NOTICES: Metric = metric(
     "sightwire_bus_notices_total",
     Counter,
     Unit::Count,
-    "What a server said or showed besides its work (taken_over, control_refused, publish_forbidden, lame_duck, slow_consumer, not_delivering, unproven, error).",
+    "What a server said or showed besides its work (taken_over, control_refused, listen_refused, publish_forbidden, lame_duck, slow_consumer, not_delivering, unproven, error).",
 );
 pub const KEYFRAMES_SHRUNK: Metric = metric(
     "sightwire_keyframes_shrunk_total",

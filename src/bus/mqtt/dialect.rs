@@ -40,6 +40,8 @@ pub(super) enum Saying {
     Subscribed {
         refused: Vec<(usize, String)>,
     },
+    /// The next of our UNSUBSCRIBEs, in their order, was answered.
+    Unsubscribed,
 }
 
 /// Why a connection is over.
@@ -79,6 +81,8 @@ pub(super) trait Dialect: Send + Sync + Sized + 'static {
     fn publish(&self, address: &str, message: &Message) -> Result<Notice, String>;
 
     fn subscribe(&self, addresses: &[String]);
+
+    fn unsubscribe(&self, addresses: &[String]);
 
     /// Sends DISCONNECT, so that the will is not published.
     fn disconnect(&self);

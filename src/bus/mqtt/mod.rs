@@ -3,6 +3,7 @@
 mod alias;
 mod dialect;
 mod driven;
+mod listening;
 mod resume;
 mod session;
 mod setup;
