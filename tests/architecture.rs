@@ -70,9 +70,10 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// Crate, and the only places where it may be named.
 const CUPBOARDS: &[(&str, &[&str])] = &[
-    ("opencv", &["source/", "codec/jpeg.rs", "codec/png.rs"]),
+    ("opencv", &["source/", "codec/jpeg.rs", "codec/png.rs", "codec/scale.rs"]),
     ("ab_glyph", &["codec/overlay/"]),
     ("icu_normalizer", &["codec/overlay/"]),
+    ("openh264", &["codec/h264.rs"]),
     ("ort", &["inference/"]),
     ("rumqttc_v4", &["bus/mqtt/"]),
     ("rumqttc_v5", &["bus/mqtt/"]),

@@ -13,7 +13,7 @@ use crate::bus::Publisher;
 use crate::control::Switches;
 use crate::domain::{BootId, Label, Name};
 use crate::envelope::{ActualState, CameraSettings, CameraState, DesiredState, Detections, Origin, Reason};
-use crate::live::Feed;
+use crate::live::{Feed, Status, Studio, VideoConfig};
 use crate::pipeline::{
     Announcer, Applied, Camera, CameraConfig, Desired, KeyframeQueue, KeyframeSlot, Processor, ProcessorParts, Seat,
     SessionContext, StateView, TrackerChoice, Watch,
@@ -28,6 +28,7 @@ pub struct CameraHandle {
     pub view: StateView,
     pub latest: watch::Receiver<Option<Arc<Detections>>>,
     pub keyframes: Arc<KeyframeSlot>,
+    pub studio: Arc<Studio>,
     pub groups: Vec<Name>,
     /// It ends by itself (a file, a slideshow).
     pub finite: bool,
@@ -39,6 +40,13 @@ impl CameraHandle {
     #[must_use]
     pub fn state(&self) -> CameraState {
         self.view.describe(&self.applied.borrow())
+    }
+}
+
+/// Viewers of a camera that is gone see the end.
+impl Drop for CameraHandle {
+    fn drop(&mut self) {
+        self.studio.shut();
     }
 }
 
@@ -68,6 +76,7 @@ pub struct CameraYard<'a> {
     pub boot_id: BootId,
     pub publisher: Arc<dyn Publisher>,
     pub keyframes: Arc<KeyframeQueue>,
+    pub video: VideoConfig,
     pub models: &'a Models,
     pub switches: &'a Switches,
     pub feed: Arc<Feed>,
@@ -93,6 +102,7 @@ impl CameraYard<'_> {
         let (desired, wishes) = watch::channel(remembered);
         let (applied_sender, applied) = watch::channel(Applied { desired: remembered, ..Applied::default() });
         let (live, latest) = watch::channel(None);
+        let studio = Studio::new(name.clone(), self.video, status(applied.clone()));
         let keyframes =
             self.keyframes.slot(config.keyframes.clone().unwrap_or_default(), config.publish.encoding, metrics.clone());
         let announcer = Announcer::new(view.clone(), applied_sender, self.publisher.clone(), self.feed.clone());
@@ -102,6 +112,7 @@ impl CameraYard<'_> {
             view,
             latest,
             keyframes: keyframes.clone(),
+            studio: studio.clone(),
             groups: config.groups.clone(),
             finite: config.source.is_finite(config.looping),
             broken: model.is_none(),
@@ -125,6 +136,7 @@ impl CameraYard<'_> {
             keyframes,
             live,
             feed: self.feed.clone(),
+            studio,
         };
         let processor = Arc::new(Mutex::new(Processor::new(parts)));
         let lane = model.turns.add(config.queue, metrics.clone());
@@ -145,6 +157,14 @@ impl CameraYard<'_> {
         let camera = Camera::new(context, processor, wishes, announcer, faults);
         (handle, tokio::spawn(watched(name.clone(), camera.run(self.shutdown.clone()))))
     }
+}
+
+/// How the camera stands, for its viewers.
+fn status(applied: watch::Receiver<Applied>) -> Box<dyn Fn() -> Status + Send + Sync> {
+    Box::new(move || {
+        let applied = applied.borrow();
+        Status { actual: applied.actual, reason: applied.reason.clone(), since: applied.since }
+    })
 }
 
 /// A panic in a camera's task must not pass unheard: its last state would look alive.

@@ -16,7 +16,7 @@ use crate::envelope::{
     SpoolSummary,
 };
 use crate::http::{Board, Part, Readiness};
-use crate::live::{BusFigures, Feed, MessageFigures};
+use crate::live::{BusFigures, Feed, MessageFigures, Studio};
 use crate::telemetry::Telemetry;
 
 /// A camera that has not acted upon a wish by then is answered for as late.
@@ -174,6 +174,10 @@ impl Board for NodeFleet {
 
     fn keyframe(&self, camera: &str) -> Option<Bytes> {
         self.cameras.get(camera)?.keyframes.last()
+    }
+
+    fn studio(&self, camera: &str) -> Option<Arc<Studio>> {
+        Some(self.cameras.get(camera)?.studio.clone())
     }
 
     fn node(&self) -> NodeState {

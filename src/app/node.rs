@@ -108,6 +108,7 @@ impl Node {
             boot_id: boot_id.clone(),
             publisher: publisher.clone(),
             keyframes: keyframes.clone(),
+            video: config.http.video,
             models: &models,
             switches: &switches,
             feed: feed.clone(),

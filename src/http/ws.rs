@@ -14,7 +14,7 @@ use super::Board;
 use super::routes::missing;
 use crate::codec;
 use crate::domain::Name;
-use crate::live::{Heard, LiveCamera, LiveMessage, Snapshot, Viewer};
+use crate::live::{Follower, Heard, LiveCamera, LiveMessage, Snapshot};
 
 /// A viewer is asked so often whether it is still there,
 const PING: Duration = Duration::from_secs(15);
@@ -79,7 +79,7 @@ impl Show {
         }
     }
 
-    async fn show(&mut self, mut viewer: Viewer, snapshot: &LiveMessage) -> Result<(), Left> {
+    async fn show(&mut self, mut viewer: Follower, snapshot: &LiveMessage) -> Result<(), Left> {
         self.say(codec::encode_json(snapshot).0).await?;
         let mut ping = interval(PING);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -53,9 +53,9 @@ pub enum Heard {
 }
 
 /// Somebody who follows a feed.
-pub struct Viewer(broadcast::Receiver<Arc<FeedItem>>);
+pub struct Follower(broadcast::Receiver<Arc<FeedItem>>);
 
-impl Viewer {
+impl Follower {
     /// The next message; `None` when the node has ended.
     pub async fn next(&mut self) -> Option<Heard> {
         match self.0.recv().await {
@@ -75,8 +75,8 @@ impl Default for Feed {
 impl Feed {
     /// Follows from here on.
     #[must_use]
-    pub fn follow(&self) -> Viewer {
-        Viewer(self.sender.subscribe())
+    pub fn follow(&self) -> Follower {
+        Follower(self.sender.subscribe())
     }
 
     /// How many follow.

@@ -38,7 +38,7 @@ pub struct Applied {
     pub desired: Desired,
     pub actual: ActualState,
     pub reason: Option<Reason>,
-    /// When it came into that state.
+    /// When `actual` became so; None: as the node started.
     pub since: Option<Timestamp>,
 }
 

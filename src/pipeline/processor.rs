@@ -16,7 +16,7 @@ use crate::envelope::{
     Counts, Detections, EnvelopeBuilder, Event, EventKind, KeyframeReason, Origin, PublishPolicy, Timing, TrackSpan,
 };
 use crate::inference::DetectTiming;
-use crate::live::{EventId, Feed, LiveMessage};
+use crate::live::{EventId, Feed, LiveMessage, Studio};
 use crate::telemetry::{CameraMetrics, FrameOutcome, Stage};
 use crate::tracker::{TrackEvent, TrackEventKind, Tracker, TrackerConfig};
 
@@ -45,6 +45,7 @@ pub struct Processor {
     feed: Arc<Feed>,
     /// When a picture was last made for the gallery alone.
     last_thumbnail: Option<Instant>,
+    studio: Arc<Studio>,
 }
 
 /// What a processor is built from.
@@ -59,6 +60,7 @@ pub struct ProcessorParts {
     pub live: Live,
     /// Everything said, for whoever looks on.
     pub feed: Arc<Feed>,
+    pub studio: Arc<Studio>,
 }
 
 /// Takes the processor. One whose last user panicked is mended first: its open tracks end, it begins anew, and its numbers
@@ -76,7 +78,7 @@ pub fn lock(processor: &Mutex<Processor>) -> MutexGuard<'_, Processor> {
 impl Processor {
     #[must_use]
     pub fn new(parts: ProcessorParts) -> Self {
-        let ProcessorParts { config, origin, confidence, publisher, metrics, keyframes, live, feed } = parts;
+        let ProcessorParts { config, origin, confidence, publisher, metrics, keyframes, live, studio, feed } = parts;
         let wanted: Option<HashSet<Label>> =
             config.labels.as_ref().map(|labels| labels.iter().map(|l| l.as_str().into()).collect());
         let tracker = match config.tracker {
@@ -99,6 +101,7 @@ impl Processor {
             live,
             feed,
             last_thumbnail: None,
+            studio,
             config,
         };
         // A node that comes back says its zeros, so that nobody sees the ghosts of the last boot.
@@ -106,7 +109,7 @@ impl Processor {
         processor
     }
 
-    /// Says what was found in the frame. Gives the frame's buffer back unless a keyframe took it.
+    /// Says what was found in the frame. Gives a buffer back unless a keyframe or a viewer took it.
     pub fn process(
         &mut self,
         frame: Frame,
@@ -260,8 +263,9 @@ impl Processor {
         if reason.is_some() {
             self.last_keyframe = Some(frame.captured_instant);
         } else if !self.thumbnail_due(frame.captured_instant, &shown) {
-            return Some(frame);
+            return self.studio.take(frame, found);
         }
+        self.studio.offer(&frame, found);
         let seq = said.then(|| self.builder.last_detections_seq());
         self.keyframes.put(KeyframeJob {
             frame,
