@@ -11,8 +11,8 @@ const TEXT_EVERY = 5000;
 
 export function make(name) {
   const [latency, speed, objects] = [
-    chart("Latency by stage", "milliseconds a frame, median of each second"),
-    chart("Frames", "a second, read and inferred"),
+    chart("Latency by stage", "ms a frame, median"),
+    chart("Frames", "a second"),
     chart("Objects published", "a second, by label"),
   ];
   const order = [];

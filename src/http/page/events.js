@@ -77,7 +77,7 @@ function tile(track) {
     made.shot.replaceChildren(image ?? "no picture");
   }
   made.words = `${event.label} #${event.track_id}`;
-  made.more = `${event.camera} · ${ended ? `seen for ${span(ended.duration ?? 0)}` : "since then in sight"} · ${Math.round((ended ?? event).score * 100)} %`;
+  made.more = `${event.camera} · ${ended ? `seen for ${span(ended.duration ?? 0)}` : "still in sight"} · ${Math.round((ended ?? event).score * 100)} %`;
   write(made.what, made.words);
   write(made.detail, camera ? made.more.slice(event.camera.length + 3) : made.more);
   write(made.time, moment(event.first_seen));

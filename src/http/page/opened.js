@@ -137,6 +137,7 @@ function said() {
     el("tr", {}, el("td", {}, label), el("td", { class: "number" }, score.toFixed(2)),
       el("td", { class: "number" }, track === undefined ? "–" : `#${track}`),
       el("td", { class: "number" }, `${percent((bbox[0] + bbox[2]) / 2)} % , ${percent((bbox[1] + bbox[3]) / 2)} %`)));
+  view.frame.style.aspectRatio = `${latest.frame.width} / ${latest.frame.height}`;
   view.lines.replaceChildren(...(rows.length ? rows : [el("tr", {}, el("td", { colspan: "4" }, "Nothing in sight."))]));
   const more = latest.detections.length > 40 ? ` · the first 40 of ${latest.detections.length}` : "";
   write(view.message, `message ${latest.seq} · frame ${latest.frame.id} · ${latest.frame.width}×${latest.frame.height}${more}`);
@@ -159,14 +160,14 @@ function figures() {
     ["Frames a second", live ? rate(state.fps) : "–"],
     ["Latency p50 / p95", spread ? `${milliseconds(spread.p50)} / ${milliseconds(spread.p95)}` : "–"],
     ["Inference p50", live ? milliseconds(now?.stages.inference?.p50) : "–"],
-    ["Dropped in the last second", live && now ? count(now.frames.dropped) : "–"],
+    ["Dropped a second", live && now ? count(now.frames.dropped) : "–"],
     ["Queue", live && now ? count(now.queue) : "–"],
-    ["Source", state.settings.source],
+    ["Frames wanted", state.settings.max_fps > 0 ? `${state.settings.max_fps} a second` : "all"],
     ["Model", state.settings.model],
-    ["Frames wanted", state.settings.max_fps > 0 ? `${state.settings.max_fps} a second at most` : "all"],
+    ["Source", state.settings.source, "wide"],
   ];
   if (view.facts.children.length !== rows.length * 2) {
-    view.facts.replaceChildren(...rows.flatMap(([name]) => [el("dt", {}, name), el("dd")]));
+    view.facts.replaceChildren(...rows.flatMap(([name, , kind]) => [el("dt", { class: kind }, name), el("dd", { class: kind })]));
   }
   rows.forEach(([, value], index) => write(view.facts.children[index * 2 + 1], value));
   view.charts.draw(camera);
