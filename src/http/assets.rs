@@ -3,10 +3,13 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
 
-use axum::Router;
+use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+
+use super::problem::Problem;
+use super::table::{Answer, Operation};
 
 /// A file of the page.
 struct Asset {
@@ -36,10 +39,25 @@ static TAG: LazyLock<HeaderValue> = LazyLock::new(|| {
     HeaderValue::try_from(format!("\"{:016x}\"", hasher.finish())).unwrap_or(HeaderValue::from_static("\"page\""))
 });
 
-pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    ASSETS.iter().fold(Router::new(), |router, asset| {
-        router.route(asset.path, get(move |headers: HeaderMap| async move { asset.respond(&headers) }))
-    })
+pub fn operations() -> Vec<Operation> {
+    vec![
+        Operation::get("/", "page", "The live page", get(page)).tag("live").answer(Answer::page()),
+        Operation::get("/page/{file}", "pageFile", "A file of the live page", get(file))
+            .tag("live")
+            .answer(Answer::media("*/*").says("A style, a script or a picture"))
+            .problem(404, "No such file"),
+    ]
+}
+
+async fn page(headers: HeaderMap) -> Response {
+    ASSETS[0].respond(&headers)
+}
+
+async fn file(headers: HeaderMap, Path(name): Path<String>) -> Result<Response, Problem> {
+    let found = ASSETS.iter().find(|asset| asset.path.strip_prefix("/page/") == Some(&name));
+    found
+        .map(|asset| asset.respond(&headers))
+        .ok_or_else(|| Problem::missing("not_found", "the live page has no such file"))
 }
 
 impl Asset {

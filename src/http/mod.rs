@@ -1,10 +1,17 @@
 //! What the node says over HTTP: live page, API, metrics, health. It only looks on: a slow browser costs nothing.
 
+mod api;
 mod assets;
-mod auth;
+mod commands;
 mod config;
 mod events;
+mod gate;
+mod limits;
+mod openapi;
+mod problem;
 mod routes;
+mod server;
+mod table;
 mod ws;
 
 use std::net::SocketAddr;
@@ -12,11 +19,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use config::HttpConfig;
+pub use openapi::document as openapi;
 
 use crate::domain::RawCommand;
 use crate::envelope::{CameraState, Detections, NodeState, Reply};
@@ -54,7 +63,7 @@ pub trait Board: Send + Sync {
 }
 
 /// Whether the node does its work, part by part.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Readiness {
     pub ready: bool,
     pub buses: Vec<Part>,
@@ -63,7 +72,7 @@ pub struct Readiness {
     pub spools: Vec<Part>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Part {
     pub name: String,
     pub ready: bool,
@@ -75,7 +84,8 @@ pub struct Part {
 pub struct Server {
     pub addr: SocketAddr,
     listener: TcpListener,
-    token: auth::Token,
+    config: HttpConfig,
+    gate: gate::Gate,
 }
 
 impl Server {
@@ -84,19 +94,16 @@ impl Server {
     /// # Errors
     /// When the port is taken or the token cannot be read.
     pub async fn bind(config: &HttpConfig) -> Result<Self, HttpError> {
-        let token = auth::Token::load(config)?;
+        let gate = gate::Gate::new(config)?;
         let fail = |e: std::io::Error| HttpError::Listen { addr: config.listen, why: e.to_string() };
         let listener = TcpListener::bind(config.listen).await.map_err(fail)?;
         let addr = listener.local_addr().map_err(fail)?;
-        Ok(Self { addr, listener, token })
+        Ok(Self { addr, listener, config: config.clone(), gate })
     }
 
     /// Serves until `shutdown`.
     pub async fn serve(self, board: Arc<dyn Board>, shutdown: CancellationToken) {
-        let router = routes::router(board, self.token);
-        let served = axum::serve(self.listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await;
-        if let Err(e) = served {
-            tracing::error!("the HTTP server ended: {e}");
-        }
+        let router = routes::router(board, self.gate, &self.config);
+        server::serve(self.listener, router, self.config.max_connections, shutdown).await;
     }
 }

@@ -6,12 +6,15 @@ use std::time::Duration;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{Query, State};
 use axum::response::Response;
+use axum::routing::get;
 use bytes::Bytes;
 use serde::Deserialize;
+use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::Board;
-use super::routes::missing;
+use super::problem::Problem;
+use super::table::{Answer, Content, Kind, Operation};
 use crate::codec;
 use crate::domain::Name;
 use crate::live::{Follower, Heard, LiveCamera, LiveMessage, Snapshot};
@@ -40,25 +43,46 @@ enum Left {
     Closing,
 }
 
+pub fn operations() -> Vec<Operation> {
+    let message = Answer {
+        status: 101,
+        says: "Each message is one of these",
+        media: Some(("application/json", Content::of::<LiveMessage>())),
+    };
+    vec![
+        Operation::get("/ws", "follow", "Results and figures as they come, over a WebSocket", get(follow))
+            .tag("live")
+            .kind(Kind::Stream)
+            .details(
+                "Text messages, JSON, told apart by `type`: a `snapshot` first, then each `detections` message, `event`, `picture` of an event, \
+                 change of `state`; `figures` of each camera and `buses` once a second; `missed` says how many messages (of all cameras) a viewer \
+                 was too slow for. What a viewer sends is ignored.",
+            )
+            .query("camera", "Only what concerns this camera", json!({ "type": "string" }))
+            .answer(message)
+            .problem(404, "No such camera on this node"),
+    ]
+}
+
 pub async fn follow(
     State(board): State<Arc<dyn Board>>,
     Query(wanted): Query<Wanted>,
     upgrade: WebSocketUpgrade,
-) -> Response {
+) -> Result<Response, Problem> {
     let known =
         |name: &str| board.cameras().into_iter().map(|state| state.camera).find(|camera| camera.as_str() == name);
     let camera = match wanted.camera.as_deref() {
-        Some(name) => match known(name) {
-            Some(camera) => Some(camera),
-            None => return missing("no such camera on this node"),
-        },
+        Some(name) => Some(known(name).ok_or_else(|| {
+            Problem::missing("unknown_camera", "no such camera on this node; /api/cameras names them")
+        })?),
         None => None,
     };
-    upgrade
+    let following = upgrade
         .max_message_size(MOST_HEARD)
         .max_frame_size(MOST_HEARD)
         .max_write_buffer_size(MOST_UNSENT)
-        .on_upgrade(move |socket| Show { socket, camera }.run(board))
+        .on_upgrade(move |socket| Show { socket, camera }.run(board));
+    Ok(following)
 }
 
 /// One viewer's connection.
