@@ -51,13 +51,16 @@ pub fn scale(frame: &Frame, width: u32, height: u32, into: &mut Frame) -> Result
     Ok(())
 }
 
-/// Planes of luma and of half-size chroma, ITU-R BT.601, 16…235. Keeps its buffer from picture to picture.
+/// Luma, and two planes of chroma of half its sides.
+pub(super) type Planes<'a> = (&'a [u8], &'a [u8], &'a [u8]);
+
+/// Makes planes as ITU-R BT.601 has them, 16…235. Keeps its buffer from picture to picture.
 #[derive(Default)]
 pub(super) struct I420(Mat);
 
 impl I420 {
     /// Converts the frame, both of whose sides are even; gives the planes Y, U and V without padding.
-    pub fn convert(&mut self, frame: &Frame) -> Result<(&[u8], &[u8], &[u8]), CodecError> {
+    pub fn convert(&mut self, frame: &Frame) -> Result<Planes<'_>, CodecError> {
         let flat = whole(frame)?;
         let picture = flat.reshape(3, side(frame.height))?;
         imgproc::cvt_color(&picture, &mut self.0, COLOR_BGR2YUV_I420, 0)?;

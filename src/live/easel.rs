@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::slate;
-use super::studio::{Demand, Job, Status, Studio};
+use super::studio::{Demand, Job, Status, Studio, Want};
 use super::{AccessUnit, Picture, VideoConfig};
 use crate::codec::{self, CodecError, H264Encoder, JpegEncoder, Overlay};
 use crate::domain::{Frame, Timestamp};
@@ -123,9 +123,10 @@ impl Easel {
         self.idr_wanted |= demand.idr;
         let due = self.last_unit.is_none_or(|last| last.elapsed() >= BEAT) || self.idr_due(Instant::now(), demand);
         let h264 = demand.h264 && due;
+        let jpeg = if demand.jpeg == Want::Now { Want::Now } else { Want::Nothing };
         let canvas = std::mem::replace(&mut self.canvas, Frame::empty());
         let moment = Moment { frame_id: canvas.id, at: canvas.captured_at, ..Moment::now() };
-        self.encode(studio, &canvas, moment, Demand { jpeg: demand.fresh, h264, ..demand });
+        self.encode(studio, &canvas, moment, Demand { jpeg, h264, ..demand });
         self.canvas = canvas;
     }
 
@@ -135,7 +136,8 @@ impl Easel {
             Some((said, at)) => said != words || at.elapsed() >= SLATE,
             None => true,
         };
-        if !due && !demand.fresh && !(demand.h264 && self.idr_due(Instant::now(), demand)) {
+        let begins = demand.h264 && self.idr_due(Instant::now(), demand);
+        if !(due || begins || demand.jpeg == Want::Now) {
             return;
         }
         slate::draw(&self.canvas, words, dim, &mut self.overlay, &mut self.slate);
@@ -146,7 +148,7 @@ impl Easel {
     }
 
     fn encode(&mut self, studio: &Studio, frame: &Frame, moment: Moment, demand: Demand) {
-        if demand.jpeg
+        if demand.jpeg != Want::Nothing
             && let Err(error) = self.jpeg(studio, frame, moment)
         {
             fail(studio, VideoFormat::Jpeg, &error);
@@ -176,13 +178,12 @@ impl Easel {
     fn unit(&mut self, studio: &Studio, frame: &Frame, moment: Moment, demand: Demand) -> Result<(), CodecError> {
         let begin = Instant::now();
         let size = (frame.width, frame.height);
-        let encoder = match self.h264.take().filter(|encoder| encoder.size() == size) {
-            Some(encoder) => encoder,
-            None => {
-                let bits = self.config.bits_per_second(size.0, size.1);
-                (self.last_idr, self.idr_wanted) = (None, true);
-                H264Encoder::new(size.0, size.1, bits, self.config.max_fps)?
-            }
+        let encoder = if let Some(encoder) = self.h264.take().filter(|encoder| encoder.size() == size) {
+            encoder
+        } else {
+            let bits = self.config.bits_per_second(size.0, size.1);
+            (self.last_idr, self.idr_wanted) = (None, true);
+            H264Encoder::new(size.0, size.1, bits, self.config.max_fps)?
         };
         let encoder = self.h264.insert(encoder);
         // A slate drawn now is followed by a frame captured a moment ago.

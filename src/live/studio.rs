@@ -65,13 +65,21 @@ struct Desk {
 /// Who watches, and how: what is worth encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Demand {
-    pub jpeg: bool,
+    pub jpeg: Want,
     pub h264: bool,
     /// Somebody cuts the video into segments, which begin with IDR pictures.
     pub segments: bool,
     pub idr: bool,
-    /// Somebody waits for a first JPEG.
-    pub fresh: bool,
+}
+
+/// What is wanted of JPEG.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Want {
+    Nothing,
+    /// The next frame.
+    Next,
+    /// Somebody waits for a first picture: what is there now will do.
+    Now,
 }
 
 /// What the studio's thread is to do next.
@@ -158,18 +166,18 @@ impl Studio {
     /// The newest picture with its boxes, as JPEG.
     pub fn jpegs(&self, way: Way) -> Option<Pictures> {
         let seat = self.enter(way)?;
-        let mut pictures = self.lock().pictures.subscribe();
+        let mut newest = self.lock().pictures.subscribe();
         // What others see now, the newcomer sees at once.
-        pictures.mark_changed();
-        Some(Pictures { pictures, _seat: seat })
+        newest.mark_changed();
+        Some(Pictures { newest, _seat: seat })
     }
 
     /// The video from its next IDR picture on, which is asked for. None: the camera is gone.
     pub fn h264(&self, way: Way) -> Option<Units> {
         let seat = self.enter(way)?;
-        let units = self.lock().units.subscribe();
+        let stream = self.lock().units.subscribe();
         self.want_idr();
-        Some(Units { units, whole: false, seat })
+        Some(Units { stream, whole: false, seat })
     }
 
     /// Somebody cannot go on without an IDR picture. They are made at most twice a second, whoever asks.
@@ -321,14 +329,12 @@ impl Desk {
 
     fn demand(&self) -> Demand {
         let seats = |way: Way| self.seats[way as usize] > 0;
-        let jpeg = self.sees_pictures();
-        Demand {
-            jpeg,
-            h264: seats(Way::Hls) || seats(Way::Webrtc),
-            segments: seats(Way::Hls),
-            idr: self.idr_wanted,
-            fresh: jpeg && self.pictures.borrow().is_none(),
-        }
+        let jpeg = match (self.sees_pictures(), self.pictures.borrow().is_none()) {
+            (false, _) => Want::Nothing,
+            (true, false) => Want::Next,
+            (true, true) => Want::Now,
+        };
+        Demand { jpeg, h264: seats(Way::Hls) || seats(Way::Webrtc), segments: seats(Way::Hls), idr: self.idr_wanted }
     }
 
     /// Nobody watches: buffers go, and whoever comes next sees nothing of today.

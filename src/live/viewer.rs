@@ -26,7 +26,7 @@ impl Drop for Seat {
 
 /// The newest picture, always: who is slow sees fewer.
 pub struct Pictures {
-    pub(super) pictures: watch::Receiver<Option<Arc<Picture>>>,
+    pub(super) newest: watch::Receiver<Option<Arc<Picture>>>,
     pub(super) _seat: Seat,
 }
 
@@ -35,8 +35,8 @@ impl Pictures {
     pub async fn next(&mut self) -> Option<Arc<Picture>> {
         loop {
             // The first time, what is there already is as good as new.
-            self.pictures.changed().await.ok()?;
-            let newest = self.pictures.borrow_and_update().clone();
+            self.newest.changed().await.ok()?;
+            let newest = self.newest.borrow_and_update().clone();
             if newest.is_some() {
                 return newest;
             }
@@ -54,7 +54,7 @@ pub enum Told {
 
 /// The video, from its next IDR picture on.
 pub struct Units {
-    pub(super) units: broadcast::Receiver<Arc<AccessUnit>>,
+    pub(super) stream: broadcast::Receiver<Arc<AccessUnit>>,
     pub(super) whole: bool,
     pub(super) seat: Seat,
 }
@@ -64,7 +64,7 @@ impl Units {
     /// for the camera is gone or the encoder failed.
     pub async fn next(&mut self) -> Option<Told> {
         loop {
-            match self.units.recv().await {
+            match self.stream.recv().await {
                 Ok(unit) if self.whole || unit.idr => {
                     self.whole = true;
                     return Some(Told::Unit(unit));
