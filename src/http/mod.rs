@@ -12,6 +12,7 @@ mod problem;
 mod routes;
 mod server;
 mod table;
+mod video;
 mod ws;
 
 use std::net::SocketAddr;

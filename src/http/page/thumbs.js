@@ -6,8 +6,8 @@ import { isLive } from "./words.js";
 
 const AT_ONCE = 2;
 /** Milliseconds from one picture of a card to its next. */
-const EVERY = 400;
-/** A camera that had no picture is asked again so much later. */
+const EVERY = 1000;
+/** A camera that gave no picture is asked again so much later. */
 const LATER = 4000;
 /** A picture that is older is marked by its age, seconds. */
 const OLD = 5;
@@ -27,7 +27,7 @@ const sight = new IntersectionObserver((entries) => {
 }, { rootMargin: "120px" });
 
 export function follow(card) {
-  cards.set(card.name, { card, due: 0, loading: false, path: "frame.jpg?width=480" });
+  cards.set(card.name, { card, due: 0, loading: false });
   sight.observe(card.root);
 }
 
@@ -75,34 +75,25 @@ async function load(entry) {
   const { card } = entry;
   entry.due = performance.now() + EVERY;
   try {
-    const answer = await fetch(`/cameras/${card.name}/${entry.path}`, { cache: "no-store", signal: AbortSignal.timeout(5000) });
-    if (answer.status === 404 || answer.status === 503) return missing(entry);
+    const answer = await fetch(`/cameras/${card.name}/frame.jpg`, { cache: "no-store", signal: AbortSignal.timeout(5000) });
     if (!answer.ok) throw new Error(String(answer.status));
-    show(entry, await answer.blob(), answer.headers.get("last-modified"));
+    show(entry, await answer.blob(), Number(answer.headers.get("x-timestamp")));
   } catch {
     entry.due = performance.now() + LATER;
   }
-}
-
-/** A node without `frame.jpg` has its keyframes. */
-function missing(entry) {
-  entry.path = entry.path === "keyframe.jpg" ? "frame.jpg?width=480" : "keyframe.jpg";
-  entry.misses = (entry.misses ?? 0) + 1;
-  if (entry.misses % 2 === 0) entry.due = performance.now() + LATER;
 }
 
 function show(entry, blob, made) {
   const { card } = entry;
   const camera = store.cameras.get(card.name);
   if (!camera || !cards.has(card.name)) return;
-  entry.misses = 0;
   const url = URL.createObjectURL(blob);
   card.image.src = url;
   if (entry.url) URL.revokeObjectURL(entry.url);
   entry.url = url;
   card.image.hidden = !isLive(camera.state);
   card.instead.hidden = !card.image.hidden;
-  const age = made ? (Date.now() - Date.parse(made)) / 1000 : 0;
+  const age = made ? Date.now() / 1000 - made : 0;
   card.age.hidden = age < OLD;
   card.age.textContent = `${Math.round(age)} s old`;
 }
