@@ -5,6 +5,7 @@ mod fleet;
 mod models;
 mod node;
 mod onlookers;
+mod settings;
 mod shutdown;
 mod summary;
 
@@ -16,7 +17,7 @@ pub use summary::{CameraRow, Summary};
 
 use crate::bus::BusError;
 use crate::config::Config;
-use crate::control::SwitchError;
+use crate::control::MemoryError;
 use crate::http::HttpError;
 use crate::inference::InferenceError;
 use crate::telemetry::TelemetryError;
@@ -33,7 +34,7 @@ pub enum AppError {
     #[error("none of the {0} models can be used; each one's reason is logged above")]
     NoModel(usize),
     #[error(transparent)]
-    Switches(#[from] SwitchError),
+    Memory(#[from] MemoryError),
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
     #[error(

@@ -22,7 +22,7 @@ use crate::bus::{
 };
 use crate::codec;
 use crate::config::Loaded;
-use crate::control::{Fleet, Switches, answer};
+use crate::control::{Fleet, Overrides, Switches, answer};
 use crate::domain::{BootId, Name, RawCommand, Timestamp};
 use crate::envelope::{ActualState, InputSize, ModelSummary};
 use crate::http::Server;
@@ -70,7 +70,7 @@ impl Node {
         tokio::spawn(telemetry.clone().upkeep());
         let boot_id = BootId::new();
         let Loaded { node, state_dir, config, .. } = config;
-        let switches = Switches::open(&state_dir, &node)?;
+        let (switches, overrides) = (Switches::open(&state_dir, &node)?, Overrides::open(&state_dir, &node)?);
         let (runtime_for_models, config_for_models) = (runtime.clone(), config.clone());
         let models = tokio::task::spawn_blocking(move || Models::load(&runtime_for_models, &config_for_models))
             .await
@@ -112,6 +112,7 @@ impl Node {
             models: &models,
             switches: &switches,
             feed: feed.clone(),
+            overrides: &overrides,
             shutdown: stop_cameras.clone(),
         };
         let cameras = Cameras::default();
@@ -132,6 +133,8 @@ impl Node {
             spools: links.iter().filter_map(|link| Some((link.name(), link.spool()?))).collect(),
             fanout: fanout.clone(),
             switches: Arc::new(switches),
+            overrides: Arc::new(overrides),
+            ending: CancellationToken::new(),
             telemetry,
             feed,
         });

@@ -11,7 +11,10 @@ export default async function grid(world) {
   let [bytes, now, most] = [0, 0, 0];
   page.on("response", async (answer) => {
     const { pathname } = new URL(answer.url());
-    if (pathname === "/" || pathname.startsWith("/page/")) bytes += (await answer.body().catch(() => "")).length;
+    if (pathname === "/" || pathname.startsWith("/page/")) {
+      const { length } = await answer.body().catch(() => "");
+      bytes += length;
+    }
   });
   const thumbnail = (request) => /\/cameras\/[^/]+\/(frame|keyframe)\.jpg/.test(request.url());
   page.on("request", (request) => thumbnail(request) && (most = Math.max(most, (now += 1))));
