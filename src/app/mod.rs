@@ -8,6 +8,7 @@ mod onlookers;
 mod settings;
 mod shutdown;
 mod summary;
+mod yard;
 
 pub use cameras::{settings, unknown_labels};
 pub use fleet::NodeFleet;

@@ -180,7 +180,11 @@ impl Thread {
                 metrics.frame(FrameOutcome::SkippedRate);
                 continue;
             }
-            frame = turns.offer(*lane, self.epoch, frame).ok_or(SourceError::Cancelled)?;
+            let Some(spare) = turns.offer(*lane, self.epoch, frame) else {
+                metrics.frame(FrameOutcome::DroppedPaused);
+                return Err(SourceError::Cancelled);
+            };
+            frame = spare;
         }
     }
 

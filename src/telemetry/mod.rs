@@ -21,6 +21,6 @@ pub use log::{LogFormat, StatusLine, above, init_log};
 pub use panics::{log_panics, panic_place};
 pub use quantiles::Quantiles;
 pub use recent::{Recent, Spread, Taken};
-pub use recorder::{Telemetry, TelemetryError, count_command, set_build_info, set_model_info};
+pub use recorder::{Telemetry, TelemetryError, count_command, set_build_info, set_last_reload, set_model_info};
 pub use spool::SpoolMetrics;
 pub use video::{VideoFormat, VideoMetrics, VideoOutcome, Way};
