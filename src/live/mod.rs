@@ -9,6 +9,7 @@ mod easel;
 mod feed;
 mod gallery;
 mod message;
+mod hls;
 mod slate;
 mod studio;
 mod viewer;
@@ -24,6 +25,7 @@ pub use gallery::{EventId, Gallery, GalleryEvent};
 pub use message::{
     BusFigures, CameraFigures, FrameFigures, LiveCamera, LiveMessage, MessageFigures, Snapshot, Spread, schema,
 };
+pub use hls::PLAYLIST as HLS_PLAYLIST;
 pub use studio::{Status, Studio};
 pub use viewer::{Pictures, Told, Units};
 

@@ -16,7 +16,7 @@ mod video;
 
 pub use bus::{BusMetrics, DropReason, MessageKind, Notice, Outcome};
 pub use camera::{CameraMetrics, CameraTotals, FrameOutcome, KeyframeOutcome, Stage};
-pub use cpu::{process_cpu, thread_cpu};
+pub use cpu::{process_cpu, step_back, thread_cpu};
 pub use log::{LogFormat, StatusLine, above, init_log};
 pub use panics::{log_panics, panic_place};
 pub use quantiles::Quantiles;
