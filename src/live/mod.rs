@@ -8,8 +8,8 @@ mod config;
 mod easel;
 mod feed;
 mod gallery;
-mod message;
 mod hls;
+mod message;
 mod slate;
 mod studio;
 mod viewer;
@@ -22,10 +22,10 @@ pub use crate::telemetry::Way;
 pub use config::VideoConfig;
 pub use feed::{Feed, FeedItem, Follower, Heard};
 pub use gallery::{EventId, Gallery, GalleryEvent};
+pub use hls::PLAYLIST as HLS_PLAYLIST;
 pub use message::{
     BusFigures, CameraFigures, FrameFigures, LiveCamera, LiveMessage, MessageFigures, Snapshot, Spread, schema,
 };
-pub use hls::PLAYLIST as HLS_PLAYLIST;
 pub use studio::{Status, Studio};
 pub use viewer::{Pictures, Told, Units};
 
