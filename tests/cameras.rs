@@ -198,6 +198,7 @@ impl Yard {
             publisher: publisher.clone(),
             metrics: metrics.clone(),
             live: watch::channel(None).0,
+            feed: Arc::default(),
             studio: Studio::new(name.clone(), VideoConfig::default(), Box::new(|| unreachable!("nobody watches"))),
         })));
         let lane = self.turns.add(QueueConfig::default(), metrics.clone());
@@ -216,7 +217,7 @@ impl Yard {
             grace: Duration::from_millis(300),
             watch: None,
         };
-        let camera = Camera::new(context, wishes, Announcer::new(view, sender, publisher), faults);
+        let camera = Camera::new(context, wishes, Announcer::new(view, sender, publisher, Arc::default()), faults);
         tokio::spawn(camera.run(self.shutdown.clone()));
         Handle { name, applied, metrics, desired }
     }

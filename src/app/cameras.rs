@@ -16,7 +16,7 @@ use crate::bus::Publisher;
 use crate::control::{CountedLabels, Overrides, Switches};
 use crate::domain::{BootId, Label, Name};
 use crate::envelope::{ActualState, CameraSettings, CameraState, DesiredState, Detections, Origin, Reason};
-use crate::live::{Status, Studio, VideoConfig};
+use crate::live::{Feed, Status, Studio, VideoConfig};
 use crate::pipeline::{
     Announcer, Applied, Camera, CameraConfig, Desired, Dial, FirstSeen, KeyframeQueue, KeyframeSlot, Processor,
     ProcessorParts, Seat, SessionContext, Shutter, StateView, TrackerChoice, Tuner, Tuning, Watch, lock_processor,
@@ -128,6 +128,7 @@ pub struct CameraYard<'a> {
     pub video: VideoConfig,
     pub models: &'a Models,
     pub switches: &'a Switches,
+    pub feed: Arc<Feed>,
     pub overrides: &'a Overrides,
     pub counted: &'a CountedLabels,
     pub first_seen: FirstSeen,
@@ -162,7 +163,7 @@ impl CameraYard<'_> {
         let (live, latest) = watch::channel(None);
         let studio = Studio::new(name.clone(), self.video, status(applied.clone()));
         let keyframes = self.keyframes.slot(metrics.clone());
-        let announcer = Announcer::new(view.clone(), applied_sender, self.publisher.clone());
+        let announcer = Announcer::new(view.clone(), applied_sender, self.publisher.clone(), self.feed.clone());
         let mut handle = CameraHandle {
             desired,
             applied,
@@ -195,6 +196,7 @@ impl CameraYard<'_> {
             metrics: metrics.clone(),
             keyframes,
             live,
+            feed: self.feed.clone(),
             studio,
         };
         let processor = Arc::new(Mutex::new(Processor::new(parts).after(past.said)));

@@ -20,7 +20,7 @@ use crate::envelope::{
     SpoolSummary,
 };
 use crate::http::{Board, Part, PushRefusal, PushedPicture, Readiness};
-use crate::live::Studio;
+use crate::live::{BusFigures, Feed, MessageFigures, Studio};
 use crate::pipeline::Desired;
 use crate::telemetry::Telemetry;
 
@@ -45,6 +45,7 @@ pub struct NodeFleet {
     /// Cancelled by `shutdown`: whoever runs the node ends it.
     pub ending: CancellationToken,
     pub telemetry: Telemetry,
+    pub feed: Arc<Feed>,
 }
 
 impl NodeFleet {
@@ -282,6 +283,31 @@ impl Board for NodeFleet {
             let camera = self.cameras.get(camera).ok_or(PushRefusal::UnknownCamera)?;
             push::push(&camera, picture).await
         })
+    }
+
+    fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    fn bus_figures(&self) -> Vec<BusFigures> {
+        let figures = self.fanout.figures().into_iter();
+        figures
+            .map(|(name, tally, round_trip)| {
+                let state = self.buses.iter().find(|(bus, _)| *bus == name).map(|(_, state)| state.borrow().clone());
+                let state = state.unwrap_or_default();
+                BusFigures {
+                    name: name.into(),
+                    connected: state.connected,
+                    problem: state.problem(),
+                    round_trip: round_trip.map(|took| took.as_secs_f64() * 1e3),
+                    messages: MessageFigures {
+                        waiting: tally.waiting,
+                        delivered: tally.delivered(),
+                        lost: tally.lost(),
+                    },
+                }
+            })
+            .collect()
     }
 
     fn metrics(&self) -> String {

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::cameras::CameraHandle;
 use super::models::Models;
+use super::onlookers;
 use super::yard::{Grounds, Yard, control_topics};
 use super::{AppError, CameraRow, NodeFleet, Summary};
 use crate::bus::{
@@ -26,6 +27,7 @@ use crate::domain::{BootId, Label, Name, RawCommand, Timestamp};
 use crate::envelope::ActualState;
 use crate::http::Server;
 use crate::inference::Runtime;
+use crate::live::{Feed, LiveMessage};
 use crate::pipeline::{Applied, KeyframeQueue, smaller_keyframe};
 use crate::telemetry::{CameraMetrics, Telemetry, set_build_info, set_last_reload};
 
@@ -100,6 +102,7 @@ impl Node {
             let (queue, publisher) = (keyframes.clone(), publisher.clone());
             move || queue.run(publisher.as_ref())
         })?;
+        let feed = Arc::new(Feed::default());
         let (stop_cameras, stop_services) = (CancellationToken::new(), CancellationToken::new());
         let grounds = Grounds {
             file,
@@ -112,6 +115,7 @@ impl Node {
             video: config.http.video,
             switches: switches.clone(),
             overrides: overrides.clone(),
+            feed: feed.clone(),
             telemetry: telemetry.clone(),
             counted,
             first_seen,
@@ -133,11 +137,13 @@ impl Node {
             overrides,
             ending: CancellationToken::new(),
             telemetry,
+            feed,
         });
         let http = server.addr;
         tokio::spawn(server.serve(fleet.clone(), stop_services.clone()));
         tokio::spawn(judge(fleet.clone(), incoming, fanout.clone(), stop_services.clone()));
         tokio::spawn(announce(fleet.clone(), publisher.clone(), stop_services.clone()));
+        tokio::spawn(onlookers::tell(fleet.clone(), stop_services.clone()));
         Ok(Self {
             fleet,
             http,
@@ -311,6 +317,7 @@ async fn announce(fleet: Arc<NodeFleet>, publisher: Arc<dyn Publisher>, stop: Ca
             said = Some(essence);
             let (payload, content_type) = codec::encode_json(&state);
             publisher.offer(Message::state(Topic::NodeState(fleet.node.clone()), payload, content_type, None));
+            fleet.feed.say(None, || LiveMessage::Node(state));
         }
     }
 }

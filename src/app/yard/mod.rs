@@ -21,7 +21,7 @@ use crate::control::{CountedLabels, Overrides, Switches};
 use crate::domain::{BootId, Name};
 use crate::envelope::{DesiredState, ModelSummary, ReloadSummary};
 use crate::inference::Runtime;
-use crate::live::VideoConfig;
+use crate::live::{Feed, VideoConfig};
 use crate::pipeline::{FirstSeen, KeyframeQueue};
 use crate::telemetry::{CameraMetrics, Telemetry};
 
@@ -40,6 +40,7 @@ pub struct Grounds {
     pub overrides: Arc<Overrides>,
     pub counted: Arc<CountedLabels>,
     pub first_seen: FirstSeen,
+    pub feed: Arc<Feed>,
     pub telemetry: Telemetry,
     /// The node ends.
     pub shutdown: CancellationToken,
@@ -117,6 +118,7 @@ fn start(grounds: &Grounds, cameras: &Cameras, held: &mut Held, name: &Name, wis
         overrides: &grounds.overrides,
         counted: &grounds.counted,
         first_seen: grounds.first_seen.clone(),
+        feed: grounds.feed.clone(),
         shutdown: grounds.shutdown.child_token(),
     };
     let past = held.pasts.entry(name.clone()).or_insert_with(|| {
