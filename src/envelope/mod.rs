@@ -10,6 +10,7 @@ mod detections;
 mod event;
 mod keyframe;
 mod policy;
+mod rollcall;
 mod schema;
 mod state;
 mod still;
@@ -22,6 +23,7 @@ pub use detections::{Detections, FrameInfo, Minimal, MinimalDetection, Timing};
 pub use event::{Event, EventKind};
 pub use keyframe::{KeyframeMeta, KeyframeReason};
 pub use policy::PublishPolicy;
+pub use rollcall::{RollCall, RollKnownBy, RollOutcome, RollRow};
 pub use schema::{SCHEMAS, schema};
 pub use state::{
     ActualState, BusState, CameraSettings, CameraState, CameraSummary, DesiredState, FrameCounts, InputSize,
