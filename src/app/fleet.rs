@@ -8,12 +8,13 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::cameras::{CameraHandle, Cameras};
-use crate::bus::{Fanout, LinkState, SpoolState};
-use crate::control::{Fleet, Refusal, Switches, answer};
+use crate::bus::{Fanout, LinkState, Message, Publisher, SpoolState};
+use crate::codec;
+use crate::control::{Fleet, Guard, Refusal, Switches, answer};
 use crate::domain::{BootId, Name, RawCommand, Target, Timestamp};
 use crate::envelope::{
-    ActualState, BusState, CameraState, CameraSummary, DesiredState, Detections, ModelSummary, NodeState, Reply,
-    SpoolSummary,
+    ActualState, Audit, BusState, CameraState, CameraSummary, DesiredState, Detections, Encoding, ModelSummary,
+    NodeState, Reply, SpoolSummary,
 };
 use crate::http::{Board, Part, Readiness};
 use crate::telemetry::Telemetry;
@@ -35,6 +36,7 @@ pub struct NodeFleet {
     pub spools: Vec<(&'static str, watch::Receiver<SpoolState>)>,
     pub fanout: Arc<Fanout>,
     pub switches: Arc<Switches>,
+    pub guard: Guard,
     pub telemetry: Telemetry,
 }
 
@@ -77,6 +79,20 @@ impl NodeFleet {
 impl Fleet for NodeFleet {
     fn node(&self) -> &Name {
         &self.node
+    }
+
+    fn boot_id(&self) -> &BootId {
+        &self.boot_id
+    }
+
+    fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
+    fn audit(&self, audit: Audit) {
+        let id = format!("{}-{}-audit-{}", self.node, self.boot_id, audit.seq);
+        let payload = codec::encode_json(&audit).0;
+        self.fanout.offer(Message::audit(self.node.clone(), payload, id, codec::late(Encoding::Json)));
     }
 
     fn cameras(&self, target: &Target) -> Vec<Name> {

@@ -15,7 +15,7 @@ pub use summary::{CameraRow, Summary};
 
 use crate::bus::BusError;
 use crate::config::Config;
-use crate::control::SwitchError;
+use crate::control::{GuardError, SwitchError};
 use crate::http::HttpError;
 use crate::inference::InferenceError;
 use crate::telemetry::TelemetryError;
@@ -25,6 +25,8 @@ use crate::telemetry::TelemetryError;
 pub enum AppError {
     #[error(transparent)]
     Bus(#[from] BusError),
+    #[error(transparent)]
+    Guard(#[from] GuardError),
     #[error(transparent)]
     Http(#[from] HttpError),
     #[error(transparent)]

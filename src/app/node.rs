@@ -21,7 +21,7 @@ use crate::bus::{
 };
 use crate::codec;
 use crate::config::Loaded;
-use crate::control::{Fleet, Switches, answer};
+use crate::control::{Fleet, Guard, Switches, answer};
 use crate::domain::{BootId, Name, RawCommand, Timestamp};
 use crate::envelope::{ActualState, InputSize, ModelSummary};
 use crate::http::Server;
@@ -69,6 +69,7 @@ impl Node {
         let boot_id = BootId::new();
         let Loaded { node, state_dir, config, .. } = config;
         let switches = Switches::open(&state_dir, &node)?;
+        let guard = Guard::open(config.control.clone(), &state_dir, &node, Timestamp::now())?;
         let (runtime_for_models, config_for_models) = (runtime.clone(), config.clone());
         let models = tokio::task::spawn_blocking(move || Models::load(&runtime_for_models, &config_for_models))
             .await
@@ -127,6 +128,7 @@ impl Node {
             spools: links.iter().filter_map(|link| Some((link.name(), link.spool()?))).collect(),
             fanout: fanout.clone(),
             switches: Arc::new(switches),
+            guard,
             telemetry,
         });
         let http = server.addr;

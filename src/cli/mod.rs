@@ -6,6 +6,7 @@ mod ctl;
 mod demo;
 mod detect;
 mod explain;
+mod keygen;
 mod model_args;
 mod run;
 mod samples;
@@ -109,12 +110,19 @@ Examples:
   sightwire ctl set confidence=0.6 labels=person,car publish.when=on_change --camera door
   sightwire ctl status --group outdoor --json | jq -r '.rows[] | [.target, .state.actual] | @tsv'
   SIGHTWIRE_BUS=nats://localhost:4222 sightwire ctl restart --node garage
+  sightwire ctl start --all --operator ana --key-file ana.key     signed (sightwire keygen)
 
 Everyone the command addresses is to answer with what was applied. On MQTT they are known beforehand by
 the states that nodes and cameras leave on the broker, so that one which is away is named. NATS keeps no
 states: there it is whoever answers `status` a moment before, and whom you name with --expect.
 
 Exit codes: 0 every target answered ok, 1 one did not, 2 bad usage, or nobody is called so.";
+
+const KEYGEN: &str = "\
+Examples:
+  sightwire keygen ana.key                      a pair of ed25519 keys; the public half is printed
+  sightwire keygen --hmac desk.key              one secret, for both sides
+  sightwire ctl start --all --operator ana --key-file ana.key";
 
 const DETECT: &str = "\
 Examples:
@@ -177,6 +185,9 @@ enum Command {
     /// Command cameras and nodes over a bus, and call the roll of those who are to answer.
     #[command(after_help = CTL)]
     Ctl(ctl::CtlArgs),
+    /// Make a key for signed commands, and print what the configuration is to say of it.
+    #[command(after_help = KEYGEN)]
+    Keygen(keygen::KeygenArgs),
     /// Print the JSON Schema of the configuration or of a payload.
     #[command(after_help = SCHEMA)]
     Schema(schema::SchemaArgs),
@@ -218,6 +229,7 @@ async fn dispatch(command: Command) -> ExitCode {
         Command::Detect(args) => detect::run(args).await,
         Command::Watch(args) => watch::run(args).await,
         Command::Ctl(args) => ctl::run(args).await,
+        Command::Keygen(args) => keygen::run(&args),
         Command::Schema(args) => schema::run(&args),
     };
     outcome.unwrap_or_else(|error| fail(&error))

@@ -7,7 +7,7 @@ use crate::{config, envelope};
 
 #[derive(Debug, clap::Args)]
 pub struct SchemaArgs {
-    /// What to describe: config, detections, minimal, event, state, node-state, control, reply, keyframe-meta, roll-call, bench.
+    /// What to describe: config, detections, minimal, event, state, node-state, control, reply, keyframe-meta, audit, roll-call, bench.
     name: String,
 }
 

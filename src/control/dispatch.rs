@@ -4,14 +4,19 @@ use std::future::Future;
 
 use futures_util::future::join_all;
 
-use super::{Refusal, parse};
-use crate::domain::{Name, RawCommand, Target, Timestamp};
-use crate::envelope::{CameraState, Command, DesiredState, NodeState, Reply, ReplyState, Verb};
+use super::{Guard, Refusal};
+use crate::domain::{BootId, Name, Target, Timestamp};
+use crate::envelope::{Audit, CameraState, Command, DesiredState, NodeState, Reply, ReplyState, Verb};
 use crate::telemetry::count_command;
 
 /// The node as the control room sees it.
 pub trait Fleet: Send + Sync {
     fn node(&self) -> &Name;
+    fn boot_id(&self) -> &BootId;
+    /// Who may command what.
+    fn guard(&self) -> &Guard;
+    /// Publishes what was commanded.
+    fn audit(&self, audit: Audit);
     /// The cameras of this node that the target addresses.
     fn cameras(&self, target: &Target) -> Vec<Name>;
     /// What is wanted of a camera now, acted upon or not.
@@ -28,24 +33,12 @@ pub trait Fleet: Send + Sync {
     fn node_state(&self) -> NodeState;
 }
 
-/// Judges and carries out one command; the answers are to be sent where it came from. All wishes are said in the first
-/// poll, so commands that are polled once in their order are carried out in that order, however long the answers take.
-pub async fn answer<F: Fleet>(fleet: &F, raw: &RawCommand) -> Vec<Reply> {
-    let now = Timestamp::now();
-    let command = match parse(raw, now) {
-        Ok(command) => command,
-        Err(refusal) => {
-            let word = refusal.word.as_deref().and_then(|w| w.parse::<Verb>().ok()).map_or("unknown", Verb::as_str);
-            count_command(word, refusal.code);
-            tracing::warn!(target_name = %raw.target, bus = raw.bus, code = refusal.code, "command refused: {}", refusal.message);
-            return vec![refused(fleet.node(), &raw.target.to_string(), None, &refusal)];
-        }
-    };
+/// Every target answers once.
+pub(super) async fn carry_out<F: Fleet>(fleet: &F, target: &Target, command: &Command) -> Vec<Reply> {
     let verb = command.command;
-    tracing::info!(target_name = %raw.target, bus = raw.bus, command = verb.as_str(), id = command.id.as_deref(), "command");
-    let cameras = fleet.cameras(&raw.target);
+    let cameras = fleet.cameras(target);
     let mut replies = Vec::new();
-    let whole_node = matches!(raw.target, Target::Node(_) | Target::All);
+    let whole_node = matches!(target, Target::Node(_) | Target::All);
     let to = match verb {
         Verb::Start | Verb::Resume => Some(DesiredState::Running),
         Verb::Stop => Some(DesiredState::Stopped),
@@ -53,16 +46,16 @@ pub async fn answer<F: Fleet>(fleet: &F, raw: &RawCommand) -> Vec<Reply> {
         _ => None,
     };
     if whole_node && verb == Verb::Status {
-        replies.push(node_status(fleet, &command));
+        replies.push(node_status(fleet, command));
     } else if whole_node && cameras.is_empty() {
         let refusal = match to {
             Some(_) => Refusal::new("no_camera", "this node has no camera"),
             None => unsupported(verb),
         };
         count_command(verb.as_str(), refusal.code);
-        replies.push(refused(fleet.node(), &raw.target.to_string(), Some(&command), &refusal));
+        replies.push(refused(fleet.node(), &target.to_string(), Some(command), &refusal));
     }
-    let answers = cameras.iter().map(|camera| one(fleet, &command, camera, to));
+    let answers = cameras.iter().map(|camera| one(fleet, command, camera, to));
     replies.extend(join_all(answers).await);
     replies
 }
@@ -122,7 +115,7 @@ fn ok(node: &Name, target: &str, command: &Command, state: ReplyState) -> Reply 
     }
 }
 
-fn refused(node: &Name, target: &str, command: Option<&Command>, refusal: &Refusal) -> Reply {
+pub(super) fn refused(node: &Name, target: &str, command: Option<&Command>, refusal: &Refusal) -> Reply {
     Reply {
         id: command.and_then(|c| c.id.clone()).or_else(|| refusal.id.clone()),
         node: node.clone(),
@@ -143,11 +136,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::control::answer;
+    use crate::domain::RawCommand;
 
     /// Cameras that do as they are told; `broken` cannot, and `slow` never says that it has.
     struct Cameras {
         node: Name,
         states: Mutex<BTreeMap<Name, DesiredState>>,
+        guard: Guard,
+        boot_id: BootId,
     }
 
     fn name(text: &str) -> Name {
@@ -157,7 +154,7 @@ mod tests {
     impl Cameras {
         fn of(cameras: &[(&str, DesiredState)]) -> Self {
             let states = cameras.iter().map(|(camera, state)| (name(camera), *state)).collect();
-            Self { node: name("garage"), states: Mutex::new(states) }
+            Self { node: name("garage"), states: Mutex::new(states), guard: Guard::open_door(), boot_id: BootId::new() }
         }
 
         fn wanted(&self, camera: &str) -> DesiredState {
@@ -175,6 +172,16 @@ mod tests {
         fn node(&self) -> &Name {
             &self.node
         }
+
+        fn boot_id(&self) -> &BootId {
+            &self.boot_id
+        }
+
+        fn guard(&self) -> &Guard {
+            &self.guard
+        }
+
+        fn audit(&self, _audit: Audit) {}
 
         fn cameras(&self, target: &Target) -> Vec<Name> {
             let states = self.states.lock().unwrap();

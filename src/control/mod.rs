@@ -3,10 +3,14 @@
 //! Reading is pure; what applying means is the node's ([`Fleet`]). A command that is retained, expired, malformed or unknown
 //! is refused, counted and answered, and stops nothing.
 
+pub mod auth;
+mod config;
 mod dispatch;
 mod parse;
 mod switches;
 
-pub use dispatch::{Fleet, answer};
+pub use auth::{Guard, GuardError, answer};
+pub use config::{ControlConfig, OperatorConfig};
+pub use dispatch::Fleet;
 pub use parse::{MAX_PAYLOAD, Refusal, parse};
 pub use switches::{SwitchError, Switches};

@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads a clock, encodes or sends: `now` is an argument, `codec` makes bytes of these types, `bus` carries them.
 
+mod audit;
 mod builder;
 mod config;
 mod control;
@@ -15,6 +16,7 @@ mod schema;
 mod state;
 mod still;
 
+pub use audit::{Audit, AuditResult};
 pub use builder::{EnvelopeBuilder, Origin, TrackSpan};
 pub use config::{Encoding, KeyframeConfig, KeyframeWhen, PayloadChoice, PublishConfig, PublishWhen};
 pub use control::{Command, Reply, ReplyError, ReplyState, Verb};

@@ -5,7 +5,9 @@ mod roll;
 mod roster;
 mod table;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
@@ -14,6 +16,8 @@ use self::roll::Roll;
 use self::roster::Roster;
 use super::{BadUsage, FAILED, say, signals, tell};
 use crate::bus::{BusConfig, Call, MqttVersion, Told};
+use crate::control::auth::jws::{Claims, seal};
+use crate::control::auth::{self, SigningKey};
 use crate::domain::{Name, Span, Target, Timestamp};
 use crate::envelope::{RollCall, RollKnownBy, Verb};
 
@@ -58,6 +62,12 @@ pub struct CtlArgs {
     /// Nodes that must answer, even if nothing is known of them (NATS keeps no states, so a node that is away is not missed there).
     #[arg(long, value_name = "NODE,…", value_delimiter = ',', requires = "all")]
     expect: Vec<Name>,
+    /// Sign the command as this operator; the nodes know the key.
+    #[arg(long, value_name = "NAME", requires = "key_file")]
+    operator: Option<Name>,
+    /// The operator's key: ed25519 in PEM, or a secret in the first line (`sightwire keygen`).
+    #[arg(long, value_name = "FILE", requires = "operator")]
+    key_file: Option<PathBuf>,
     /// One JSON document: `sightwire schema roll-call`.
     #[arg(long)]
     json: bool,
@@ -129,12 +139,26 @@ struct Order {
     target: Target,
     id: String,
     lifetime: Option<Duration>,
+    /// Operator and key.
+    signed_by: Option<(Name, Arc<SigningKey>)>,
 }
 
 impl Order {
     fn of(args: &CtlArgs) -> Result<Self, BadUsage> {
         let lifetime = args.expires.unwrap_or(args.timeout);
+        let signed_by = match (&args.operator, &args.key_file) {
+            (Some(operator), Some(file)) => Some((operator.clone(), Arc::new(key(file)?))),
+            _ => None,
+        };
+        if signed_by.is_some() && (lifetime.is_zero() || lifetime > auth::LIFETIME) {
+            let why = format!(
+                "a signed command lives at most {:?}: give --expires (or --timeout) up to that",
+                auth::LIFETIME
+            );
+            return Err(BadUsage(why));
+        }
         Ok(Self {
+            signed_by,
             verb: args.command,
             args: order::settings(args.command, &args.settings)?,
             target: args.whom.target(),
@@ -144,6 +168,17 @@ impl Order {
     }
 
     fn payload(&self, now: Timestamp) -> Vec<u8> {
+        if let Some((operator, key)) = &self.signed_by {
+            let claims = Claims {
+                command: self.verb.as_str().into(),
+                target: self.target.to_string(),
+                id: self.id.clone(),
+                issued_at: now,
+                expires_at: now.plus(self.lifetime.unwrap_or(auth::LIFETIME)),
+                args: self.args.clone(),
+            };
+            return seal(&claims, operator.as_str(), key).into_bytes();
+        }
         let mut command = json!({ "command": self.verb, "id": self.id });
         if !self.args.is_empty() {
             command["args"] = self.args.clone().into();
@@ -160,13 +195,19 @@ impl Order {
     }
 }
 
+fn key(file: &Path) -> Result<SigningKey, BadUsage> {
+    let fail = |why: &str| BadUsage(format!("--key-file {}: {why}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| fail(&error.to_string()))?;
+    SigningKey::read(&text).map_err(fail)
+}
+
 async fn call_roll(call: &mut Call, order: &Order, args: &CtlArgs) -> anyhow::Result<RollCall> {
     let mut roster = Roster::default();
     let known_by = if call.retains() {
         remember(call, &mut roster).await?;
         RollKnownBy::RetainedState
     } else {
-        ask_around(call, &mut roster).await?;
+        ask_around(call, &mut roster, order).await?;
         RollKnownBy::Status
     };
     roster.expect(&args.expect);
@@ -220,10 +261,16 @@ async fn remember(call: &mut Call, roster: &mut Roster) -> anyhow::Result<()> {
 }
 
 /// NATS: `status` to all; who answers is there.
-async fn ask_around(call: &mut Call, roster: &mut Roster) -> anyhow::Result<()> {
+async fn ask_around(call: &mut Call, roster: &mut Roster, order: &Order) -> anyhow::Result<()> {
     let id = uuid::Uuid::now_v7().to_string();
-    let question =
-        Order { verb: Verb::Status, args: Map::new(), target: Target::All, id: id.clone(), lifetime: Some(CALLED) };
+    let question = Order {
+        verb: Verb::Status,
+        args: Map::new(),
+        target: Target::All,
+        id: id.clone(),
+        lifetime: Some(CALLED),
+        signed_by: order.signed_by.clone(),
+    };
     question.send(call, Timestamp::now()).await?;
     let last = tokio::time::Instant::now() + CALLED;
     let mut until = last;
