@@ -185,6 +185,7 @@ fn states_replies_and_keyframe_metadata_fit_their_schemas() {
             tracked: true,
             publish: PublishConfig::default(),
             keyframes: Some(KeyframeConfig::default()),
+            changed: vec!["publish.when".into()],
         },
         frames: FrameCounts { read: 3, inferred: 2, dropped: 1 },
         fps: 4.987_65,
@@ -213,6 +214,7 @@ fn states_replies_and_keyframe_metadata_fit_their_schemas() {
         ok: true,
         applied_at: Some(Timestamp::now()),
         state: Some(state),
+        keyframe: None,
         error: None,
     };
     let meta = KeyframeMeta {

@@ -4,6 +4,7 @@ mod cameras;
 mod fleet;
 mod models;
 mod node;
+mod settings;
 mod shutdown;
 mod summary;
 
@@ -15,7 +16,7 @@ pub use summary::{CameraRow, Summary};
 
 use crate::bus::BusError;
 use crate::config::Config;
-use crate::control::{GuardError, SwitchError};
+use crate::control::{GuardError, MemoryError};
 use crate::http::HttpError;
 use crate::inference::InferenceError;
 use crate::telemetry::TelemetryError;
@@ -34,7 +35,7 @@ pub enum AppError {
     #[error("none of the {0} models can be used; each one's reason is logged above")]
     NoModel(usize),
     #[error(transparent)]
-    Switches(#[from] SwitchError),
+    Memory(#[from] MemoryError),
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
     #[error(

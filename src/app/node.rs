@@ -14,14 +14,14 @@ use super::cameras::{CameraHandle, CameraYard, Cameras};
 use super::models::Models;
 use super::{AppError, CameraRow, NodeFleet, Summary};
 use crate::bus::{
-    self, BusContext, BusesConfig, ControlTopics, Fanout, Link, Message, MqttConfig, OutboxLimits, Publisher,
-    SpoolConfig, SpoolPlace, Topic,
+    self, BusContext, BusesConfig, ControlTopics, Fanout, Heard, Link, Message, MqttConfig, OutboxLimits, Publisher,
+    SpoolConfig, SpoolPlace, Subscriptions, Topic,
     embedded::{self, Embedded},
     spool,
 };
 use crate::codec;
 use crate::config::Loaded;
-use crate::control::{Fleet, Guard, Switches, answer};
+use crate::control::{Fleet, Guard, Overrides, Switches, answer};
 use crate::domain::{BootId, Name, RawCommand, Timestamp};
 use crate::envelope::{ActualState, InputSize, ModelSummary};
 use crate::http::Server;
@@ -68,7 +68,7 @@ impl Node {
         tokio::spawn(telemetry.clone().upkeep());
         let boot_id = BootId::new();
         let Loaded { node, state_dir, config, .. } = config;
-        let switches = Switches::open(&state_dir, &node)?;
+        let (switches, overrides) = (Switches::open(&state_dir, &node)?, Overrides::open(&state_dir, &node)?);
         let guard = Guard::open(config.control.clone(), &state_dir, &node, Timestamp::now())?;
         let (runtime_for_models, config_for_models) = (runtime.clone(), config.clone());
         let models = tokio::task::spawn_blocking(move || Models::load(&runtime_for_models, &config_for_models))
@@ -77,14 +77,14 @@ impl Node {
 
         let metrics: HashMap<Name, Arc<CameraMetrics>> =
             config.cameras.keys().map(|name| (name.clone(), Arc::new(CameraMetrics::new(name.as_str())))).collect();
-        let (commands, incoming) = mpsc::channel(COMMANDS);
+        let (heard, incoming) = mpsc::channel(COMMANDS);
         let groups = config.cameras.values().flat_map(|c| c.groups.iter().cloned());
         let groups: std::collections::BTreeSet<Name> = groups.collect();
         let context = BusContext {
             node: node.clone(),
             boot_id: boot_id.clone(),
-            control: ControlTopics::new(&node, config.cameras.keys().cloned(), groups),
-            commands,
+            subscriptions: Subscriptions::new(ControlTopics::new(&node, config.cameras.keys().cloned(), groups)),
+            heard,
             cameras: metrics.clone(),
             limits: OutboxLimits::default(),
             spool: spool_place(config.spool, &state_dir, &node),
@@ -106,8 +106,10 @@ impl Node {
             boot_id: boot_id.clone(),
             publisher: publisher.clone(),
             keyframes: keyframes.clone(),
+            video: config.http.video,
             models: &models,
             switches: &switches,
+            overrides: &overrides,
             shutdown: stop_cameras.clone(),
         };
         let cameras = Cameras::default();
@@ -129,6 +131,8 @@ impl Node {
             fanout: fanout.clone(),
             switches: Arc::new(switches),
             guard,
+            overrides: Arc::new(overrides),
+            ending: CancellationToken::new(),
             telemetry,
         });
         let http = server.addr;
@@ -261,11 +265,18 @@ fn summaries(models: &Models) -> Vec<ModelSummary> {
 /// and answering goes on beside the next ones, so that nobody's stop waits for another's.
 async fn judge(
     fleet: Arc<NodeFleet>,
-    mut incoming: mpsc::Receiver<RawCommand>,
+    mut incoming: mpsc::Receiver<Heard>,
     buses: Arc<Fanout>,
     stop: CancellationToken,
 ) {
-    while let Some(raw) = tokio::select! { () = stop.cancelled() => None, raw = incoming.recv() => raw } {
+    while let Some(heard) = tokio::select! { () = stop.cancelled() => None, heard = incoming.recv() => heard } {
+        let raw = match heard {
+            Heard::Command(raw) => raw,
+            Heard::Birth(payload) => {
+                tracing::debug!(bytes = payload.len(), "a birth message");
+                continue;
+            }
+        };
         let mut answering = Box::pin(reply(fleet.clone(), raw, buses.clone()));
         let first = std::future::poll_fn(|cx| std::task::Poll::Ready(answering.as_mut().poll(cx))).await;
         if first.is_pending() {

@@ -1,9 +1,12 @@
 //! One publisher in front of all links: a message goes to each, and each keeps its own books.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{Link, Message, Outbox, Publisher, Tally};
+use super::{Link, Message, Outbox, Publisher, Tally, Topic};
 use crate::domain::Name;
+
+const MQTT: &str = "mqtt";
 
 #[derive(Debug, Clone, Default)]
 pub struct Fanout {
@@ -20,6 +23,19 @@ impl Fanout {
     pub fn offer_to(&self, bus: &str, message: Message) {
         if let Some(outbox) = self.outboxes.iter().find(|outbox| outbox.bus() == bus) {
             outbox.offer(message);
+        }
+    }
+
+    /// Clears what is retained of this camera where `which` says so.
+    pub fn clear(&self, camera: &Name, which: impl Fn(&Topic) -> bool) {
+        let mut topics: Vec<Topic> = self.outboxes.iter().flat_map(|outbox| outbox.retained_of(camera)).collect();
+        // Of keyframes nothing is remembered.
+        topics.extend([Topic::Keyframe(camera.clone()), Topic::KeyframeMeta(camera.clone())]);
+        let mut seen = HashSet::new();
+        for topic in topics.into_iter().filter(|topic| which(topic)) {
+            if seen.insert(topic.clone()) {
+                self.offer(Message::tombstone(topic, Some(camera.clone())));
+            }
         }
     }
 
@@ -46,6 +62,12 @@ impl Fanout {
 
 impl Publisher for Fanout {
     fn offer(&self, message: Message) {
+        // Only MQTT retains, and only MQTT has addresses of others: elsewhere there is nothing to clear, and nobody to read.
+        if matches!(message.topic, Topic::Absolute(_)) || message.is_tombstone() {
+            self.outboxes.iter().filter(|outbox| outbox.bus() != MQTT).for_each(|outbox| outbox.forget(&message.topic));
+            self.offer_to(MQTT, message);
+            return;
+        }
         let Some((last, rest)) = self.outboxes.split_last() else { return };
         for outbox in rest {
             outbox.offer(message.clone());

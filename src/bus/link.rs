@@ -12,7 +12,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::delivery::Delivery;
 use super::report::{LinkState, Report};
 use super::spool::{Bell, Spool};
-use super::{Backoff, ControlTopics, Message, Outbox, OutboxLimits, SpoolPlace, SpoolState, Topic, Waiting};
+use super::subscriptions::{Meaning, Wish};
+use super::{
+    Absolute, Backoff, Heard, Message, Outbox, OutboxLimits, SpoolPlace, SpoolState, Subscriptions, Topic, Waiting,
+};
 use crate::domain::{BootId, Name, RawCommand, ReplyTo, Target};
 use crate::telemetry::{BusMetrics, CameraMetrics, Notice, count_command};
 
@@ -30,9 +33,9 @@ const KEPT_PAYLOAD: usize = (64 << 10) + 1;
 pub struct BusContext {
     pub node: Name,
     pub boot_id: BootId,
-    pub control: ControlTopics,
-    /// Where commands go; a command that finds it full is lost, logged and counted (its sender gets no reply).
-    pub commands: mpsc::Sender<RawCommand>,
+    pub subscriptions: Subscriptions,
+    /// Where what is heard goes; a command that finds it full is lost, logged and counted (its sender gets no reply).
+    pub heard: mpsc::Sender<Heard>,
     /// Cameras whose capture-to-publish totals this link fills: give them to the first link only.
     pub cameras: HashMap<Name, Arc<CameraMetrics>>,
     pub limits: OutboxLimits,
@@ -133,10 +136,14 @@ impl Link {
         let stop = CancellationToken::new();
         let (state_tx, state) = watch::channel(LinkState::new());
         let probe = Topic::Probe(context.node);
+        let mut wishes = context.subscriptions.follow();
+        let listening = wishes.borrow_and_update().addresses(prefix, separator);
         let wire = Wire {
             outbox: Arc::clone(&outbox),
-            control: context.control.addresses(prefix, &separator.to_string()).collect(),
-            commands: Commands { bus: name, sender: context.commands, overflows: 0 },
+            listening,
+            wishes,
+            words: (prefix.to_owned(), separator),
+            ear: Ear { bus: name, sender: context.heard, overflows: 0 },
             report: Report::new(name, Arc::clone(&outbox), state_tx, (prefix, separator), !probe_interval.is_zero()),
             delivery: Delivery::new(probe_interval, context.boot_id),
             probe_address: if separator == '/' { probe.mqtt(prefix) } else { probe.nats(prefix) },
@@ -150,9 +157,13 @@ impl Link {
 /// The driver's end of a link.
 pub(super) struct Wire {
     pub(super) outbox: Arc<Outbox>,
-    /// Control address to target.
-    pub(super) control: HashMap<String, Target>,
-    pub(super) commands: Commands,
+    /// Every address to listen on, and what is said there.
+    pub(super) listening: HashMap<String, Meaning>,
+    /// See [`wish_changed`].
+    pub(super) wishes: watch::Receiver<Wish>,
+    /// Prefix and separator.
+    words: (String, char),
+    ear: Ear,
     pub(super) report: Report,
     pub(super) delivery: Delivery,
     probe: Topic,
@@ -169,9 +180,15 @@ impl Wire {
                 self.outbox.metrics().round_trip(took);
                 self.report.delivery(self.delivery.verdict(), &self.probe_address);
             }
-        } else if let Some(target) = self.control.get(&inbound.address) {
-            self.commands.deliver(target.clone(), inbound);
+        } else if let Some(meaning) = self.listening.get(&inbound.address) {
+            self.ear.deliver(meaning, inbound);
         }
+    }
+
+    /// Every address to listen on, by the node's wish of this moment.
+    pub(super) fn look_up_wish(&mut self) {
+        let (prefix, separator) = &self.words;
+        self.listening = self.wishes.borrow_and_update().addresses(prefix, *separator);
     }
 
     /// The session listens on the probe's address.
@@ -193,6 +210,14 @@ impl Wire {
     }
 }
 
+/// Waits until the node wants to listen on something else than when it was looked up last.
+pub(super) async fn wish_changed(wishes: &mut watch::Receiver<Wish>) {
+    if wishes.changed().await.is_err() {
+        // The node is gone, and with it whoever could wish.
+        std::future::pending::<()>().await;
+    }
+}
+
 /// A message that arrived.
 #[derive(Debug, Clone)]
 pub(super) struct Inbound {
@@ -203,30 +228,58 @@ pub(super) struct Inbound {
     pub(super) content_type: Option<String>,
 }
 
-pub(super) struct Commands {
+struct Ear {
     bus: &'static str,
-    sender: mpsc::Sender<RawCommand>,
+    sender: mpsc::Sender<Heard>,
     overflows: u64,
 }
 
-impl Commands {
-    fn deliver(&mut self, target: Target, inbound: Inbound) {
+impl Ear {
+    fn deliver(&mut self, meaning: &Meaning, inbound: Inbound) {
         let Inbound { payload, retained, reply_to, .. } = inbound;
+        let command = |target: &Target, payload| {
+            let reply_to = reply_to.map(|ReplyTo { address, correlation }| {
+                let correlation = correlation.map(|data| Bytes::copy_from_slice(&data));
+                ReplyTo { address, correlation }
+            });
+            Heard::Command(RawCommand { bus: self.bus, target: target.clone(), payload, retained, reply_to })
+        };
         // Copies: a slice would keep the whole buffer that was read from the socket, megabytes, for as long as it waits.
-        let payload = Bytes::copy_from_slice(&payload[..payload.len().min(KEPT_PAYLOAD)]);
-        let reply_to = reply_to.map(|ReplyTo { address, correlation }| {
-            let correlation = correlation.map(|data| Bytes::copy_from_slice(&data));
-            ReplyTo { address, correlation }
-        });
-        let command = RawCommand { bus: self.bus, target, payload, retained, reply_to };
-        // Never waits: a flood of commands must not hold up the messages on their way out.
-        if let Err(mpsc::error::TrySendError::Full(command)) = self.sender.try_send(command) {
-            self.overflows += 1;
-            count_command("unknown", "overflow");
-            if self.overflows.is_power_of_two() {
-                let (target, lost) = (command.target, self.overflows);
-                tracing::warn!(bus = self.bus, %target, lost, "commands come faster than they are handled: lost");
+        let copy = || Bytes::copy_from_slice(&payload[..payload.len().min(KEPT_PAYLOAD)]);
+        let heard = match meaning {
+            Meaning::Control(target) => command(target, copy()),
+            Meaning::Absolute(Absolute::Birth) => Heard::Birth(copy()),
+            Meaning::Absolute(Absolute::Switch(camera)) => {
+                let word: &[u8] = match &payload[..] {
+                    b"ON" => b"start",
+                    b"OFF" => b"stop",
+                    // Nothing else may be commanded here: who may publish to this topic may switch, no more.
+                    _ => {
+                        count_command("unknown", "refused");
+                        tracing::warn!(bus = self.bus, %camera, "neither ON nor OFF came on its switch: ignored");
+                        return;
+                    }
+                };
+                command(&Target::Camera(camera.clone()), Bytes::from_static(word))
             }
+        };
+        self.send(heard);
+    }
+
+    /// Never waits: a flood of commands must not hold up the messages on their way out.
+    fn send(&mut self, heard: Heard) {
+        let Err(mpsc::error::TrySendError::Full(heard)) = self.sender.try_send(heard) else { return };
+        self.overflows += 1;
+        let target = match heard {
+            Heard::Command(command) => {
+                count_command("unknown", "overflow");
+                command.target.to_string()
+            }
+            Heard::Birth(_) => "birth".to_owned(),
+        };
+        if self.overflows.is_power_of_two() {
+            let lost = self.overflows;
+            tracing::warn!(bus = self.bus, target, lost, "commands come faster than they are handled: lost");
         }
     }
 }
@@ -328,36 +381,58 @@ mod tests {
         assert!(truce.next_delay(Truce::PEACE) <= Duration::from_secs(10));
     }
 
+    fn command(receiver: &mut mpsc::Receiver<Heard>) -> RawCommand {
+        let Ok(Heard::Command(command)) = receiver.try_recv() else { panic!("no command") };
+        command
+    }
+
+    #[test]
+    fn a_switch_of_others_starts_and_stops_its_camera_and_can_do_no_more() {
+        let (sender, mut receiver) = mpsc::channel(9);
+        let mut ear = Ear { bus: "mqtt", sender, overflows: 0 };
+        let switch = Meaning::Absolute(Absolute::Switch("door".parse().unwrap()));
+        for payload in ["ON", "shutdown", "OFF", "", r#"{"command":"restart"}"#] {
+            let (address, payload) = ("door/enabled/set".into(), Bytes::from(payload));
+            ear.deliver(&switch, Inbound { address, payload, retained: true, reply_to: None, content_type: None });
+        }
+        for word in ["start", "stop"] {
+            let heard = command(&mut receiver);
+            assert_eq!((&heard.payload[..], heard.target.to_string()), (word.as_bytes(), "camera/door".into()));
+            assert!(heard.retained, "for the control room to refuse");
+        }
+        assert!(receiver.try_recv().is_err());
+    }
+
     #[test]
     fn a_flood_of_commands_is_dropped_and_never_waits() {
         let (sender, mut receiver) = mpsc::channel(2);
-        let mut commands = Commands { bus: "test", sender, overflows: 0 };
+        let mut ear = Ear { bus: "test", sender, overflows: 0 };
         let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
         metrics::with_local_recorder(&recorder, || {
             for i in 0..5_u8 {
                 let payload = Bytes::from(vec![i]);
                 let inbound =
                     Inbound { address: "a".into(), payload, retained: false, reply_to: None, content_type: None };
-                commands.deliver(Target::All, inbound);
+                ear.deliver(&Meaning::Control(Target::All), inbound);
             }
         });
-        assert_eq!(commands.overflows, 3);
+        assert_eq!(ear.overflows, 3);
         let counted = recorder.handle().render();
         assert!(counted.contains(r#"{command="unknown",result="overflow"} 3"#), "{counted}");
-        assert_eq!(&receiver.try_recv().unwrap().payload[..], [0]);
+        assert_eq!(&command(&mut receiver).payload[..], [0]);
     }
 
     #[test]
     fn a_waiting_command_does_not_keep_the_buffer_it_was_read_into() {
         let (sender, mut receiver) = mpsc::channel(2);
-        let mut commands = Commands { bus: "test", sender, overflows: 0 };
+        let mut ear = Ear { bus: "test", sender, overflows: 0 };
         let read = Bytes::from(vec![7_u8; 16 << 20]);
         for (size, kept) in [(read.len(), KEPT_PAYLOAD), (100, 100)] {
             let payload = read.slice(..size);
             let reply_to = Some(ReplyTo { address: "me".into(), correlation: Some(read.slice(..4)) });
             let inbound = Inbound { address: "a".into(), payload, retained: false, reply_to, content_type: None };
-            commands.deliver(Target::All, inbound);
-            let waiting = receiver.try_recv().unwrap();
+            ear.deliver(&Meaning::Control(Target::All), inbound);
+            let waiting = command(&mut receiver);
             assert_eq!(waiting.payload.len(), kept);
             assert_eq!(waiting.reply_to.as_ref().unwrap().correlation.as_deref(), Some(&[7_u8; 4][..]));
             assert!(read.is_unique(), "{kept} bytes hold it");

@@ -73,6 +73,20 @@ impl Message {
         Self::state(topic, word.into(), "text/plain", camera)
     }
 
+    /// Clears what is retained at this topic: said once on MQTT, until it is acknowledged, and then forgotten. It goes
+    /// the way of what it clears, so that none of that comes after it.
+    #[must_use]
+    pub fn tombstone(topic: Topic, camera: Option<Name>) -> Self {
+        let kind = if matches!(topic, Topic::Keyframe(_)) { MessageKind::Keyframe } else { MessageKind::State };
+        Self { kind, ..Self::state(topic, Bytes::new(), "text/plain", camera) }
+    }
+
+    /// It clears what is retained at its topic.
+    #[must_use]
+    pub fn is_tombstone(&self) -> bool {
+        self.retain && self.payload.is_empty()
+    }
+
     /// An answer to a command, JSON.
     #[must_use]
     pub fn reply(topic: Topic, payload: Bytes, correlation: Option<Bytes>) -> Self {

@@ -20,6 +20,7 @@ mod outbox;
 mod report;
 mod secrets;
 pub mod spool;
+mod subscriptions;
 mod topic;
 
 pub use address::{BusConfig, Tailed, probe, tail};
@@ -36,7 +37,8 @@ pub use nats::start as start_nats;
 pub use outbox::{LaneLimit, Outbox, OutboxLimits, Parcel, Tally, Ticket, Waiting};
 pub use report::{LinkState, Trouble};
 pub use spool::{SpoolConfig, SpoolPlace, SpoolState};
-pub use topic::{ControlTopics, Topic, topic_word};
+pub use subscriptions::{Absolute, ControlTopics, Heard, Subscriptions};
+pub use topic::{Topic, topic_word};
 
 /// Takes messages for delivery. Never blocks and never fails: what there is no room for is counted where it was lost.
 pub trait Publisher: Send + Sync {

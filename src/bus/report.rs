@@ -16,6 +16,8 @@ use crate::telemetry::Notice;
 pub enum Trouble {
     /// Commands cannot arrive: the stop button is not connected.
     Control,
+    /// What others say (Home Assistant's birth, Frigate's switches) cannot arrive.
+    Listening,
     /// Nobody would receive what is published.
     Delivery,
     /// Topics that we may not publish to.
@@ -36,6 +38,7 @@ impl Trouble {
     fn notice(self) -> Notice {
         match self {
             Self::Control => Notice::ControlRefused,
+            Self::Listening => Notice::ListenRefused,
             Self::Delivery => Notice::NotDelivering,
             Self::Unproven => Notice::Unproven,
             Self::Permission => Notice::PublishForbidden,
@@ -205,6 +208,17 @@ impl Report {
             refused.join(", ")
         );
         self.trouble(Trouble::Control, &why);
+    }
+
+    /// Addresses of others that we may not listen on.
+    pub(super) fn deaf_to_others(&mut self, refused: &[String]) {
+        if refused.is_empty() {
+            self.relieved(Trouble::Listening, "the server lets this node listen on every topic again");
+            return;
+        }
+        let why =
+            format!("the server does not let this node listen on {}; allow it to subscribe there", refused.join(", "));
+        self.trouble(Trouble::Listening, &why);
     }
 
     /// The server does not let us publish to addresses of this one's sort: said once a sort, with what to do.

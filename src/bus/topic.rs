@@ -1,6 +1,6 @@
 //! Every topic of the contract, in one place. MQTT joins the words by `/`, NATS by `.`.
 
-use crate::domain::{Name, ReplyTo, Target};
+use crate::domain::{Name, ReplyTo};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Topic {
@@ -20,6 +20,8 @@ pub enum Topic {
     Probe(Name),
     /// An address that a command named for its reply: used as it is, without the prefix.
     Reply(String),
+    /// An address that others chose (Home Assistant, Frigate): used as it is, without the prefix, over MQTT only.
+    Absolute(String),
 }
 
 impl Topic {
@@ -55,7 +57,7 @@ impl Topic {
             Self::Replies(node) => vec!["nodes", node.as_str(), "replies"],
             Self::Audit(node) => vec!["nodes", node.as_str(), "audit"],
             Self::Probe(node) => vec!["nodes", node.as_str(), "probe"],
-            Self::Reply(address) => return address.clone(),
+            Self::Reply(address) | Self::Absolute(address) => return address.clone(),
         };
         std::iter::once(prefix).chain(words).collect::<Vec<_>>().join(separator)
     }
@@ -65,8 +67,8 @@ impl Topic {
 #[must_use]
 pub(super) fn pattern(address: &str, prefix: &str, separator: char, any: &str) -> String {
     let own = address.strip_prefix(prefix).and_then(|rest| rest.strip_prefix(separator));
-    // Whoever sends a command chooses where its reply goes.
-    let Some(own) = own else { return "the address that a command named for its reply".into() };
+    // Whoever sends a command chooses where its reply goes; what Home Assistant or Frigate reads is as many as cameras.
+    let Some(own) = own else { return "the address that a command named for its reply, or that others read".into() };
     let mut words: Vec<&str> = own.split(separator).collect();
     if let ["cameras", camera, kind, rest @ ..] = words.as_mut_slice() {
         *camera = any;
@@ -91,35 +93,6 @@ pub fn topic_word(label: &str) -> String {
         })
         .collect();
     if word.is_empty() { "_".into() } else { word }
-}
-
-/// The control topics a node listens on, and whom each addresses.
-#[derive(Debug, Clone)]
-pub struct ControlTopics {
-    targets: Vec<Target>,
-}
-
-impl ControlTopics {
-    #[must_use]
-    pub fn new(node: &Name, cameras: impl IntoIterator<Item = Name>, groups: impl IntoIterator<Item = Name>) -> Self {
-        let mut targets = vec![Target::All, Target::Node(node.clone())];
-        targets.extend(groups.into_iter().map(Target::Group));
-        targets.extend(cameras.into_iter().map(Target::Camera));
-        Self { targets }
-    }
-
-    /// Address and target of each, the words joined by `separator`.
-    pub fn addresses(&self, prefix: &str, separator: &str) -> impl Iterator<Item = (String, Target)> {
-        self.targets.iter().map(move |target| {
-            let words = match target {
-                Target::Camera(name) => vec![prefix, "cameras", name.as_str(), "control"],
-                Target::Group(name) => vec![prefix, "groups", name.as_str(), "control"],
-                Target::Node(name) => vec![prefix, "nodes", name.as_str(), "control"],
-                Target::All => vec![prefix, "control"],
-            };
-            (words.join(separator), target.clone())
-        })
-    }
 }
 
 #[cfg(test)]

@@ -59,6 +59,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let seconds = if args.seconds == 0 { u64::MAX / 1000 } else { args.seconds };
     tokio::select! {
         () = stop.cancelled() => {}
+        () = node.fleet.ending.cancelled() => {}
         () = tokio::time::sleep(Duration::from_secs(seconds)) => {}
         ended = tail(&config, None, sender) => ended?,
     }

@@ -5,6 +5,7 @@
 
 mod check;
 mod explain;
+mod live;
 mod load;
 mod problem;
 mod resolve;
@@ -14,6 +15,7 @@ mod sections;
 mod tree;
 mod yaml;
 
+pub use live::{ChangeError, Changeable};
 pub use load::{Loaded, load, load_text, load_with};
 pub use problem::{ConfigError, Problem};
 pub use schema::schema;

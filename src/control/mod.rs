@@ -6,11 +6,15 @@
 pub mod auth;
 mod config;
 mod dispatch;
+mod memory;
+mod overrides;
 mod parse;
 mod switches;
 
 pub use auth::{Guard, GuardError, answer};
 pub use config::{ControlConfig, OperatorConfig};
-pub use dispatch::Fleet;
+pub use dispatch::{Answer, Fleet};
+pub use memory::MemoryError;
+pub use overrides::{Flat, Overrides};
 pub use parse::{MAX_PAYLOAD, Refusal, parse};
-pub use switches::{SwitchError, Switches};
+pub use switches::Switches;

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::live::VideoConfig;
+
 /// The HTTP server: live page, API, metrics, health.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -16,10 +18,12 @@ pub struct HttpConfig {
     /// A file whose first line is the bearer token; needed for anything but loopback.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_file: Option<PathBuf>,
+    /// What is encoded for those who watch.
+    pub video: VideoConfig,
 }
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8720)), token_file: None }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8720)), token_file: None, video: VideoConfig::default() }
     }
 }

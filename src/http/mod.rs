@@ -17,6 +17,7 @@ pub use config::HttpConfig;
 
 use crate::domain::RawCommand;
 use crate::envelope::{CameraState, Detections, NodeState, Reply};
+use crate::live::Studio;
 
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
@@ -35,6 +36,8 @@ pub trait Board: Send + Sync {
     fn latest(&self, camera: &str) -> Option<Arc<Detections>>;
     /// The camera's last keyframe, JPEG.
     fn keyframe(&self, camera: &str) -> Option<Bytes>;
+    /// Where the camera's pictures and video are made for those who watch.
+    fn studio(&self, camera: &str) -> Option<Arc<Studio>>;
     /// What the node says of itself on its `state` topic: cameras, models with their devices, buses.
     fn node(&self) -> NodeState;
     fn readiness(&self) -> Readiness;

@@ -103,6 +103,8 @@ pub enum Notice {
     TakenOver,
     /// Control topics that we may not listen on.
     ControlRefused,
+    /// Topics of others (Home Assistant, Frigate) that we may not listen on.
+    ListenRefused,
     /// A topic that we may not publish to.
     PublishForbidden,
     /// The server is about to shut down.
@@ -118,9 +120,10 @@ pub enum Notice {
 }
 
 impl Notice {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::TakenOver,
         Self::ControlRefused,
+        Self::ListenRefused,
         Self::PublishForbidden,
         Self::LameDuck,
         Self::SlowConsumer,
@@ -134,6 +137,7 @@ impl Notice {
         match self {
             Self::TakenOver => "taken_over",
             Self::ControlRefused => "control_refused",
+            Self::ListenRefused => "listen_refused",
             Self::PublishForbidden => "publish_forbidden",
             Self::LameDuck => "lame_duck",
             Self::SlowConsumer => "slow_consumer",
@@ -162,7 +166,7 @@ pub struct BusMetrics {
     round_trip: Histogram,
     delivering: Gauge,
     control: Gauge,
-    notices: [Counter; 8],
+    notices: [Counter; 9],
     shrunk: Counter,
     cameras: Mutex<HashMap<String, CameraLatency>>,
 }

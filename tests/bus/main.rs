@@ -21,6 +21,7 @@ mod probing;
 mod refusals;
 mod sessions;
 mod shrinking;
+mod subscriptions;
 mod tls;
 mod visits;
 

@@ -1,26 +1,25 @@
 //! What an MQTT session keeps over a cut, and who may take it.
 
 use sightwire::bus::{BusContext, Link, MessageKind, MqttConfig, MqttVersion, Publisher, start_mqtt};
-use sightwire::domain::{RawCommand, Span};
+use sightwire::domain::Span;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::common::{Mosquitto, PATIENCE, Proxy, Subscriber, context, message, publish};
+use crate::common::{Ears, Mosquitto, PATIENCE, Proxy, Subscriber, context, message, publish};
 use crate::{connected, down_because, drained};
 
 const CONTROL: &str = "sightwire/cameras/front-door/control";
 const PERSISTENT: &str = "allow_anonymous true\npersistence true\npersistence_location {dir}/";
 
-fn start(proxy: &Proxy, version: MqttVersion, session: Span) -> (Link, mpsc::Receiver<RawCommand>) {
+fn start(proxy: &Proxy, version: MqttVersion, session: Span) -> (Link, Ears) {
     let (context, commands) = context();
     let url = format!("mqtt://127.0.0.1:{}", proxy.port);
     let config = MqttConfig { url, version, session_expiry: session, ..MqttConfig::default() };
     (start_mqtt(&config, context).unwrap(), commands)
 }
 
-async fn next(commands: &mut mpsc::Receiver<RawCommand>) -> String {
+async fn next(commands: &mut Ears) -> String {
     let command = timeout(PATIENCE, commands.recv()).await.expect("a command").unwrap();
     assert!(!command.retained);
     String::from_utf8(command.payload.to_vec()).unwrap()

@@ -13,11 +13,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sightwire::bus::{BusContext, ControlTopics, Message, MessageKind, OutboxLimits, Qos, Topic};
+use sightwire::bus::{BusContext, ControlTopics, Heard, Message, MessageKind, OutboxLimits, Qos, Subscriptions, Topic};
 use sightwire::domain::{BootId, Name, RawCommand};
 use tokio::sync::mpsc;
 
-pub use mosquitto::{Mosquitto, Subscriber, publish};
+pub use mosquitto::{Mosquitto, Subscriber, publish, retained};
 pub use nats::NatsServer;
 pub use proxy::{Proxy, Way};
 
@@ -52,13 +52,28 @@ pub fn name(text: &str) -> Name {
 }
 
 /// A node `garage` with the camera `front-door` in the group `outdoor`.
-pub fn context() -> (BusContext, mpsc::Receiver<RawCommand>) {
-    let (commands, receiver) = mpsc::channel(16);
+pub fn context() -> (BusContext, Ears) {
+    let (heard, receiver) = mpsc::channel(16);
     let node = name("garage");
     let control = ControlTopics::new(&node, [name("front-door")], [name("outdoor")]);
+    let subscriptions = Subscriptions::new(control);
     let cameras = HashMap::new();
     let limits = OutboxLimits::default();
-    (BusContext { node, boot_id: BootId::new(), control, commands, cameras, limits, spool: None }, receiver)
+    let context = BusContext { node, boot_id: BootId::new(), subscriptions, heard, cameras, limits, spool: None };
+    (context, Ears(receiver))
+}
+
+/// What a link heard.
+pub struct Ears(pub mpsc::Receiver<Heard>);
+
+impl Ears {
+    /// The next, which is a command.
+    pub async fn recv(&mut self) -> Option<RawCommand> {
+        match self.0.recv().await? {
+            Heard::Command(command) => Some(command),
+            Heard::Birth(payload) => panic!("no command: a birth, {payload:?}"),
+        }
+    }
 }
 
 /// A message of the camera `front-door` as the node would make it.

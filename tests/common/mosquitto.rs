@@ -92,6 +92,17 @@ pub fn publish(port: u16, topic: &str, payload: &str, more: &[&str]) {
     assert!(status.success(), "mosquitto_pub failed");
 }
 
+/// What the broker retains at this topic.
+pub fn retained(port: u16, topic: &str) -> Option<String> {
+    let found = Command::new("mosquitto_sub")
+        .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-t", topic, "-C", "1", "-W", "1", "--retained-only"])
+        .args(["-F", "%p"])
+        .output()
+        .unwrap();
+    let payload = String::from_utf8_lossy(&found.stdout).trim_end().to_owned();
+    (!payload.is_empty()).then_some(payload)
+}
+
 /// `mosquitto_sub`, one line a message: `topic retain qos payload`.
 pub struct Subscriber {
     process: Process,

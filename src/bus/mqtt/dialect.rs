@@ -44,6 +44,8 @@ pub(super) enum Saying {
     Subscribed {
         refused: Vec<(usize, String)>,
     },
+    /// The next of our UNSUBSCRIBEs, in their order, was answered.
+    Unsubscribed,
 }
 
 /// Why a connection is over.
@@ -102,6 +104,8 @@ pub(super) trait Dialect: Send + Sync + Sized + 'static {
     fn ask(&self, asking: Asking<'_>) -> Result<Notice, String>;
 
     fn subscribe(&self, addresses: &[String]);
+
+    fn unsubscribe(&self, addresses: &[String]);
 
     /// Sends DISCONNECT, so that the will is not published.
     fn disconnect(&self);

@@ -4,6 +4,7 @@ mod alias;
 mod call;
 mod dialect;
 mod driven;
+mod listening;
 mod resume;
 mod session;
 mod setup;

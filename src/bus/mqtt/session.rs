@@ -1,6 +1,6 @@
 //! One session with a broker, told straight: connect, subscribe, publish and listen until it ends.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,9 +10,11 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 
 use super::dialect::{Closing, Dialect, Notice, Receipt, Saying};
-use super::driven::{Driven, FILTERS_A_PACKET};
+use super::driven::Driven;
+use super::listening::{Listening, Packets};
 use super::setup::{Setup, WINDOW};
-use crate::bus::link::{End, Server, Wire};
+use crate::bus::link::{End, Server, Wire, wish_changed};
+use crate::bus::subscriptions::Meaning;
 use crate::bus::{Backoff, Message, MessageKind, Parcel, Qos, Ticket};
 
 /// Nothing confirmed for so long while something is out: the connection is dead, whatever TCP believes.
@@ -33,14 +35,13 @@ pub(super) struct Broker<D> {
     setup: Setup,
     /// Sessions in a row that were made and did not last.
     short_sessions: u32,
-    /// It let us listen on everything we asked for.
-    listening: bool,
+    listening: Listening,
     dialect: PhantomData<fn() -> D>,
 }
 
 impl<D> Broker<D> {
     pub(super) fn new(setup: Setup) -> Self {
-        Self { setup, short_sessions: 0, listening: false, dialect: PhantomData }
+        Self { setup, short_sessions: 0, listening: Listening::default(), dialect: PhantomData }
     }
 }
 
@@ -59,12 +60,6 @@ impl<D: Dialect> Server for Broker<D> {
     }
 }
 
-/// What a SUBSCRIBE asked for.
-enum Asked {
-    Control(Vec<String>),
-    Probe,
-}
-
 /// What a publish was.
 enum Slip {
     Parcel(Ticket, Arc<Message>),
@@ -77,12 +72,9 @@ struct Session<'a, D: Dialect> {
     link: Driven<D>,
     max_packet: usize,
     since: Instant,
-    /// SUBSCRIBEs without an answer, in their order.
-    asked: VecDeque<Asked>,
-    /// Control topics that the broker does not let us listen on.
-    refused: Vec<String>,
-    /// For every topic we asked for, the broker said yes.
-    listening: &'a mut bool,
+    listening: &'a mut Listening,
+    /// It was said that the link is up: commands arrive.
+    up: bool,
     notices: FuturesUnordered<BoxFuture<'static, (Slip, Receipt)>>,
     /// QoS 1 messages in the order of their `Written`; `None`: its acknowledgement was heard first, or it is a probe.
     unwritten: VecDeque<Option<Ticket>>,
@@ -110,9 +102,8 @@ impl<D: Dialect> Broker<D> {
             link,
             max_packet,
             since: Instant::now(),
-            asked: VecDeque::new(),
-            refused: Vec::new(),
             listening: &mut self.listening,
+            up: false,
             notices: FuturesUnordered::new(),
             unwritten: VecDeque::new(),
             progress: tokio::time::Instant::now(),
@@ -133,29 +124,48 @@ impl<D: Dialect> Broker<D> {
 impl<D: Dialect> Session<'_, D> {
     /// A session that the broker kept still has what it granted.
     fn listen(&mut self, wire: &mut Wire, resumed: bool) {
-        if resumed && *self.listening {
-            tracing::debug!(bus = "mqtt", "the broker kept the session: commands of the meantime arrive");
-            self.up(wire);
+        wire.look_up_wish();
+        let packets = self.listening.begin(resumed, &wire.probe_address, wanted(wire));
+        if resumed {
+            let asked = packets.subscribe.len();
+            tracing::debug!(bus = "mqtt", asked, "the broker kept the session: commands of the meantime arrive");
+        }
+        if self.listening.is_granted(&wire.probe_address) {
             wire.probing_begins();
-            return;
         }
-        *self.listening = false;
-        let addresses: Vec<String> = wire.control.keys().cloned().collect();
-        for chunk in addresses.chunks(FILTERS_A_PACKET) {
-            self.link.client.subscribe(chunk);
-            self.asked.push_back(Asked::Control(chunk.to_vec()));
-        }
-        if wire.delivery.wanted() {
-            self.link.client.subscribe(std::slice::from_ref(&wire.probe_address));
-            self.asked.push_back(Asked::Probe);
-        }
-        if addresses.is_empty() {
-            self.up(wire);
-        }
+        self.ask(&packets);
+        self.judge(wire);
     }
 
-    fn up(&self, wire: &mut Wire) {
-        wire.report.up(&format!("{} ({})", self.setup.shown, D::NAME));
+    /// The node wants to listen on something else.
+    fn listen_anew(&mut self, wire: &mut Wire) {
+        wire.look_up_wish();
+        let packets = self.listening.want(wanted(wire));
+        self.ask(&packets);
+        self.judge(wire);
+    }
+
+    fn ask(&self, packets: &Packets) {
+        packets.unsubscribe.iter().for_each(|packet| self.link.client.unsubscribe(packet));
+        packets.subscribe.iter().for_each(|packet| self.link.client.subscribe(packet));
+    }
+
+    /// Says how well we hear, once the broker has answered.
+    fn judge(&mut self, wire: &mut Wire) {
+        if !self.listening.is_settled() {
+            return;
+        }
+        if !std::mem::replace(&mut self.up, true) {
+            wire.report.up(&format!("{} ({})", self.setup.shown, D::NAME));
+        }
+        let refused = self.listening.refused().filter(|(address, _)| *address != wire.probe_address);
+        let of_others = |address: &str| matches!(wire.listening.get(address), Some(Meaning::Absolute(_)));
+        let (others, control): (Vec<_>, Vec<_>) = refused.partition(|(address, _)| of_others(address));
+        let named = |refused: &[(&str, &str)]| -> Vec<String> {
+            refused.iter().map(|(address, why)| format!("{address} ({why})")).collect()
+        };
+        wire.report.deaf_on(&named(&control));
+        wire.report.deaf_to_others(&named(&others));
     }
 
     async fn run(&mut self, wire: &mut Wire) -> End {
@@ -178,6 +188,7 @@ impl<D: Dialect> Session<'_, D> {
                         return ended::<D>(closing, self.setup, Some(self.since));
                     }
                 }
+                () = wish_changed(&mut wire.wishes) => self.listen_anew(wire),
                 () = tokio::time::sleep_until(probe.unwrap_or(self.progress)), if probe.is_some() => self.probe(wire),
                 parcel = wire.outbox.next(), if self.notices.len() < usize::from(WINDOW) => self.send(wire, parcel).await,
                 () = tokio::time::sleep_until(self.progress + STALL), if !self.notices.is_empty() => {
@@ -196,28 +207,20 @@ impl<D: Dialect> Session<'_, D> {
                 }
             }
             Saying::Subscribed { refused } => self.subscribed(wire, refused),
+            Saying::Unsubscribed => self.listening.unsubscribed(),
             Saying::Connected { .. } => {}
         }
     }
 
     fn subscribed(&mut self, wire: &mut Wire, refused: Vec<(usize, String)>) {
-        match self.asked.pop_front() {
-            Some(Asked::Control(addresses)) => {
-                let named = |(at, why): (usize, String)| Some(format!("{} ({why})", addresses.get(at)?));
-                self.refused.extend(refused.into_iter().filter_map(named));
-                if !self.asked.iter().any(|asked| matches!(asked, Asked::Control(_))) {
-                    self.up(wire);
-                    wire.report.deaf_on(&self.refused);
-                }
-            }
-            Some(Asked::Probe) if refused.is_empty() => wire.probing_begins(),
-            Some(Asked::Probe) => {
-                wire.probe_forbidden("listen on");
-                self.refused.push(String::new());
-            }
-            None => {}
+        let (probe, granted) = (wire.probe_address.clone(), self.listening.is_granted(&wire.probe_address));
+        self.listening.subscribed(refused);
+        if !granted && self.listening.is_granted(&probe) {
+            wire.probing_begins();
+        } else if self.listening.is_refused(&probe) {
+            wire.probe_forbidden("listen on");
         }
-        *self.listening = self.asked.is_empty() && self.refused.is_empty();
+        self.judge(wire);
     }
 
     fn settle(&mut self, wire: &mut Wire, slip: Slip, receipt: Receipt) {
@@ -310,6 +313,12 @@ impl<D: Dialect> Session<'_, D> {
         }
         Ok(Arc::clone(message))
     }
+}
+
+/// Every address to listen on, the delivery probe's among them.
+fn wanted(wire: &Wire) -> HashSet<String> {
+    let probe = wire.delivery.wanted().then(|| wire.probe_address.clone());
+    wire.listening.keys().cloned().chain(probe).collect()
 }
 
 /// Why the message is held to be what kills the links.

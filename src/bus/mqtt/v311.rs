@@ -63,6 +63,12 @@ impl Dialect for Client {
         }
     }
 
+    fn unsubscribe(&self, addresses: &[String]) {
+        if let Err(error) = self.0.try_unsubscribe_many(addresses.iter().cloned()) {
+            tracing::error!(%error, ?addresses, "cannot take back the wish for topics; what comes there is ignored");
+        }
+    }
+
     fn disconnect(&self) {
         // Fails only when the connection is gone already.
         let _gone = self.0.try_disconnect_now();
@@ -131,6 +137,7 @@ fn saying(packet: Packet) -> Option<Saying> {
             let refused = refused.filter(|(_, code)| **code == SubscribeReasonCode::Failure);
             Some(Saying::Subscribed { refused: refused.map(|(at, _)| (at, "refused".to_owned())).collect() })
         }
+        Packet::UnsubAck(_) => Some(Saying::Unsubscribed),
         _ => None,
     }
 }

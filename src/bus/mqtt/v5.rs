@@ -113,6 +113,12 @@ impl Dialect for Client {
         }
     }
 
+    fn unsubscribe(&self, addresses: &[String]) {
+        if let Err(error) = self.inner.try_unsubscribe_many(addresses.iter().cloned()) {
+            tracing::error!(%error, ?addresses, "cannot take back the wish for topics; what comes there is ignored");
+        }
+    }
+
     /// For good: the session ends with it, or commands would wait for a node that is gone.
     fn disconnect(&self) {
         let properties = DisconnectProperties {
@@ -227,6 +233,7 @@ fn saying(packet: Packet) -> Option<Saying> {
             let refused = refused.filter(|(_, code)| !matches!(code, SubscribeReasonCode::Success(_)));
             Some(Saying::Subscribed { refused: refused.map(|(at, code)| (at, subscription(*code))).collect() })
         }
+        Packet::UnsubAck(_) => Some(Saying::Unsubscribed),
         _ => None,
     }
 }

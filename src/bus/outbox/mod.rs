@@ -30,7 +30,7 @@ pub use self::ledger::{Tally, Waiting};
 use self::retained::Retained;
 pub(super) use self::strand::Want;
 use super::spool::Bell;
-use super::{Message, MessageKind, Publisher};
+use super::{Message, MessageKind, Publisher, Topic};
 use crate::domain::Name;
 use crate::telemetry::{BusMetrics, CameraMetrics, DropReason, Outcome};
 
@@ -253,6 +253,17 @@ impl Outbox {
         self.ready.notify_one();
     }
 
+    /// Topics of this camera at which something is retained, keyframes apart.
+    #[must_use]
+    pub fn retained_of(&self, camera: &Name) -> Vec<Topic> {
+        self.lock().retained.topics_of(camera)
+    }
+
+    /// This state is not said again when a session begins.
+    pub fn forget(&self, topic: &Topic) {
+        self.lock().retained.forget(topic);
+    }
+
     /// What waits, in flight included.
     #[must_use]
     pub fn waiting(&self) -> Waiting {
@@ -334,6 +345,7 @@ impl Outbox {
         {
             self.metrics.acked(camera.as_str(), captured.elapsed());
         }
+        inner.retained.arrived(message);
         inner.leave(&self.metrics, &item, fate);
         self.tell_if_idle(&inner);
     }

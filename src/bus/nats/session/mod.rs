@@ -1,5 +1,6 @@
 //! One session with a server, told straight: connect, subscribe, publish and listen until it ends.
 
+mod hearing;
 mod sending;
 
 use std::collections::{HashMap, HashSet};
@@ -7,19 +8,20 @@ use std::time::{Duration, Instant};
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::ContextBuilder;
-use async_nats::{Client, Event, ServerError, Subscriber};
+use async_nats::{Client, Event, ServerError};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
-use futures_util::stream::{FuturesUnordered, SelectAll};
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 
+use self::hearing::Ears;
 use self::sending::{BATCH, FORBIDDEN, NotStored, Stored};
 use super::connect::Connection;
 use super::permissions::{Permissions, Violation};
 use super::setup::Setup;
 use super::stream::{self, Unusable};
-use crate::bus::link::{End, Inbound, Server, Wire};
+use crate::bus::link::{End, Inbound, Server, Wire, wish_changed};
 use crate::bus::{Ticket, Trouble};
 use crate::domain::ReplyTo;
 use crate::telemetry::Notice;
@@ -78,13 +80,10 @@ async fn farewell(client: &Client) {
 async fn talk(setup: &Setup, wire: &mut Wire, connection: &mut Connection) -> String {
     let client = connection.client.clone();
     let info = client.server_info();
-    let mut heard = SelectAll::new();
-    let probed = wire.delivery.wanted().then_some(&wire.probe_address);
-    for address in wire.control.keys().chain(probed) {
-        match client.subscribe(address.clone()).await {
-            Ok(subscription) => heard.push(subscription),
-            Err(error) => return format!("cannot subscribe: {error}"),
-        }
+    wire.look_up_wish();
+    let mut ears = Ears::default();
+    if let Err(why) = ears.listen(&client, wire).await {
+        return why;
     }
     round_trip(&client).await;
     let mut said = Vec::new();
@@ -115,7 +114,7 @@ async fn talk(setup: &Setup, wire: &mut Wire, connection: &mut Connection) -> St
         session.told(wire, event);
     }
     loop {
-        if let Err(why) = session.step(wire, &mut connection.events, &mut heard).await {
+        if let Err(why) = session.step(wire, &mut connection.events, &mut ears).await {
             return why;
         }
     }
@@ -212,7 +211,7 @@ impl Session<'_> {
         &mut self,
         wire: &mut Wire,
         events: &mut mpsc::UnboundedReceiver<Event>,
-        heard: &mut SelectAll<Subscriber>,
+        ears: &mut Ears,
     ) -> Result<(), String> {
         let probe = wire.delivery.due().map(tokio::time::Instant::from_std);
         tokio::select! {
@@ -225,7 +224,21 @@ impl Session<'_> {
             Some((ticket, result)) = self.stored.next(), if !self.stored.is_empty() => {
                 self.settle(wire, ticket, result)?;
             }
-            Some(message) = heard.next(), if !heard.is_empty() => wire.deliver(inbound(message)),
+            Some(message) = ears.next() => wire.deliver(inbound(message)),
+            () = wish_changed(&mut wire.wishes) => {
+                wire.look_up_wish();
+                let mut backlog = Vec::new();
+                let done = tokio::select! {
+                    biased;
+                    why = broken(events, &mut backlog) => Err(why),
+                    done = ears.listen(&self.client, wire) => done,
+                };
+                for event in backlog {
+                    self.told(wire, event);
+                }
+                done?;
+                self.deaf_on(wire);
+            }
             () = tokio::time::sleep_until(probe.unwrap_or_else(tokio::time::Instant::now)), if probe.is_some() => {
                 self.probe(wire).await?;
             }
@@ -287,10 +300,9 @@ impl Session<'_> {
         match Violation::read(text) {
             Some(Violation::Publish(subject)) if subject == wire.probe_address => wire.probe_forbidden("publish to"),
             Some(Violation::Subscribe(subject)) if subject == wire.probe_address => wire.probe_forbidden("listen on"),
-            Some(Violation::Subscribe(subject)) if wire.control.contains_key(&subject) => {
+            Some(Violation::Subscribe(subject)) if wire.listening.contains_key(&subject) => {
                 self.permissions.deaf.insert(subject);
-                let deaf: Vec<String> = self.permissions.deaf.iter().cloned().collect();
-                wire.report.deaf_on(&deaf);
+                self.deaf_on(wire);
             }
             // Not a subject of the server's own, such as an inbox or JetStream's interface.
             Some(Violation::Publish(subject)) if !subject.starts_with(['$', '_']) => {
@@ -309,6 +321,13 @@ impl Session<'_> {
                 }
             }
         }
+    }
+
+    /// What we may not listen on, as far as it is wanted.
+    fn deaf_on(&mut self, wire: &mut Wire) {
+        self.permissions.deaf.retain(|subject| wire.listening.contains_key(subject));
+        let deaf: Vec<String> = self.permissions.deaf.iter().cloned().collect();
+        wire.report.deaf_on(&deaf);
     }
 
     async fn probe(&mut self, wire: &mut Wire) -> Result<(), String> {
