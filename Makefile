@@ -26,6 +26,9 @@ soak: setup ## Hours' worth of messages as fast as they go, with outages: memory
 clients: setup ## Run what users connect: the example flow in a real Node-RED
 	@.ci/node-red
 
+fleet: setup ## 200 cameras on 10 nodes, stopped by one command over MQTT and over NATS: how long the last answer takes
+	SIGHTWIRE_FLEET=full cargo test --release --locked --test fleet -- --nocapture --test-threads 1
+
 fuzz-build: setup ## Build the fuzz targets in fuzz/, with the stable compiler
 	@.ci/fuzz build
 

@@ -29,7 +29,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["domain", "telemetry", "source", "inference", "tracker", "envelope", "codec", "bus", "control", "live"],
     ),
     ("http", &["domain", "telemetry", "envelope", "control", "live"]),
-    ("config", &["domain", "bus", "envelope", "http", "inference", "pipeline", "source"]),
+    ("config", &["domain", "bus", "control", "envelope", "http", "inference", "pipeline", "source"]),
     (
         "app",
         &[
@@ -61,6 +61,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "envelope",
             "codec",
             "bus",
+            "control",
             "live",
             "pipeline",
             "http",
@@ -95,10 +96,19 @@ const CUPBOARDS: &[(&str, &[&str])] = &[
     ("pathfinding", &["tracker/"]),
     ("anyhow", &["cli/"]),
     ("rustls", &["bus/", "main.rs"]),
+    ("ring", &["control/auth/"]),
 ];
 
 /// Rooms that read no clock and touch no network, disk or thread: time is an argument there.
-const PURE: &[&str] = &["tracker/", "envelope/", "control/parse.rs", "bus/backoff.rs", "bus/topic.rs"];
+const PURE: &[&str] = &[
+    "tracker/",
+    "envelope/",
+    "control/parse.rs",
+    "control/auth/jws.rs",
+    "control/auth/seen.rs",
+    "bus/backoff.rs",
+    "bus/topic.rs",
+];
 
 fn source_root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")

@@ -12,12 +12,13 @@ use tokio_util::sync::CancellationToken;
 use super::cameras::{CameraHandle, Cameras};
 use super::push;
 use super::yard::Yard;
-use crate::bus::{Fanout, LinkState, SpoolState};
-use crate::control::{Answer, Fleet, Overrides, Refusal, Switches, answer};
+use crate::bus::{Fanout, LinkState, Message, Publisher, SpoolState};
+use crate::codec;
+use crate::control::{Answer, Fleet, Guard, Overrides, Refusal, Switches, answer};
 use crate::domain::{BootId, Name, RawCommand, Target, Timestamp};
 use crate::envelope::{
-    ActualState, BusState, CameraState, CameraSummary, DesiredState, Detections, KeyframeMeta, NodeState, Reply,
-    SpoolSummary,
+    ActualState, Audit, BusState, CameraState, CameraSummary, DesiredState, Detections, Encoding, KeyframeMeta,
+    NodeState, Reply, SpoolSummary,
 };
 use crate::http::{Board, Part, PushRefusal, PushedPicture, Readiness};
 use crate::live::{BusFigures, Feed, MessageFigures, Studio};
@@ -41,6 +42,7 @@ pub struct NodeFleet {
     pub spools: Vec<(&'static str, watch::Receiver<SpoolState>)>,
     pub fanout: Arc<Fanout>,
     pub switches: Arc<Switches>,
+    pub guard: Guard,
     pub overrides: Arc<Overrides>,
     /// Cancelled by `shutdown`: whoever runs the node ends it.
     pub ending: CancellationToken,
@@ -107,6 +109,20 @@ impl NodeFleet {
 impl Fleet for NodeFleet {
     fn node(&self) -> &Name {
         &self.node
+    }
+
+    fn boot_id(&self) -> &BootId {
+        &self.boot_id
+    }
+
+    fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
+    fn audit(&self, audit: Audit) {
+        let id = format!("{}-{}-audit-{}", self.node, self.boot_id, audit.seq);
+        let payload = codec::encode_json(&audit).0;
+        self.fanout.offer(Message::audit(self.node.clone(), payload, id, codec::late(Encoding::Json)));
     }
 
     fn cameras(&self, target: &Target) -> Vec<Name> {

@@ -19,7 +19,7 @@ pub use summary::{CameraRow, Summary};
 
 use crate::bus::BusError;
 use crate::config::Config;
-use crate::control::MemoryError;
+use crate::control::{GuardError, MemoryError};
 use crate::http::HttpError;
 use crate::inference::InferenceError;
 use crate::telemetry::TelemetryError;
@@ -29,6 +29,8 @@ use crate::telemetry::TelemetryError;
 pub enum AppError {
     #[error(transparent)]
     Bus(#[from] BusError),
+    #[error(transparent)]
+    Guard(#[from] GuardError),
     #[error(transparent)]
     Http(#[from] HttpError),
     #[error(transparent)]

@@ -22,7 +22,7 @@ use crate::bus::{
 };
 use crate::codec;
 use crate::config::Loaded;
-use crate::control::{CountedLabels, Fleet, Overrides, Switches, answer};
+use crate::control::{CountedLabels, Fleet, Guard, Overrides, Switches, answer};
 use crate::domain::{BootId, Label, Name, RawCommand, Timestamp};
 use crate::envelope::ActualState;
 use crate::http::Server;
@@ -73,6 +73,7 @@ impl Node {
         let counted = Arc::new(CountedLabels::open(&state_dir, &node)?);
         let (first_seen, labels) = mpsc::unbounded_channel();
         tokio::spawn(note(counted.clone(), labels));
+        let guard = Guard::open(config.control.clone(), &state_dir, &node, Timestamp::now())?;
         let (runtime_for_models, config_for_models) = (runtime.clone(), config.clone());
         let models = tokio::task::spawn_blocking(move || Models::load(&runtime_for_models, &config_for_models))
             .await
@@ -134,6 +135,7 @@ impl Node {
             spools: links.iter().filter_map(|link| Some((link.name(), link.spool()?))).collect(),
             fanout: fanout.clone(),
             switches,
+            guard,
             overrides,
             ending: CancellationToken::new(),
             telemetry,

@@ -98,6 +98,18 @@ impl Message {
         }
     }
 
+    /// What was commanded: kept by a stream where there is one, as events are. `late`: see the field.
+    #[must_use]
+    pub fn audit(node: Name, payload: Bytes, id: String, late: fn(&Bytes) -> Bytes) -> Self {
+        Self {
+            kind: MessageKind::Event,
+            retain: false,
+            id: Some(id),
+            late: Some(late),
+            ..Self::state(Topic::Audit(node), payload, "application/json", None)
+        }
+    }
+
     /// The same with a payload of at most `limit` bytes, made beside the tasks that talk to servers.
     pub(super) async fn shrunk(self: &Arc<Self>, limit: usize) -> Option<Arc<Self>> {
         let shrink = self.shrink?;

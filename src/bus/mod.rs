@@ -5,6 +5,7 @@
 
 mod address;
 mod backoff;
+mod call;
 mod config;
 mod delivery;
 pub mod embedded;
@@ -24,6 +25,7 @@ mod topic;
 
 pub use address::{BusConfig, Tailed, probe, tail};
 pub use backoff::Backoff;
+pub use call::{Call, Told};
 pub use config::{BusesConfig, MessageExpiry, MqttConfig, MqttVersion, NatsConfig, Secret};
 pub use error::{BusError, Remedy};
 pub use fanout::Fanout;

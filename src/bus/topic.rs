@@ -14,6 +14,8 @@ pub enum Topic {
     NodeStatus(Name),
     NodeState(Name),
     Replies(Name),
+    /// What was commanded of a node, and by whom.
+    Audit(Name),
     /// What the node says to itself, to see whether the broker delivers.
     Probe(Name),
     /// An address that a command named for its reply: used as it is, without the prefix.
@@ -53,6 +55,7 @@ impl Topic {
             Self::NodeStatus(node) => vec!["nodes", node.as_str(), "status"],
             Self::NodeState(node) => vec!["nodes", node.as_str(), "state"],
             Self::Replies(node) => vec!["nodes", node.as_str(), "replies"],
+            Self::Audit(node) => vec!["nodes", node.as_str(), "audit"],
             Self::Probe(node) => vec!["nodes", node.as_str(), "probe"],
             Self::Reply(address) | Self::Absolute(address) => return address.clone(),
         };

@@ -9,6 +9,7 @@ use super::{say, signals, status, watch};
 use crate::app::{AppError, Node};
 use crate::bus::{BusConfig, BusesConfig, SpoolConfig, tail};
 use crate::config::{Config, Loaded};
+use crate::control::ControlConfig;
 use crate::domain::Name;
 use crate::http::{HttpConfig, HttpError};
 use crate::inference::ModelConfig;
@@ -90,6 +91,7 @@ fn configuration(cameras: u16, listen: SocketAddr) -> anyhow::Result<Config> {
         models: BTreeMap::from([(model.clone(), ModelConfig::new("bundled:shapes"))]),
         cameras: (1..=cameras).map(camera).collect::<anyhow::Result<_>>()?,
         spool: SpoolConfig::default(),
+        control: ControlConfig::default(),
         http: HttpConfig { listen, ..HttpConfig::default() },
     })
 }

@@ -2,9 +2,11 @@
 
 mod bench;
 mod check;
+mod ctl;
 mod demo;
 mod detect;
 mod explain;
+mod keygen;
 mod model_args;
 mod run;
 mod samples;
@@ -68,7 +70,8 @@ The smallest useful file:
 A source is also \"rtsp://user:${CAM_PASSWORD}@camera/stream1\", a video file, webcam:0, or images:FOLDER.
 Every key there is:              sightwire schema config
 
-Stop a camera from anywhere:     mosquitto_pub -t sightwire/cameras/front-door/control -m stop
+Stop every camera, and see who did: sightwire ctl stop --all
+Stop one from anywhere:          mosquitto_pub -t sightwire/cameras/front-door/control -m stop
 
 Exit codes: 0 done, 1 failed at run time, 2 bad usage or configuration.";
 
@@ -100,6 +103,26 @@ Examples:
 
 At its end it says what was lost, came twice, out of order or late. Exit codes: 0 nothing was lost, 1 something was, or the
 bus could not be reached.";
+
+const CTL: &str = "\
+Examples:
+  sightwire ctl stop --all                      and who did not is named
+  sightwire ctl set confidence=0.6 labels=person,car publish.when=on_change --camera door
+  sightwire ctl status --group outdoor --json | jq -r '.rows[] | [.target, .state.actual] | @tsv'
+  SIGHTWIRE_BUS=nats://localhost:4222 sightwire ctl restart --node garage
+  sightwire ctl start --all --operator ana --key-file ana.key     signed (sightwire keygen)
+
+Everyone the command addresses is to answer with what was applied. On MQTT they are known beforehand by
+the states that nodes and cameras leave on the broker, so that one which is away is named. NATS keeps no
+states: there it is whoever answers `status` a moment before, and whom you name with --expect.
+
+Exit codes: 0 every target answered ok, 1 one did not, 2 bad usage, or nobody is called so.";
+
+const KEYGEN: &str = "\
+Examples:
+  sightwire keygen ana.key                      a pair of ed25519 keys; the public half is printed
+  sightwire keygen --hmac desk.key              one secret, for both sides
+  sightwire ctl start --all --operator ana --key-file ana.key";
 
 const DETECT: &str = "\
 Examples:
@@ -159,6 +182,12 @@ enum Command {
     /// Subscribe to a bus and show what arrives: time, camera, labels, latency, gaps in `seq`.
     #[command(after_help = WATCH)]
     Watch(watch::WatchArgs),
+    /// Command cameras and nodes over a bus, and call the roll of those who are to answer.
+    #[command(after_help = CTL)]
+    Ctl(ctl::CtlArgs),
+    /// Make a key for signed commands, and print what the configuration is to say of it.
+    #[command(after_help = KEYGEN)]
+    Keygen(keygen::KeygenArgs),
     /// Print the JSON Schema of the configuration or of a payload.
     #[command(after_help = SCHEMA)]
     Schema(schema::SchemaArgs),
@@ -199,6 +228,8 @@ async fn dispatch(command: Command) -> ExitCode {
         Command::Check(args) => check::run(args).await,
         Command::Detect(args) => detect::run(args).await,
         Command::Watch(args) => watch::run(args).await,
+        Command::Ctl(args) => ctl::run(args).await,
+        Command::Keygen(args) => keygen::run(&args),
         Command::Schema(args) => schema::run(&args),
     };
     outcome.unwrap_or_else(|error| fail(&error))

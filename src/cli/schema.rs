@@ -7,7 +7,7 @@ use crate::{config, envelope, live};
 
 #[derive(Debug, clap::Args)]
 pub struct SchemaArgs {
-    /// What to describe: config, detections, minimal, event, state, node-state, control, reply, keyframe-meta, live, bench.
+    /// What to describe: config, detections, minimal, event, state, node-state, control, reply, keyframe-meta, audit, roll-call, live, bench.
     name: String,
 }
 

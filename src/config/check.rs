@@ -10,7 +10,9 @@ use super::problem::Problem;
 use super::resolve::{is_builtin, is_bundled};
 use super::tree::{Content, Node, Path};
 use crate::bus::{MqttConfig, NatsConfig, SpoolConfig};
+use crate::control::auth::PublicKey;
 use crate::domain::{Size, redact};
+use crate::envelope::Verb;
 use crate::http::HttpConfig;
 use crate::inference::LabelsConfig;
 
@@ -34,6 +36,7 @@ impl Check<'_> {
             self.nats(nats);
         }
         self.http();
+        self.control();
         self.spool();
         self.models();
         self.cameras();
@@ -63,7 +66,11 @@ impl Check<'_> {
 
     /// The keys written under `section`, a name each.
     fn names(&self, section: &str) -> Vec<String> {
-        let node = self.root.at(&Path::of([section]));
+        self.names_at(&Path::of([section]))
+    }
+
+    fn names_at(&self, path: &Path) -> Vec<String> {
+        let node = self.root.at(path);
         node.map(|node| node.entries().iter().map(|entry| entry.key.clone()).collect()).unwrap_or_default()
     }
 
@@ -178,6 +185,39 @@ impl Check<'_> {
         if !(Size(1)..=HttpConfig::LARGEST_FRAME).contains(&http.max_frame) {
             let what = format!("{} is no size for a picture", self.raw(&path.key("max_frame")));
             self.problem(&path.key("max_frame"), what, format!("give from 1B to {}", HttpConfig::LARGEST_FRAME));
+        }
+    }
+
+    fn control(&mut self) {
+        let config = self.config;
+        let path = Path::of(["control"]);
+        let operators = self.names_at(&path.key("operators"));
+        for name in &operators {
+            let path = path.key("operators").key(name);
+            let (public, secret) = (path.key("public_key"), path.key("hmac_key_file"));
+            self.exclusive(&path, &["public_key", "hmac_key_file"]);
+            if !self.is_set(&public) && !self.is_set(&secret) && !self.spoiled.contains(&path) {
+                let fix = "give 'public_key' (sightwire keygen FILE prints it), or 'hmac_key_file'";
+                self.problem(&path, "an operator without a key can sign nothing", fix);
+            }
+        }
+        for (name, operator) in &config.control.operators {
+            let path = path.key("operators").key(name.as_str());
+            if let Some(Err(why)) = operator.public_key.as_deref().map(PublicKey::ed25519) {
+                let what = format!("the key cannot be used: {why}");
+                self.problem(&path.key("public_key"), what, "sightwire keygen FILE makes a pair, and prints this half");
+            }
+            let fix = "sightwire keygen --hmac FILE makes one; the same file goes to the operator";
+            self.file(&path.key("hmac_key_file"), operator.hmac_key_file.as_deref(), fix);
+        }
+        let required = path.key("require_signature");
+        if operators.is_empty() && config.control.require_signature.as_ref().is_some_and(|verbs| !verbs.is_empty()) {
+            let what = "nobody can sign: there are no operators";
+            self.problem(&required, what, "add 'operators', each with a key, or remove the list");
+        }
+        if config.control.require_signature.as_ref().is_some_and(|verbs| verbs.contains(&Verb::Stop)) {
+            let what = "with the keys lost, nobody can stop a camera over a bus";
+            self.warning(&required, what, "leave 'stop' out, unless a stop does more harm than a camera that runs on");
         }
     }
 

@@ -28,6 +28,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::bus::{BusesConfig, SpoolConfig};
+use crate::control::ControlConfig;
 use crate::domain::Name;
 use crate::http::HttpConfig;
 use crate::inference::ModelConfig;
@@ -62,6 +63,8 @@ pub struct Config {
     pub spool: SpoolConfig,
     pub models: BTreeMap<Name, ModelConfig>,
     pub cameras: BTreeMap<Name, CameraConfig>,
+    #[serde(default)]
+    pub control: ControlConfig,
     #[serde(default)]
     pub http: HttpConfig,
 }

@@ -12,6 +12,7 @@ pub(super) fn paths(config: &mut Config, folder: &Path) {
     let join = |path: &mut PathBuf| *path = folder.join(&*path);
     config.state_dir.iter_mut().for_each(join);
     config.http.token_file.iter_mut().for_each(join);
+    config.control.operators.values_mut().filter_map(|operator| operator.hmac_key_file.as_mut()).for_each(join);
     if let Some(mqtt) = &mut config.buses.mqtt {
         [&mut mqtt.password_file, &mut mqtt.ca_file, &mut mqtt.cert_file, &mut mqtt.key_file]
             .into_iter()

@@ -35,6 +35,7 @@ impl Sections<'_> {
             spool: self.section(&Path::of(["spool"])).unwrap_or_default(),
             models: self.named("models"),
             cameras: self.named("cameras"),
+            control: self.section(&Path::of(["control"])).unwrap_or_default(),
             http: self.section(&Path::of(["http"])).unwrap_or_default(),
         }
     }

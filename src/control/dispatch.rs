@@ -5,15 +5,20 @@ use std::future::Future;
 use futures_util::future::join_all;
 use serde_json::{Map, Value};
 
-use super::{Refusal, parse};
-use crate::domain::{Name, RawCommand, Target, Timestamp};
-use crate::envelope::{CameraState, Command, DesiredState, KeyframeMeta, NodeState, Reply, ReplyState, Verb};
+use super::{Guard, Refusal};
+use crate::domain::{BootId, Name, Target, Timestamp};
+use crate::envelope::{Audit, CameraState, Command, DesiredState, KeyframeMeta, NodeState, Reply, ReplyState, Verb};
 use crate::telemetry::count_command;
 
 /// The node as the control room sees it. What a method does to a camera's wishes or settings is done before its first wait:
 /// whoever polls it once has said it. The rest is waiting until it is applied.
 pub trait Fleet: Send + Sync {
     fn node(&self) -> &Name;
+    fn boot_id(&self) -> &BootId;
+    /// Who may command what.
+    fn guard(&self) -> &Guard;
+    /// Publishes what was commanded.
+    fn audit(&self, audit: Audit);
     /// The cameras of this node that the target addresses.
     fn cameras(&self, target: &Target) -> Vec<Name>;
     /// What is wanted of a camera now, acted upon or not.
@@ -40,25 +45,8 @@ pub trait Fleet: Send + Sync {
 /// What became of a camera.
 pub type Answer = Result<CameraState, Refusal>;
 
-/// Judges and carries out one command; the answers are to be sent where it came from. All wishes are said in the first
-/// poll, so commands that are polled once in their order are carried out in that order, however long the answers take.
-pub async fn answer<F: Fleet>(fleet: &F, raw: &RawCommand) -> Vec<Reply> {
-    let command = match parse(raw, Timestamp::now()) {
-        Ok(command) => command,
-        Err(refusal) => {
-            let word = refusal.word.as_deref().and_then(|w| w.parse::<Verb>().ok()).map_or("unknown", Verb::as_str);
-            count_command(word, refusal.code);
-            tracing::warn!(target_name = %raw.target, bus = raw.bus, code = refusal.code, "command refused: {}", refusal.message);
-            return vec![refused(fleet.node(), &raw.target.to_string(), None, &refusal)];
-        }
-    };
-    let (word, id) = (command.command.as_str(), command.id.as_deref());
-    tracing::info!(target_name = %raw.target, bus = raw.bus, command = word, id, "command");
-    carry_out(fleet, &raw.target, &command).await
-}
-
 /// Every target answers once.
-async fn carry_out<F: Fleet>(fleet: &F, target: &Target, command: &Command) -> Vec<Reply> {
+pub(super) async fn carry_out<F: Fleet>(fleet: &F, target: &Target, command: &Command) -> Vec<Reply> {
     let verb = command.command;
     let whole_node = matches!(target, Target::Node(_) | Target::All);
     let at_once = |refusal| vec![judged(fleet, &target.to_string(), command, Err(refusal))];
@@ -167,7 +155,7 @@ fn ok(node: &Name, target: &str, command: &Command, state: ReplyState) -> Reply 
     }
 }
 
-fn refused(node: &Name, target: &str, command: Option<&Command>, refusal: &Refusal) -> Reply {
+pub(super) fn refused(node: &Name, target: &str, command: Option<&Command>, refusal: &Refusal) -> Reply {
     Reply {
         id: command.and_then(|c| c.id.clone()).or_else(|| refusal.id.clone()),
         node: node.clone(),
@@ -189,12 +177,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::control::answer;
+    use crate::domain::RawCommand;
 
     /// Cameras that do as they are told; `broken` cannot, and `slow` never says that it has.
     struct Cameras {
         node: Name,
         states: Mutex<BTreeMap<Name, DesiredState>>,
         done: Mutex<Vec<String>>,
+        guard: Guard,
+        boot_id: BootId,
+        audited: Mutex<Vec<Audit>>,
     }
 
     fn name(text: &str) -> Name {
@@ -204,7 +197,8 @@ mod tests {
     impl Cameras {
         fn of(cameras: &[(&str, DesiredState)]) -> Self {
             let states = cameras.iter().map(|(camera, state)| (name(camera), *state)).collect();
-            Self { node: name("garage"), states: Mutex::new(states), done: Mutex::default() }
+            let (guard, boot_id, audited) = (Guard::open_door(), BootId::new(), Mutex::default());
+            Self { node: name("garage"), states: Mutex::new(states), done: Mutex::default(), guard, boot_id, audited }
         }
 
         fn did(&self, what: String) {
@@ -230,6 +224,18 @@ mod tests {
     impl Fleet for Cameras {
         fn node(&self) -> &Name {
             &self.node
+        }
+
+        fn boot_id(&self) -> &BootId {
+            &self.boot_id
+        }
+
+        fn guard(&self) -> &Guard {
+            &self.guard
+        }
+
+        fn audit(&self, audit: Audit) {
+            self.audited.lock().unwrap().push(audit);
         }
 
         fn cameras(&self, target: &Target) -> Vec<Name> {
@@ -317,6 +323,27 @@ mod tests {
         let said = fleet.answers(Target::All, "stop").await;
         assert_eq!(said, pairs(&[("camera/broken", "camera_failed"), ("camera/door", "ok")]));
         assert_eq!(fleet.wanted("door"), DesiredState::Stopped);
+    }
+
+    #[tokio::test]
+    async fn every_command_is_written_down_with_what_came_of_it() {
+        let fleet = Cameras::of(&[("broken", DesiredState::Running), ("door", DesiredState::Running)]);
+        fleet.answers(Target::All, r#"{"command":"stop","id":"7"}"#).await;
+        fleet.answers(Target::All, r#"{"command":"set","args":{"x":"rtsp://u:geheim@h/s"}}"#).await;
+        fleet.answers(Target::Camera(name("door")), r#"{"command":"explode","id":"8"}"#).await;
+        let audited = fleet.audited.lock().unwrap();
+        let told: Vec<_> = audited.iter().map(|a| (a.seq, a.accepted, a.id.as_deref(), a.code.as_deref())).collect();
+        assert_eq!(
+            told,
+            [(1, true, Some("7"), None), (2, true, None, None), (3, false, Some("8"), Some("unknown_command"))]
+        );
+        let results = audited[0].results.iter().map(|r| (r.target.as_str(), r.ok, r.code.as_deref()));
+        assert_eq!(
+            results.collect::<Vec<_>>(),
+            [("camera/broken", false, Some("camera_failed")), ("camera/door", true, None)]
+        );
+        assert_eq!((audited[2].target.as_str(), audited[2].command.as_deref()), ("camera/door", Some("explode")));
+        assert!(!json!(*audited).to_string().contains("geheim"));
     }
 
     #[tokio::test]

@@ -3,6 +3,8 @@
 //! Reading is pure; what applying means is the node's ([`Fleet`]). A command that is retained, expired, malformed or unknown
 //! is refused, counted and answered, and stops nothing.
 
+pub mod auth;
+mod config;
 mod counted;
 mod dispatch;
 mod memory;
@@ -10,8 +12,10 @@ mod overrides;
 mod parse;
 mod switches;
 
+pub use auth::{Guard, GuardError, answer};
+pub use config::{ControlConfig, OperatorConfig};
 pub use counted::CountedLabels;
-pub use dispatch::{Answer, Fleet, answer};
+pub use dispatch::{Answer, Fleet};
 pub use memory::MemoryError;
 pub use overrides::{Flat, Overrides};
 pub use parse::{MAX_PAYLOAD, Refusal, parse};

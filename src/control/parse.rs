@@ -64,10 +64,15 @@ pub fn parse(raw: &RawCommand, now: Timestamp) -> Result<Command, Refusal> {
         return Err(refuse("expired", format!("it expired {:.1} s ago", late.as_secs_f64())));
     }
     let Ok(command) = loose.command.parse::<Verb>() else {
-        let known = Verb::ALL.map(Verb::as_str).join(", ");
-        return Err(refuse("unknown_command", format!("no such command; known: {known}")));
+        let Refusal { code, message, .. } = unknown_command();
+        return Err(refuse(code, message));
     };
     Ok(Command { command, id: loose.id, args: loose.args, expires_at: loose.expires_at })
+}
+
+pub(super) fn unknown_command() -> Refusal {
+    let known = Verb::ALL.map(Verb::as_str).join(", ");
+    Refusal::new("unknown_command", format!("no such command; known: {known}"))
 }
 
 fn read(payload: &[u8]) -> Result<Loose, Refusal> {

@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads a clock, encodes or sends: `now` is an argument, `codec` makes bytes of these types, `bus` carries them.
 
+mod audit;
 mod builder;
 mod config;
 mod control;
@@ -11,10 +12,12 @@ mod event;
 mod keyframe;
 mod policy;
 mod reload;
+mod rollcall;
 mod schema;
 mod state;
 mod still;
 
+pub use audit::{Audit, AuditResult};
 pub use builder::{EnvelopeBuilder, Numbers, Origin, TrackSpan};
 pub use config::{Encoding, KeyframeConfig, KeyframeWhen, PayloadChoice, PublishConfig, PublishWhen};
 pub use control::{Command, Reply, ReplyError, ReplyState, Verb};
@@ -24,6 +27,7 @@ pub use event::{Event, EventKind};
 pub use keyframe::{KeyframeMeta, KeyframeReason};
 pub use policy::PublishPolicy;
 pub use reload::ReloadSummary;
+pub use rollcall::{RollCall, RollKnownBy, RollOutcome, RollRow};
 pub use schema::{SCHEMAS, schema};
 pub use state::{
     ActualState, BusState, CameraSettings, CameraState, CameraSummary, DesiredState, FrameCounts, InputSize,

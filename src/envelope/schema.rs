@@ -4,11 +4,21 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
 
-use super::{CameraState, Command, Detections, Event, KeyframeMeta, Minimal, NodeState, Reply};
+use super::{Audit, CameraState, Command, Detections, Event, KeyframeMeta, Minimal, NodeState, Reply, RollCall};
 
 /// The names [`schema`] knows.
-pub const SCHEMAS: [&str; 8] =
-    ["detections", "minimal", "event", "state", "node-state", "control", "reply", "keyframe-meta"];
+pub const SCHEMAS: [&str; 10] = [
+    "detections",
+    "minimal",
+    "event",
+    "state",
+    "node-state",
+    "control",
+    "reply",
+    "keyframe-meta",
+    "roll-call",
+    "audit",
+];
 
 /// The schema of a payload by its name, as in `schemas/<name>.schema.json`.
 #[must_use]
@@ -21,6 +31,8 @@ pub fn schema(name: &str) -> Option<Value> {
         "node-state" => written::<NodeState>(name),
         "reply" => written::<Reply>(name),
         "keyframe-meta" => written::<KeyframeMeta>(name),
+        "audit" => written::<Audit>(name),
+        "roll-call" => written::<RollCall>(name),
         "control" => titled(name, SchemaSettings::draft2020_12().for_deserialize().into_generator(), root::<Command>),
         _ => return None,
     })

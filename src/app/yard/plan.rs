@@ -64,13 +64,14 @@ pub fn used(config: &Config) -> BTreeMap<&Name, &ModelConfig> {
 
 /// The sections that hold for as long as the process lives and differ. A new section has to be put here, or be applied.
 fn pinned(old: &Config, new: &Config) -> Vec<String> {
-    let Config { node, state_dir, buses, spool, http, models: _, cameras: _ } = old;
+    let Config { node, state_dir, buses, spool, control, http, models: _, cameras: _ } = old;
     let sections = [
         ("node", *node != new.node),
         ("state_dir", *state_dir != new.state_dir),
         ("buses.mqtt", buses.mqtt != new.buses.mqtt),
         ("buses.nats", buses.nats != new.buses.nats),
         ("spool", *spool != new.spool),
+        ("control", *control != new.control),
         ("http", *http != new.http),
     ];
     sections.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name.to_owned()).collect()
@@ -109,6 +110,7 @@ mod tests {
             state_dir: None,
             buses: BusesConfig { mqtt: mqtt.then(MqttConfig::default), nats: None },
             spool: crate::bus::SpoolConfig::default(),
+            control: crate::control::ControlConfig::default(),
             http: crate::http::HttpConfig::default(),
             models: (0..3).map(|n| (name("m", n), model(n))).collect(),
             cameras: cameras.iter().map(camera).collect(),

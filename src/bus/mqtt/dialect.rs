@@ -2,10 +2,14 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
 
 use super::setup::Setup;
 use crate::bus::Message;
 use crate::bus::link::Inbound;
+use crate::domain::ReplyTo;
 
 /// What became of one publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +61,16 @@ pub(super) enum Closing {
     Done,
 }
 
+/// A command that somebody sends.
+pub(super) struct Asking<'a> {
+    pub(super) address: &'a str,
+    pub(super) payload: Bytes,
+    /// Said only where [`Dialect::HAS_RESPONSE_TOPICS`].
+    pub(super) reply_to: Option<ReplyTo>,
+    /// So long the broker may hold it, where it can be told.
+    pub(super) expiry: Option<Duration>,
+}
+
 /// One connection's client. A new one is made for every session, so nothing of an old session can linger in it.
 pub(super) trait Dialect: Send + Sync + Sized + 'static {
     type Connection: Send + 'static;
@@ -66,6 +80,9 @@ pub(super) trait Dialect: Send + Sync + Sized + 'static {
 
     /// It says the largest packet it takes; else only a link that dies shows it.
     const TELLS_ITS_LIMIT: bool;
+
+    /// A message can name the topic where it is to be answered.
+    const HAS_RESPONSE_TOPICS: bool;
 
     /// `resume`: go on with the session that the broker may still hold of ours, if this version knows how.
     fn open(setup: &Setup, resume: bool) -> (Self, Self::Connection);
@@ -79,6 +96,12 @@ pub(super) trait Dialect: Send + Sync + Sized + 'static {
     /// # Errors
     /// Why this message can never be sent (its topic).
     fn publish(&self, address: &str, message: &Message) -> Result<Notice, String>;
+
+    /// Publishes a command, at least once, not retained.
+    ///
+    /// # Errors
+    /// Why it can never be sent (its topic).
+    fn ask(&self, asking: Asking<'_>) -> Result<Notice, String>;
 
     fn subscribe(&self, addresses: &[String]);
 

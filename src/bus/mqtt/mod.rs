@@ -1,6 +1,7 @@
 //! MQTT 5 and 3.1.1. `v5` and `v311` have the same shape behind the seam in `dialect`; everything else is written once.
 
 mod alias;
+mod call;
 mod dialect;
 mod driven;
 mod listening;
@@ -12,6 +13,7 @@ mod v5;
 mod visit;
 mod words;
 
+pub(super) use self::call::call;
 use self::session::Broker;
 use self::setup::Setup;
 pub(super) use self::visit::{probe, tail};

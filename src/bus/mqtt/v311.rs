@@ -1,5 +1,6 @@
 //! MQTT 3.1.1 by `rumqttc-v4-next` (docs/decisions/0001-mqtt-client.md).
 
+use bytes::Bytes;
 use rumqttc_v4::mqttbytes::v4::{ConnectReturnCode, Packet, Publish, SubscribeReasonCode};
 use rumqttc_v4::mqttbytes::{Error, QoS};
 use rumqttc_v4::{
@@ -7,7 +8,7 @@ use rumqttc_v4::{
     PublishOptions, StateError, SubscribeFilter, TlsConfiguration, Transport,
 };
 
-use super::dialect::{Closing, Dialect, Notice, Receipt, Saying};
+use super::dialect::{Asking, Closing, Dialect, Notice, Receipt, Saying};
 use super::setup::{CONNECT_TIMEOUT_SECONDS, MAX_INCOMING_V311, MAX_PACKET, QUEUE, Route, Setup, WINDOW};
 use crate::bus::link::Inbound;
 use crate::bus::{Message, Qos};
@@ -20,6 +21,8 @@ impl Dialect for Client {
     const NAME: &'static str = "MQTT 3.1.1";
 
     const TELLS_ITS_LIMIT: bool = false;
+
+    const HAS_RESPONSE_TOPICS: bool = false;
 
     /// Never resumes: here a broker would keep a session until somebody comes back for it, and with a new id a start nobody
     /// ever does.
@@ -46,19 +49,11 @@ impl Dialect for Client {
             Qos::AtLeastOnce => QoS::AtLeastOnce,
         };
         let options = PublishOptions::new(qos).retain(message.retain);
-        let notice = match self.0.try_publish_tracked(address, message.payload.clone(), options) {
-            Ok(notice) => notice,
-            Err(ClientError::InvalidRequest(_)) => return Err(format!("'{address}' is no topic to publish to")),
-            // The connection is over, and its driver is about to say so.
-            Err(_) => return Ok(Box::pin(std::future::ready(Receipt::Lost))),
-        };
-        Ok(Box::pin(async move {
-            match notice.wait_async().await {
-                Ok(_) if qos == QoS::AtMostOnce => Receipt::Sent,
-                Ok(_) => Receipt::Acked,
-                Err(_) => Receipt::Lost,
-            }
-        }))
+        self.tracked(address, message.payload.clone(), options, qos)
+    }
+
+    fn ask(&self, asking: Asking<'_>) -> Result<Notice, String> {
+        self.tracked(asking.address, asking.payload, PublishOptions::new(QoS::AtLeastOnce), QoS::AtLeastOnce)
     }
 
     fn subscribe(&self, addresses: &[String]) {
@@ -77,6 +72,24 @@ impl Dialect for Client {
     fn disconnect(&self) {
         // Fails only when the connection is gone already.
         let _gone = self.0.try_disconnect_now();
+    }
+}
+
+impl Client {
+    fn tracked(&self, address: &str, payload: Bytes, options: PublishOptions, qos: QoS) -> Result<Notice, String> {
+        let notice = match self.0.try_publish_tracked(address, payload, options) {
+            Ok(notice) => notice,
+            Err(ClientError::InvalidRequest(_)) => return Err(format!("'{address}' is no topic to publish to")),
+            // The connection is over, and its driver is about to say so.
+            Err(_) => return Ok(Box::pin(std::future::ready(Receipt::Lost))),
+        };
+        Ok(Box::pin(async move {
+            match notice.wait_async().await {
+                Ok(_) if qos == QoS::AtMostOnce => Receipt::Sent,
+                Ok(_) => Receipt::Acked,
+                Err(_) => Receipt::Lost,
+            }
+        }))
     }
 }
 

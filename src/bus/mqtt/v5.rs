@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use rumqttc_v5::mqttbytes::QoS;
 use rumqttc_v5::mqttbytes::v5::{
     DisconnectProperties, DisconnectReasonCode, Packet, PubAckReason, Publish, PublishProperties, SubscribeReasonCode,
@@ -12,7 +13,7 @@ use rumqttc_v5::{
 };
 
 use super::alias::{Aliases, Naming};
-use super::dialect::{Closing, Dialect, Notice, Receipt, Saying};
+use super::dialect::{Asking, Closing, Dialect, Notice, Receipt, Saying};
 use super::resume::Continued;
 use super::setup::{CONNECT_TIMEOUT_SECONDS, MAX_INCOMING_V5, MAX_PACKET, QUEUE, Route, Setup, WINDOW};
 use super::words::closing;
@@ -36,6 +37,7 @@ impl Dialect for Client {
 
     const NAME: &'static str = "MQTT 5";
     const TELLS_ITS_LIMIT: bool = true;
+    const HAS_RESPONSE_TOPICS: bool = true;
 
     fn open(setup: &Setup, resume: bool) -> (Self, Connection) {
         let (inner, events) = AsyncClient::builder(options(setup, resume)).capacity(QUEUE).build();
@@ -85,22 +87,23 @@ impl Dialect for Client {
             }
         };
         let options = PublishOptions::new(qos).retain(message.retain).properties(properties);
-        let notice = match self.inner.try_publish_tracked(topic, message.payload.clone(), options) {
-            Ok(notice) => notice,
-            Err(ClientError::InvalidRequest(_)) => return Err(format!("'{address}' is no topic to publish to")),
-            // The connection is over, and its driver is about to say so.
-            Err(_) => return Ok(Box::pin(std::future::ready(Receipt::Lost))),
+        self.tracked(topic, message.payload.clone(), options, qos)
+            .map_err(|()| format!("'{address}' is no topic to publish to"))
+    }
+
+    fn ask(&self, asking: Asking<'_>) -> Result<Notice, String> {
+        let (response_topic, correlation_data) =
+            asking.reply_to.map(|ReplyTo { address, correlation }| (address, correlation)).unzip();
+        let properties = PublishProperties {
+            content_type: Some("application/json".into()),
+            response_topic,
+            correlation_data: correlation_data.flatten(),
+            message_expiry_interval: asking.expiry.and_then(|expiry| seconds(Span(expiry))),
+            ..PublishProperties::default()
         };
-        Ok(Box::pin(async move {
-            match notice.wait_completion_async().await {
-                Ok(()) if qos == QoS::AtMostOnce => Receipt::Sent,
-                Ok(()) => Receipt::Acked,
-                Err(PublishNoticeError::V5PubAck(PubAckReason::NotAuthorized)) => Receipt::Forbidden,
-                Err(PublishNoticeError::V5PubAck(reason)) => Receipt::Refused(format!("{reason:?}")),
-                Err(error @ PublishNoticeError::RetainNotSupported) => Receipt::Refused(error.to_string()),
-                Err(_) => Receipt::Lost,
-            }
-        }))
+        let options = PublishOptions::new(QoS::AtLeastOnce).properties(properties);
+        self.tracked(asking.address, asking.payload, options, QoS::AtLeastOnce)
+            .map_err(|()| format!("'{}' is no topic to publish to", asking.address))
     }
 
     fn subscribe(&self, addresses: &[String]) {
@@ -131,6 +134,26 @@ impl Dialect for Client {
 }
 
 impl Client {
+    /// The error: the topic is none to publish to.
+    fn tracked(&self, topic: &str, payload: Bytes, options: PublishOptions, qos: QoS) -> Result<Notice, ()> {
+        let notice = match self.inner.try_publish_tracked(topic, payload, options) {
+            Ok(notice) => notice,
+            Err(ClientError::InvalidRequest(_)) => return Err(()),
+            // The connection is over, and its driver is about to say so.
+            Err(_) => return Ok(Box::pin(std::future::ready(Receipt::Lost))),
+        };
+        Ok(Box::pin(async move {
+            match notice.wait_completion_async().await {
+                Ok(()) if qos == QoS::AtMostOnce => Receipt::Sent,
+                Ok(()) => Receipt::Acked,
+                Err(PublishNoticeError::V5PubAck(PubAckReason::NotAuthorized)) => Receipt::Forbidden,
+                Err(PublishNoticeError::V5PubAck(reason)) => Receipt::Refused(format!("{reason:?}")),
+                Err(error @ PublishNoticeError::RetainNotSupported) => Receipt::Refused(error.to_string()),
+                Err(_) => Receipt::Lost,
+            }
+        }))
+    }
+
     fn naming(&self, address: &str, message: &Message) -> Naming {
         // A topic that a command names for its reply is said once: it would use up a number.
         if message.kind == MessageKind::Reply { Naming::Plain } else { lock(&self.aliases).name(address) }

@@ -25,7 +25,7 @@ async fn look<D: Dialect>(setup: &Setup, deadline: Duration) -> Result<String, B
     Ok(found)
 }
 
-async fn knock<D: Dialect>(setup: &Setup, deadline: Duration) -> Result<(Driven<D>, String), BusError> {
+pub(super) async fn knock<D: Dialect>(setup: &Setup, deadline: Duration) -> Result<(Driven<D>, String), BusError> {
     let mut link = Driven::<D>::open(setup, false);
     let url = setup.shown.clone();
     match tokio::time::timeout(deadline, link.next()).await {
@@ -81,17 +81,19 @@ async fn listen<D: Dialect>(
             }
             Ok(Saying::Subscribed { .. }) if again => tracing::info!("{}: subscribed again", setup.shown),
             Ok(_) => {}
-            Err(Closing::Refused(why)) => {
-                return Err(BusError::Refused { bus: "mqtt", url: setup.shown.clone(), why });
-            }
-            Err(Closing::Lost(why)) => return Err(BusError::Lost { bus: "mqtt", url: setup.shown.clone(), why }),
-            Err(Closing::HungUp) => {
-                return Err(BusError::Lost { bus: "mqtt", url: setup.shown.clone(), why: HUNG_UP.into() });
-            }
-            Err(Closing::TakenOver) => {
-                return Err(BusError::Lost { bus: "mqtt", url: setup.shown.clone(), why: TAKEN_OVER.into() });
-            }
-            Err(Closing::Done) => return Ok(()),
+            Err(closing) => return over(closing, setup),
         }
+    }
+}
+
+/// A visit that is over, by us or not.
+pub(super) fn over(closing: Closing, setup: &Setup) -> Result<(), BusError> {
+    let url = setup.shown.clone();
+    match closing {
+        Closing::Refused(why) => Err(BusError::Refused { bus: "mqtt", url, why }),
+        Closing::Lost(why) => Err(BusError::Lost { bus: "mqtt", url, why }),
+        Closing::HungUp => Err(BusError::Lost { bus: "mqtt", url, why: HUNG_UP.into() }),
+        Closing::TakenOver => Err(BusError::Lost { bus: "mqtt", url, why: TAKEN_OVER.into() }),
+        Closing::Done => Ok(()),
     }
 }

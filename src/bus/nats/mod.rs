@@ -1,6 +1,7 @@
 //! NATS: core for what is fleeting, JetStream for events and keyframes.
 
 mod auth;
+mod call;
 mod connect;
 mod permissions;
 mod session;
@@ -8,6 +9,7 @@ mod setup;
 mod stream;
 mod visit;
 
+pub(super) use self::call::call;
 use self::setup::Setup;
 pub(super) use self::visit::{probe, tail};
 use super::{BusContext, BusError, Link, NatsConfig};

@@ -25,6 +25,11 @@ fn subjects(prefix: &str) -> Vec<String> {
     ["events", "keyframe"].iter().map(|kind| format!("{prefix}.cameras.*.{kind}")).collect()
 }
 
+/// What was commanded of nodes is kept beside them, where the stream is ours to make.
+fn audit(prefix: &str) -> String {
+    format!("{prefix}.nodes.*.audit")
+}
+
 /// Why there is no stream to store into, for people.
 #[derive(Debug)]
 pub(super) enum Unusable {
@@ -35,11 +40,15 @@ pub(super) enum Unusable {
 }
 
 /// Makes sure that a stream stores events and keyframes; one that exists is never changed, and what about it is unlike
-/// ours is said.
-pub(super) async fn ensure(jetstream: &Context, prefix: &str, replicas: usize) -> Result<(), Unusable> {
-    let (name, subjects) = (name(prefix), subjects(prefix));
+/// ours is said. Whether it stores the audit as well.
+pub(super) async fn ensure(jetstream: &Context, prefix: &str, replicas: usize) -> Result<bool, Unusable> {
+    let (name, subjects, audit) = (name(prefix), subjects(prefix), audit(prefix));
     match jetstream.get_stream(&name).await {
-        Ok(stream) => return look_over(&stream.cached_info().config, &subjects, replicas).map_err(Unusable::Never),
+        Ok(stream) => {
+            let config = &stream.cached_info().config;
+            look_over(config, &subjects, replicas).map_err(Unusable::Never)?;
+            return Ok(config.subjects.iter().any(|has| covers(has, &audit)));
+        }
         Err(error) => match error.kind() {
             GetStreamErrorKind::JetStream(e) if e.error_code() == ErrorCode::STREAM_NOT_FOUND => {}
             GetStreamErrorKind::Request => return Err(Unusable::NotReady("JetStream does not answer".into())),
@@ -51,7 +60,12 @@ pub(super) async fn ensure(jetstream: &Context, prefix: &str, replicas: usize) -
     // A cluster may be too small for the copies, a server be allowed less than it is asked for.
     let tries = MAX_BYTES.iter().map(|bytes| (replicas, *bytes));
     let alone = MAX_BYTES.iter().map(|bytes| (1, *bytes)).filter(|_| replicas > 1);
-    for (num_replicas, max_bytes) in tries.chain(alone) {
+    let tries: Vec<_> = tries.chain(alone).collect();
+    // Somebody may keep the audit in a stream of their own.
+    let with_audit = [subjects.clone(), vec![audit]].concat();
+    for (subjects, (num_replicas, max_bytes)) in
+        tries.iter().map(|size| (&with_audit, *size)).chain(tries.iter().map(|size| (&subjects, *size)))
+    {
         let config = Config {
             name: name.clone(),
             subjects: subjects.clone(),
@@ -80,14 +94,16 @@ pub(super) async fn ensure(jetstream: &Context, prefix: &str, replicas: usize) -
                         "the cluster takes no more than one copy of the stream: while its server is away, events and keyframes wait"
                     );
                 }
-                return Ok(());
+                return Ok(subjects.len() == with_audit.len());
             }
             Err(error) => match error.kind() {
                 CreateStreamErrorKind::TimedOut => return Err(Unusable::NotReady(error.to_string())),
                 CreateStreamErrorKind::JetStream(e) if e.code() == 503 => {
                     return Err(Unusable::NotReady(error.to_string()));
                 }
-                CreateStreamErrorKind::JetStream(e) if e.error_code() == ErrorCode::STREAM_SUBJECT_OVERLAP => {
+                CreateStreamErrorKind::JetStream(e)
+                    if e.error_code() == ErrorCode::STREAM_SUBJECT_OVERLAP && subjects.len() < with_audit.len() =>
+                {
                     return Err(Unusable::Never(format!(
                         "another stream stores some of {subjects:?}, so {name} cannot be made; let one stream store all of them"
                     )));

@@ -13,7 +13,7 @@ use crate::bus::link::End;
 use crate::bus::{BusError, NatsConfig, Tailed};
 use tokio::sync::mpsc;
 
-const BUS: &str = "nats";
+pub(super) const BUS: &str = "nats";
 
 /// Connects, and says what was found.
 pub(in crate::bus) async fn probe(config: &NatsConfig, deadline: Duration) -> Result<String, BusError> {
@@ -28,7 +28,7 @@ pub(in crate::bus) async fn probe(config: &NatsConfig, deadline: Duration) -> Re
     Ok(format!("NATS {} server, messages up to {} bytes{storage}", info.version, info.max_payload))
 }
 
-async fn knock(setup: &mut Setup, deadline: Duration) -> Result<Connection, BusError> {
+pub(super) async fn knock(setup: &mut Setup, deadline: Duration) -> Result<Connection, BusError> {
     let url = setup.shown.clone();
     match tokio::time::timeout(deadline, setup.connect()).await {
         Ok(Ok(connection)) => Ok(connection),

@@ -39,6 +39,8 @@ struct Session<'a> {
     client: Client,
     /// Absent: events and keyframes go by core NATS.
     jetstream: Option<Context>,
+    /// The stream keeps the audit, too.
+    keeps_audit: bool,
     stored: FuturesUnordered<BoxFuture<'static, Stored>>,
     /// What is on its way into the stream, with its subject.
     storing: HashMap<Ticket, String>,
@@ -85,8 +87,8 @@ async fn talk(setup: &Setup, wire: &mut Wire, connection: &mut Connection) -> St
     }
     round_trip(&client).await;
     let mut said = Vec::new();
-    let jetstream = match find_jetstream(setup, &client, &mut connection.events, &mut said).await {
-        Ok(jetstream) => jetstream,
+    let (jetstream, keeps_audit) = match find_jetstream(setup, &client, &mut connection.events, &mut said).await {
+        Ok(found) => found.unzip(),
         Err(why) => return why,
     };
     let storage = if jetstream.is_some() { "with JetStream" } else { "core only" };
@@ -94,6 +96,7 @@ async fn talk(setup: &Setup, wire: &mut Wire, connection: &mut Connection) -> St
         setup,
         client,
         jetstream,
+        keeps_audit: keeps_audit.unwrap_or_default(),
         stored: FuturesUnordered::new(),
         storing: HashMap::new(),
         max_payload: info.max_payload,
@@ -148,13 +151,13 @@ fn fatal(event: &Event) -> Option<&'static str> {
     }
 }
 
-/// `None`: it is not wanted, or not there for us. The error: it is not ready, and what must not be lost waits.
+/// With whether it keeps the audit. `None`: it is not wanted, or not there for us. The error: it is not ready, and what must not be lost waits.
 async fn find_jetstream(
     setup: &Setup,
     client: &Client,
     events: &mut mpsc::UnboundedReceiver<Event>,
     said: &mut Vec<Event>,
-) -> Result<Option<Context>, String> {
+) -> Result<Option<(Context, bool)>, String> {
     if !setup.jetstream {
         return Ok(None);
     }
@@ -170,7 +173,7 @@ async fn find_jetstream(
     };
     said.extend(std::iter::from_fn(|| events.try_recv().ok()));
     let why = match found {
-        Ok(()) => return Ok(Some(jetstream)),
+        Ok(keeps_audit) => return Ok(Some((jetstream, keeps_audit))),
         Err(Unusable::Never(why)) => why,
         Err(Unusable::NotReady(why)) if may_not_ask(said) => format!("{why}: this node has no permission to ask it"),
         Err(Unusable::NotReady(why)) => return Err(format!("JetStream is not ready: {why}")),
