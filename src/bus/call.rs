@@ -104,13 +104,11 @@ impl Call {
 
     /// What is heard next.
     pub async fn next(&mut self) -> Told {
-        match self.heard.recv().await {
-            Some(heard) => heard,
-            None => {
-                let ended = (&mut self.task).await.ok().and_then(Result::err);
-                Told::Over(ended.map_or_else(|| "the connection ended".into(), |error| error.to_string()))
-            }
+        if let Some(told) = self.heard.recv().await {
+            return told;
         }
+        let ended = (&mut self.task).await.ok().and_then(Result::err);
+        Told::Over(ended.map_or_else(|| "the connection ended".into(), |error| error.to_string()))
     }
 
     /// The topic's words behind the prefix, as MQTT joins them: `nodes/garage/state`. None for foreign addresses.

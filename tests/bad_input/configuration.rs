@@ -106,6 +106,29 @@ fn sections_of_the_wrong_shape_are_explained() {
 }
 
 #[test]
+fn operators_who_could_not_sign_are_said() {
+    let folder = Folder::new();
+    let wrong = "control:\n  operators:\n    ana: { public_key: AAAA }\n    eve: {}\n    desk: { hmac_key_file: no.key, may: [explode] }\n    \
+                 both: { public_key: AAAA, hmac_key_file: no.key }\n  require_signature: [start, fly]\n";
+    folder.with(&format!("{SMALLEST}{wrong}"), &["check", "--offline"]).fails(
+        2,
+        &[
+            "control.operators.ana.public_key: the key cannot be used: it is not an ed25519 key of 32 bytes",
+            "control.operators.eve: an operator without a key can sign nothing",
+            "control.operators.desk.hmac_key_file: there is no file",
+            "control.operators.desk.may",
+            "control.operators.both.hmac_key_file: public_key and hmac_key_file exclude each other",
+            "control.require_signature",
+        ],
+    );
+    let nobody = format!("{SMALLEST}control: {{ require_signature: [start] }}\n");
+    folder.with(&nobody, &["run"]).fails(2, &["control.require_signature: nobody can sign: there are no operators"]);
+    folder.write("short.key", format!("{SECRET}\n"));
+    let short = format!("{SMALLEST}state_dir: state\ncontrol: {{ operators: {{ ana: {{ hmac_key_file: short.key }} }} }}\n");
+    folder.with(&short, &["run"]).fails(1, &["control.operators.ana.hmac_key_file", "short.key", "32 characters"]);
+}
+
+#[test]
 fn what_the_environment_gives_is_never_shown() {
     let folder = Folder::new();
     folder.write(

@@ -30,7 +30,7 @@ pub struct CtlArgs {
     /// start, stop, pause, resume, snapshot, set, restart, status, reset; to nodes also reload and shutdown.
     #[arg(value_name = "COMMAND", value_parser = order::verb)]
     command: Verb,
-    /// For `set`: confidence=0.6, labels=person,car, publish.when=on_change, keyframes=null, …
+    /// For `set`: `confidence=0.6`, `labels=person,car`, `publish.when=on_change`, `keyframes=null`, …
     #[arg(value_name = "KEY=VALUE")]
     settings: Vec<String>,
     #[command(flatten)]
@@ -102,7 +102,7 @@ impl Whom {
 }
 
 fn span(text: &str) -> Result<Duration, String> {
-    text.parse::<Span>().map(|span| span.0).map_err(|error| error.to_string())
+    text.parse::<Span>().map(|span| span.0)
 }
 
 pub async fn run(args: CtlArgs) -> anyhow::Result<ExitCode> {
@@ -118,7 +118,9 @@ pub async fn run(args: CtlArgs) -> anyhow::Result<ExitCode> {
     if args.json {
         say(&serde_json::to_string_pretty(&roll_call)?);
     } else {
-        table::lines(&roll_call.rows).iter().for_each(|line| say(line));
+        for line in table::lines(&roll_call.rows) {
+            say(&line);
+        }
         say(&roll_call.summary);
     }
     Ok(if roll_call.ok { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })

@@ -58,7 +58,9 @@ impl Roll {
         }
         let theirs = self.due.iter().filter(|due| due.node == answer.node).map(|due| due.target.clone());
         let theirs: Vec<String> = theirs.collect();
-        theirs.iter().for_each(|target| self.tick(target, &answer, latency));
+        for target in &theirs {
+            self.tick(target, &answer, latency);
+        }
         let nothing_to_do = answer.error.as_ref().is_some_and(|error| error.code == "no_camera");
         if theirs.is_empty() && !nothing_to_do {
             let target = answer.target.clone();
@@ -132,7 +134,7 @@ pub fn summary(verb: Verb, rows: &[RollRow]) -> String {
     let silent: Vec<String> = of(RollOutcome::NoAnswer).map(|row| row.target.clone()).chain(offline).collect();
     for (names, what) in [(refused, "refused"), (silent, "did not answer")] {
         if !names.is_empty() {
-            text.push_str(&format!(", {} {what}: {}", names.len(), listed(&names)));
+            text = format!("{text}, {} {what}: {}", names.len(), listed(&names));
         }
     }
     text

@@ -60,7 +60,7 @@ impl Roster {
                     self.nodes.entry(node).or_default().offline = payload == b"offline";
                 }
             }
-            ["nodes", _, "state"] | ["cameras", _, "state"] => {
+            ["nodes" | "cameras", _, "state"] => {
                 if let Ok(state) = serde_json::from_slice(payload) {
                     self.state(&state);
                 }

@@ -117,11 +117,11 @@ impl Guard {
     ///
     /// # Errors
     /// Why not.
-    pub fn admit(&self, raw: &RawCommand, now: Timestamp) -> Result<Admitted, Rejected> {
+    pub fn admit(&self, raw: &RawCommand, now: Timestamp) -> Result<Admitted, Box<Rejected>> {
         if raw.payload.len() <= MAX_PAYLOAD && jws::looks_signed(&raw.payload) {
             return self.admit_signed(raw, now);
         }
-        let command = parse::parse(raw, now).map_err(Rejected::from)?;
+        let command = parse::parse(raw, now)?;
         if raw.bus != HTTP && self.config.must_be_signed(command.command) {
             let why = format!("{} is to be signed here, by one of the operators", command.command.as_str());
             let (id, word) = (command.id, Some(command.command.as_str().into()));
@@ -130,7 +130,7 @@ impl Guard {
         Ok(Admitted { command, operator: None, fresh: None })
     }
 
-    fn admit_signed(&self, raw: &RawCommand, now: Timestamp) -> Result<Admitted, Rejected> {
+    fn admit_signed(&self, raw: &RawCommand, now: Timestamp) -> Result<Admitted, Box<Rejected>> {
         // `looks_signed` takes ASCII only.
         let text = std::str::from_utf8(&raw.payload).unwrap_or_default();
         let malformed = |why: &str| Refusal::new("malformed", format!("no signed command: {why}"));
@@ -139,7 +139,7 @@ impl Guard {
         let unproven = |code| {
             let (id, word) = sealed.hearsay();
             let refusal = Refusal { id, word, ..Refusal::new(code, "") };
-            Rejected { refusal, operator: None, claimed: claimed.clone() }
+            Box::new(Rejected { refusal, operator: None, claimed: claimed.clone() })
         };
         let Some((name, operator)) = self.operators.get_key_value(sealed.header.kid.as_str()) else {
             return Err(unproven("unknown_operator"));
@@ -243,8 +243,8 @@ impl PublicKey {
 }
 
 impl Rejected {
-    fn proven(refusal: Refusal, operator: &Name) -> Self {
-        Self { refusal, operator: Some(operator.clone()), claimed: None }
+    fn proven(refusal: Refusal, operator: &Name) -> Box<Self> {
+        Box::new(Self { refusal, operator: Some(operator.clone()), claimed: None })
     }
 
     /// What its sender is told: whether an operator exists is nobody's business who cannot sign for one.
@@ -257,8 +257,8 @@ impl Rejected {
     }
 }
 
-impl From<Refusal> for Rejected {
+impl From<Refusal> for Box<Rejected> {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, operator: None, claimed: None }
+        Self::new(Rejected { refusal, operator: None, claimed: None })
     }
 }

@@ -70,7 +70,7 @@ fn raw(payload: &str) -> RawCommand {
     RawCommand { bus: "mqtt", target, payload: payload.to_owned().into(), retained: false, reply_to: None }
 }
 
-fn code(result: Result<Admitted, Rejected>) -> &'static str {
+fn code(result: Result<Admitted, Box<Rejected>>) -> &'static str {
     result.map_or_else(|rejected| rejected.refusal.code, |_| "ok")
 }
 
