@@ -40,6 +40,14 @@ fn the_schemas_in_the_repository_are_those_of_the_types() {
             stale.push(file);
         }
     }
+    let file = folder.join("openapi.json");
+    let fresh = format!("{}\n", serde_json::to_string_pretty(&sightwire::http::openapi()).unwrap());
+    if update {
+        std::fs::write(&file, &fresh).unwrap();
+    }
+    if std::fs::read_to_string(&file).unwrap_or_default() != fresh {
+        stale.push(file);
+    }
     assert!(stale.is_empty(), "not what the types say: {stale:?}; renew: UPDATE_GENERATED=1 cargo test --test schemas");
 }
 
@@ -134,6 +142,7 @@ fn whatever_is_encoded_fits_its_schema() {
                 seq,
                 frame,
                 timing: Timing { decode: 0.123_456, ..Timing::default() },
+                text: vec!["a line".into()],
                 replayed,
             };
             for (payload, name) in [(PayloadChoice::Full, "detections"), (PayloadChoice::Minimal, "minimal")] {
@@ -205,6 +214,17 @@ fn states_replies_and_keyframe_metadata_fit_their_schemas() {
             input: None,
         }],
         buses: vec![BusState { name: "mqtt".into(), connected: true, problem: None, spool: None }],
+        reload: Some(ReloadSummary {
+            timestamp: Timestamp::now(),
+            ok: true,
+            added: vec!["yard".parse().unwrap()],
+            removed: Vec::new(),
+            restarted: Vec::new(),
+            changed: Vec::new(),
+            needs_restart: vec!["buses.mqtt".into()],
+            warnings: Vec::new(),
+            error: None,
+        }),
     };
     let reply = |state| Reply {
         id: None,

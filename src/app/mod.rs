@@ -4,9 +4,11 @@ mod cameras;
 mod fleet;
 mod models;
 mod node;
+mod push;
 mod settings;
 mod shutdown;
 mod summary;
+mod yard;
 
 pub use cameras::{settings, unknown_labels};
 pub use fleet::NodeFleet;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Link, Message, Outbox, Publisher, Tally, Topic};
 use crate::domain::Name;
+use crate::telemetry::CameraMetrics;
 
 const MQTT: &str = "mqtt";
 
@@ -23,6 +24,13 @@ impl Fanout {
     pub fn offer_to(&self, bus: &str, message: Message) {
         if let Some(outbox) = self.outboxes.iter().find(|outbox| outbox.bus() == bus) {
             outbox.offer(message);
+        }
+    }
+
+    /// A camera that came later: its capture-to-publish totals are filled, by the first bus.
+    pub fn fill(&self, camera: &Name, metrics: &Arc<CameraMetrics>) {
+        if let Some(first) = self.outboxes.first() {
+            first.fill(camera.clone(), Arc::clone(metrics));
         }
     }
 

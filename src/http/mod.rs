@@ -1,19 +1,31 @@
 //! What the node says over HTTP: live page, API, metrics, health. It only looks on: a slow browser costs nothing.
 
-mod auth;
+mod api;
+mod commands;
 mod config;
+mod frames;
+mod gate;
+mod limits;
+mod openapi;
+mod problem;
 mod routes;
+mod server;
+mod table;
+mod video;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use config::HttpConfig;
+pub use frames::{PushRefusal, PushedPicture};
+pub use openapi::document as openapi;
 
 use crate::domain::RawCommand;
 use crate::envelope::{CameraState, Detections, NodeState, Reply};
@@ -43,12 +55,14 @@ pub trait Board: Send + Sync {
     fn readiness(&self) -> Readiness;
     /// Carries a command out as if a bus had brought it (`bus` is `http`); one answer a target.
     fn command<'a>(&'a self, command: &'a RawCommand) -> BoxFuture<'a, Vec<Reply>>;
+    /// Hands a picture to a camera that is pushed to, and waits until it is taken; its number among the camera's frames.
+    fn push<'a>(&'a self, camera: &'a str, picture: PushedPicture) -> BoxFuture<'a, Result<u64, PushRefusal>>;
     /// The metrics page, Prometheus text format 0.0.4.
     fn metrics(&self) -> String;
 }
 
 /// Whether the node does its work, part by part.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Readiness {
     pub ready: bool,
     pub buses: Vec<Part>,
@@ -57,7 +71,7 @@ pub struct Readiness {
     pub spools: Vec<Part>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Part {
     pub name: String,
     pub ready: bool,
@@ -69,7 +83,8 @@ pub struct Part {
 pub struct Server {
     pub addr: SocketAddr,
     listener: TcpListener,
-    token: auth::Token,
+    config: HttpConfig,
+    gate: gate::Gate,
 }
 
 impl Server {
@@ -78,19 +93,16 @@ impl Server {
     /// # Errors
     /// When the port is taken or the token cannot be read.
     pub async fn bind(config: &HttpConfig) -> Result<Self, HttpError> {
-        let token = auth::Token::load(config)?;
+        let gate = gate::Gate::new(config)?;
         let fail = |e: std::io::Error| HttpError::Listen { addr: config.listen, why: e.to_string() };
         let listener = TcpListener::bind(config.listen).await.map_err(fail)?;
         let addr = listener.local_addr().map_err(fail)?;
-        Ok(Self { addr, listener, token })
+        Ok(Self { addr, listener, config: config.clone(), gate })
     }
 
     /// Serves until `shutdown`.
     pub async fn serve(self, board: Arc<dyn Board>, shutdown: CancellationToken) {
-        let router = routes::router(board, self.token);
-        let served = axum::serve(self.listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await;
-        if let Err(e) = served {
-            tracing::error!("the HTTP server ended: {e}");
-        }
+        let router = routes::router(board, self.gate, &self.config);
+        server::serve(self.listener, router, self.config.max_connections, shutdown).await;
     }
 }

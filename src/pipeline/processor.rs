@@ -15,7 +15,8 @@ use crate::bus::{Message, MessageKind, Publisher, Qos, Topic};
 use crate::codec;
 use crate::domain::{Detection, Frame, Label, Name, Timestamp};
 use crate::envelope::{
-    Counts, Detections, EnvelopeBuilder, Event, EventKind, KeyframeReason, Origin, PublishPolicy, Timing, TrackSpan,
+    Counts, Detections, EnvelopeBuilder, Event, EventKind, KeyframeReason, Numbers, Origin, PublishPolicy, Timing,
+    TrackSpan,
 };
 use crate::inference::DetectTiming;
 use crate::live::Studio;
@@ -37,6 +38,8 @@ pub struct Processor {
     floor: Arc<Dial>,
     tracker: Option<Tracker>,
     builder: EnvelopeBuilder,
+    /// Of the processor before.
+    past: Past,
     policy: PublishPolicy,
     counts: Counts,
     /// Labels of which somebody was told that some are seen, in earlier boots too.
@@ -67,6 +70,13 @@ pub struct ProcessorParts {
     pub keyframes: Arc<KeyframeSlot>,
     pub live: Live,
     pub studio: Arc<Studio>,
+}
+
+/// How far a camera's numbers went: they never go back within a boot, whatever becomes of the camera.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Past {
+    numbers: Numbers,
+    last_track: u64,
 }
 
 /// Takes the processor. One whose last user panicked is mended first: its open tracks end, it begins anew, and its numbers
@@ -114,6 +124,7 @@ impl Processor {
             floor: Arc::new(Dial::new(floor(confidence, tracker.is_some()))),
             tracker,
             builder: EnvelopeBuilder::new(origin),
+            past: Past::default(),
             publisher,
             metrics,
             keyframes,
@@ -127,6 +138,22 @@ impl Processor {
         // A node that comes back says its zeros, so that nobody sees the ghosts of the last boot.
         processor.publish_counts(&[]);
         processor
+    }
+
+    /// Goes on after what another processor of this camera said.
+    #[must_use]
+    pub fn after(mut self, past: Past) -> Self {
+        self.builder = EnvelopeBuilder::after(self.builder.origin().clone(), past.numbers);
+        self.tracker = self.tracker.map(|tracker| tracker.after(past.last_track));
+        self.past = past;
+        self
+    }
+
+    #[must_use]
+    pub fn past(&self) -> Past {
+        // One that tracks nothing hands on what it was given.
+        let last_track = self.tracker.as_ref().map_or(self.past.last_track, Tracker::last_id);
+        Past { numbers: self.builder.numbers(), last_track }
     }
 
     /// What the detector is to be asked for, now and later.
