@@ -106,6 +106,7 @@ const PURE: &[&str] = &[
     "control/parse.rs",
     "control/auth/jws.rs",
     "control/auth/seen.rs",
+    "pipeline/machine/",
     "bus/backoff.rs",
     "bus/topic.rs",
 ];

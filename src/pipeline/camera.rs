@@ -120,13 +120,10 @@ impl Camera {
         tokio::select! {
             biased;
             () = shutdown.cancelled(), if !leaving => Some(Input::Shutdown),
-            changed = self.desired.changed(), if !self.deserted => Some(match changed {
-                Ok(()) => Input::Wish(*self.desired.borrow_and_update()),
-                Err(_) => {
-                    self.deserted = true;
-                    Input::Shutdown
-                }
-            }),
+            changed = self.desired.changed(), if !self.deserted => {
+                self.deserted = changed.is_err();
+                Some(if self.deserted { Input::Shutdown } else { Input::Wish(*self.desired.borrow_and_update()) })
+            }
             event = spoken(&mut self.session), if open => Some(event),
             Some(fault) = self.faults.recv(), if open => Some(Input::Failed(fault)),
             () = ended(&mut self.draining) => Some(Input::Drained),

@@ -6,6 +6,7 @@ use super::*;
 
 /// What the actions have made of the world around the machine.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that are looked at one by one")]
 struct World {
     session: bool,
     lane_open: bool,
@@ -113,7 +114,7 @@ impl Happening {
         let stopped = life.machine.desired().state == DesiredState::Stopped;
         match self {
             Self::Start => {
-                life.wish(|desired| (desired.state, desired.begins) = (DesiredState::Running, desired.begins + 1))
+                life.wish(|desired| (desired.state, desired.begins) = (DesiredState::Running, desired.begins + 1));
             }
             Self::Stop => life.wish(|desired| desired.state = DesiredState::Stopped),
             // As the control room has it: what is stopped is neither paused, nor resumed, nor restarted.
