@@ -37,7 +37,8 @@ fn ffmpeg_plays_it_and_nothing_is_missing_or_out_of_order() {
     let node = Node::start("", DOOR);
     let url = format!("http://{}{INDEX}", node.address);
     // Frames as they are, none doubled or dropped to an even rate.
-    let play = ["-hide_banner", "-loglevel", "warning", "-i", &url, "-t", "5", "-vsync", "passthrough", "-f", "framemd5", "-"];
+    let play =
+        ["-hide_banner", "-loglevel", "warning", "-i", &url, "-t", "5", "-vsync", "passthrough", "-f", "framemd5", "-"];
     let (frames, log) = run("ffmpeg", &play);
     let times: Vec<u64> = frames
         .lines()
@@ -60,7 +61,13 @@ fn ffmpeg_plays_it_and_nothing_is_missing_or_out_of_order() {
     let path = node.path().join("joined.mp4");
     std::fs::write(&path, file).unwrap();
     let path = path.to_str().unwrap();
-    let show = ["-loglevel", "warning", "-count_frames", "-show_entries", "stream=nb_read_frames,nb_read_packets,profile,width,height"];
+    let show = [
+        "-loglevel",
+        "warning",
+        "-count_frames",
+        "-show_entries",
+        "stream=nb_read_frames,nb_read_packets,profile,width,height",
+    ];
     let (facts, log) = run("ffprobe", &[&show[..], &["-count_packets", "-of", "default=nw=1", path]].concat());
     assert!(facts.contains("profile=Constrained Baseline") && facts.contains("width=640"), "{facts}");
     let count = |name: &str| -> u64 {
@@ -69,8 +76,10 @@ fn ffmpeg_plays_it_and_nothing_is_missing_or_out_of_order() {
     assert!(count("nb_read_frames=") > 0 && count("nb_read_frames=") == count("nb_read_packets="), "{facts}\n{log}");
     assert!(log.trim().is_empty(), "{log}");
     // What the playlist says a segment lasts is what its pictures last.
-    let said: f64 = list.lines().filter_map(|l| l.strip_prefix("#EXTINF:")?.strip_suffix(',')?.parse::<f64>().ok()).sum();
-    let (times, _) = run("ffprobe", &["-loglevel", "error", "-show_entries", "packet=pts_time", "-of", "csv=p=0", path]);
+    let said: f64 =
+        list.lines().filter_map(|l| l.strip_prefix("#EXTINF:")?.strip_suffix(',')?.parse::<f64>().ok()).sum();
+    let (times, _) =
+        run("ffprobe", &["-loglevel", "error", "-show_entries", "packet=pts_time", "-of", "csv=p=0", path]);
     let times: Vec<f64> = times.lines().map(|line| line.trim_matches(',').parse().unwrap()).collect();
     assert!(times.is_sorted_by(|a, b| a < b), "{times:?}");
     let lasted = times.last().unwrap() - times.first().unwrap();

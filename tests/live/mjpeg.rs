@@ -22,7 +22,8 @@ fn painted(part: &Part, scene: &Scene, [x0, y0, x1, y1]: [f64; 4]) -> f64 {
         let (cx, cy) = (near(x, width), near(y, height));
         let around = (cy.saturating_sub(2)..(cy + 3).min(height))
             .flat_map(|y| (cx.saturating_sub(2)..(cx + 3).min(width)).map(move |x| 3 * (y * width + x)));
-        around.map(|at| (0..3).map(|c| u32::from(picture[at + c].abs_diff(plain[at + c]))).sum::<u32>()).max() > Some(150)
+        around.map(|at| (0..3).map(|c| u32::from(picture[at + c].abs_diff(plain[at + c]))).sum::<u32>()).max()
+            > Some(150)
     };
     let points: Vec<(f64, f64)> = (1..20)
         .flat_map(|i| {

@@ -23,7 +23,10 @@ impl Viewer {
         let mut viewer = Self(BufReader::new(stream));
         let head = viewer.head();
         assert!(head[0].contains(" 200 "), "{head:?}");
-        assert!(head.iter().any(|line| line == "content-type: multipart/x-mixed-replace; boundary=picture"), "{head:?}");
+        assert!(
+            head.iter().any(|line| line == "content-type: multipart/x-mixed-replace; boundary=picture"),
+            "{head:?}"
+        );
         assert_eq!(viewer.line(), "--picture");
         viewer
     }
@@ -31,7 +34,8 @@ impl Viewer {
     /// The next picture, whole.
     pub fn part(&mut self) -> Part {
         let head = self.head();
-        let field = |name: &str| head.iter().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{head:?}"));
+        let field =
+            |name: &str| head.iter().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{head:?}"));
         assert_eq!(field("Content-Type: "), "image/jpeg");
         let (timestamp, frame_id) = (field("X-Timestamp: ").parse().unwrap(), field("X-Frame-Id: ").parse().unwrap());
         let mut jpeg = vec![0; field("Content-Length: ").parse().unwrap()];
