@@ -124,6 +124,20 @@ mod tests {
     }
 
     #[test]
+    fn encoders_that_come_and_go_leave_little_behind() {
+        let resident = || {
+            let status = std::fs::read_to_string("/proc/self/statm").unwrap();
+            status.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+        };
+        let one = || H264Encoder::new(320, 240, 500_000, 30).unwrap().encode(&frame(0), Duration::ZERO, false).unwrap();
+        (0..20).for_each(|_| drop(one()));
+        let before = resident();
+        (0..200).for_each(|_| drop(one()));
+        let grown = resident().saturating_sub(before);
+        assert!(grown < 8 << 20, "{} KiB an encoder", grown / 200 / 1024);
+    }
+
+    #[test]
     fn a_frame_of_another_size_is_an_error_and_no_crash() {
         let mut encoder = H264Encoder::new(320, 240, 500_000, 30).unwrap();
         let other = Frame { width: 16, height: 16, bgr: vec![0; 768], ..Frame::empty() };

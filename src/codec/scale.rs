@@ -1,6 +1,8 @@
 //! Frames made smaller for people to look at, and into the planes a video encoder takes.
 
-use opencv::core::{Mat, MatTrait, MatTraitConst, MatTraitConstManual, Size};
+use std::sync::Once;
+
+use opencv::core::{Mat, MatTrait, MatTraitConst, MatTraitConstManual, Size, set_num_threads};
 use opencv::imgproc::{self, COLOR_BGR2YUV_I420, INTER_AREA, INTER_LINEAR};
 
 use super::CodecError;
@@ -30,11 +32,20 @@ pub fn shown_size(width: u32, height: u32, max_width: u32) -> (u32, u32) {
     (even(size.0), even(size.1))
 }
 
+/// OpenCV would take every core there is for a picture of a viewer's, from those who detect.
+fn on_this_thread_alone() -> Result<(), CodecError> {
+    static ONCE: Once = Once::new();
+    let mut done = Ok(());
+    ONCE.call_once(|| done = set_num_threads(1));
+    Ok(done?)
+}
+
 /// Fills `into` with the frame's picture in another size; everything else of the frame is copied.
 ///
 /// # Errors
 /// When the frame holds no picture.
 pub fn scale(frame: &Frame, width: u32, height: u32, into: &mut Frame) -> Result<(), CodecError> {
+    on_this_thread_alone()?;
     let flat = whole(frame)?;
     let picture = flat.reshape(3, side(frame.height))?;
     // Averaging over areas is slow, and only needed where pixels would be passed over.
@@ -61,6 +72,7 @@ pub(super) struct I420(Mat);
 impl I420 {
     /// Converts the frame, both of whose sides are even; gives the planes Y, U and V without padding.
     pub fn convert(&mut self, frame: &Frame) -> Result<Planes<'_>, CodecError> {
+        on_this_thread_alone()?;
         let flat = whole(frame)?;
         let picture = flat.reshape(3, side(frame.height))?;
         imgproc::cvt_color(&picture, &mut self.0, COLOR_BGR2YUV_I420, 0)?;

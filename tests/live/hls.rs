@@ -1,0 +1,125 @@
+//! HLS, fetched and decoded by ffmpeg.
+
+use std::process::Command;
+use std::time::Duration;
+
+use crate::client::{Node, until};
+use crate::viewer::{encoded, threads, viewers};
+
+const DOOR: &str = "  door: { source: \"synthetic:shapes?objects=3&clock=true\", model: shapes }\n";
+const INDEX: &str = "/cameras/door/hls/index.m3u8";
+
+fn playlist(node: &Node) -> String {
+    let answer = node.get(INDEX, &[]).expect(200);
+    assert_eq!(answer.header("content-type"), "application/vnd.apple.mpegurl");
+    answer.text()
+}
+
+fn value(playlist: &str, tag: &str) -> u64 {
+    let line = playlist.lines().find_map(|line| line.strip_prefix(tag)).unwrap_or_else(|| panic!("{tag}: {playlist}"));
+    line.parse().unwrap()
+}
+
+fn segments(playlist: &str) -> Vec<String> {
+    playlist.lines().filter(|line| line.starts_with("segment-")).map(str::to_owned).collect()
+}
+
+/// Runs it, and gives what it says on both outputs.
+fn run(program: &str, arguments: &[&str]) -> (String, String) {
+    let output = Command::new(program).args(arguments).output().unwrap();
+    let (out, log) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{program} {arguments:?}\n{log}");
+    (out.into_owned(), log.into_owned())
+}
+
+#[test]
+fn ffmpeg_plays_it_and_nothing_is_missing_or_out_of_order() {
+    let node = Node::start("", DOOR);
+    let url = format!("http://{}{INDEX}", node.address);
+    // Frames as they are, none doubled or dropped to an even rate.
+    let play =
+        ["-hide_banner", "-loglevel", "warning", "-i", &url, "-t", "5", "-vsync", "passthrough", "-f", "framemd5", "-"];
+    let (frames, log) = run("ffmpeg", &play);
+    let times: Vec<u64> = frames
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.split(',').nth(2).unwrap().trim().parse().unwrap())
+        .collect();
+    assert!(times.len() > 10 && times.is_sorted_by(|a, b| a < b), "{frames}\n{log}");
+    assert!(!log.contains("error") && !log.contains("Invalid") && !log.contains("non monoton"), "{log}");
+    // Two players and a picture: still one encoder.
+    assert_eq!((viewers(&node, "hls"), threads(&node)), (1.0, 1));
+
+    let list = playlist(&node);
+    let names = segments(&list);
+    let mut file = node.get("/cameras/door/hls/init-1.mp4", &[]).expect(200).body;
+    for name in &names {
+        let segment = node.get(&format!("/cameras/door/hls/{name}"), &[]).expect(200);
+        assert_eq!(segment.header("content-type"), "video/iso.segment");
+        file.extend(segment.body);
+    }
+    let path = node.path().join("joined.mp4");
+    std::fs::write(&path, file).unwrap();
+    let path = path.to_str().unwrap();
+    let show = [
+        "-loglevel",
+        "warning",
+        "-count_frames",
+        "-show_entries",
+        "stream=nb_read_frames,nb_read_packets,profile,width,height",
+    ];
+    let (facts, log) = run("ffprobe", &[&show[..], &["-count_packets", "-of", "default=nw=1", path]].concat());
+    assert!(facts.contains("profile=Constrained Baseline") && facts.contains("width=640"), "{facts}");
+    let count = |name: &str| -> u64 {
+        facts.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{facts}")).parse().unwrap()
+    };
+    assert!(count("nb_read_frames=") > 0 && count("nb_read_frames=") == count("nb_read_packets="), "{facts}\n{log}");
+    assert!(log.trim().is_empty(), "{log}");
+    // What the playlist says a segment lasts is what its pictures last.
+    let said: f64 =
+        list.lines().filter_map(|l| l.strip_prefix("#EXTINF:")?.strip_suffix(',')?.parse::<f64>().ok()).sum();
+    let (times, _) =
+        run("ffprobe", &["-loglevel", "error", "-show_entries", "packet=pts_time", "-of", "csv=p=0", path]);
+    let times: Vec<f64> = times.lines().map(|line| line.trim_matches(',').parse().unwrap()).collect();
+    assert!(times.is_sorted_by(|a, b| a < b), "{times:?}");
+    let lasted = times.last().unwrap() - times.first().unwrap();
+    assert!(lasted < said && said < lasted + 1.5, "{said} s are listed, the pictures span {lasted} s");
+}
+
+#[test]
+fn segments_come_at_their_pace_old_ones_go_and_a_rest_is_a_discontinuity() {
+    let node = Node::start("", DOOR);
+    let first = playlist(&node);
+    assert_eq!(value(&first, "#EXT-X-MEDIA-SEQUENCE:"), 0);
+    assert!(first.contains("#EXT-X-VERSION:7\n") && first.contains("#EXT-X-MAP:URI=\"init-1.mp4\""), "{first}");
+    assert!(first.contains("#EXT-X-INDEPENDENT-SEGMENTS") && first.contains("#EXT-X-PROGRAM-DATE-TIME:20"), "{first}");
+    until("the first segment is gone", || {
+        playlist(&node);
+        node.get("/cameras/door/hls/segment-0.m4s", &[]).status == 404
+    });
+    let late = playlist(&node);
+    let names = segments(&late);
+    assert!((4..=16).contains(&names.len()), "{late}");
+    assert!(value(&late, "#EXT-X-MEDIA-SEQUENCE:") > 3);
+    for name in &names {
+        node.get(&format!("/cameras/door/hls/{name}"), &[]).expect(200);
+    }
+    // Nobody asks for a while: nothing is made. Asking for figures is no watching.
+    until("encoding ends", || threads(&node) == 0 && viewers(&node, "hls") == 0.0);
+    let made = encoded(&node, "h264");
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(encoded(&node, "h264"), made);
+    let again = playlist(&node);
+    assert!(again.contains("#EXT-X-DISCONTINUITY\n"), "{again}");
+    assert!(value(&again, "#EXT-X-MEDIA-SEQUENCE:") > value(&late, "#EXT-X-MEDIA-SEQUENCE:"));
+}
+
+#[test]
+fn a_stopped_camera_goes_on_as_a_slate() {
+    let node = Node::start("", DOOR);
+    playlist(&node);
+    node.post("/api/cameras/door/stop", &[("Content-Type", "application/json")], b"").expect(200);
+    let newest = |list: &str| segments(list).last().unwrap().clone();
+    let before = newest(&playlist(&node));
+    until("segments go on", || newest(&playlist(&node)) != before);
+}
