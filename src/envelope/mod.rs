@@ -24,7 +24,7 @@ pub use keyframe::{KeyframeMeta, KeyframeReason};
 pub use policy::PublishPolicy;
 pub use schema::{SCHEMAS, schema};
 pub use state::{
-    ActualState, BusState, CameraSettings, CameraState, CameraSummary, DesiredState, FrameCounts, InputSize,
+    ActualState, BusState, CameraSettings, CameraState, CameraSummary, DesiredState, FrameCounts, InputSize, Latency,
     ModelSummary, NodeState, Reason, SpoolSummary,
 };
 pub use still::{StillDetections, StillName};

@@ -239,6 +239,10 @@ impl Processor {
             let topic = Topic::Count(camera.clone(), label.to_string());
             self.publisher.offer(Message::word(topic, count.to_string(), Some(camera.clone())));
         }
+        if let Some(total) = self.counts.total(found) {
+            let topic = Topic::Objects(camera.clone());
+            self.publisher.offer(Message::word(topic, total.to_string(), Some(camera.clone())));
+        }
     }
 
     fn keyframe(&mut self, frame: Frame, found: &[Detection], said: bool, had_event: bool) -> Option<Frame> {
