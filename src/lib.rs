@@ -11,6 +11,7 @@ pub mod envelope;
 pub mod homeassistant;
 pub mod http;
 pub mod inference;
+pub mod live;
 pub mod pipeline;
 pub mod source;
 pub mod telemetry;

@@ -12,9 +12,10 @@ use sightwire::bus::{Message, MessageKind, Publisher};
 use sightwire::domain::{BBox, BootId, Detection, Frame, Name, Timestamp};
 use sightwire::envelope::{ActualState, CameraSettings, Origin, PublishConfig};
 use sightwire::inference::{DetectTiming, Detector, InferenceError};
+use sightwire::live::{Studio, VideoConfig};
 use sightwire::pipeline::{
-    Announcer, Applied, Camera, CameraConfig, Desired, KeyframeConfig, KeyframeQueue, Processor, ProcessorParts,
-    QueueConfig, Seat, Seats, SessionContext, StateView, Turns, work,
+    Announcer, Applied, Camera, CameraConfig, Desired, KeyframeQueue, Processor, ProcessorParts, QueueConfig, Seat,
+    Seats, SessionContext, StateView, Tuning, Turns, work,
 };
 use sightwire::source::{FrameSource, OpenOptions, Opener, Read, SourceError, SourceSpec};
 use sightwire::telemetry::{CameraMetrics, FrameOutcome, log_panics};
@@ -102,6 +103,8 @@ type Spoil = Arc<dyn Fn(&Frame) -> Result<(), InferenceError> + Send + Sync>;
 struct FakeDetector(Spoil);
 
 impl Detector for FakeDetector {
+    fn set_confidence(&mut self, _: f32) {}
+
     fn detect(&mut self, frame: &Frame, found: &mut Vec<Detection>) -> Result<DetectTiming, InferenceError> {
         (self.0)(frame)?;
         found.clear();
@@ -177,6 +180,7 @@ impl Yard {
             tracked: true,
             publish: PublishConfig::default(),
             keyframes: None,
+            changed: Vec::new(),
         };
         let view = StateView::new(origin.clone(), settings, metrics.clone());
         let (desired, wishes) = watch::channel(Desired::default());
@@ -184,13 +188,14 @@ impl Yard {
         let publisher: Arc<dyn Publisher> = self.bus.clone();
         let keyframes = Arc::<KeyframeQueue>::default();
         let processor = Arc::new(Mutex::new(Processor::new(ProcessorParts {
-            keyframes: keyframes.slot(KeyframeConfig::default(), config.publish.encoding, metrics.clone()),
-            config,
+            keyframes: keyframes.slot(metrics.clone()),
+            tracker: config.tracker,
+            tuning: Tuning::new(&config, 0.4),
             origin,
-            confidence: 0.4,
             publisher: publisher.clone(),
             metrics: metrics.clone(),
             live: watch::channel(None).0,
+            studio: Studio::new(name.clone(), VideoConfig::default(), Box::new(|| unreachable!("nobody watches"))),
         })));
         let lane = self.turns.add(QueueConfig::default(), metrics.clone());
         let (seat, faults) = Seat::new(name.clone(), lane, processor.clone(), metrics.clone());
@@ -199,7 +204,8 @@ impl Yard {
             camera: name.clone(),
             source,
             options: OpenOptions { read_timeout: Duration::from_millis(50), ..OpenOptions::default() },
-            max_fps: 0.0,
+            max_fps: Arc::default(),
+            processor,
             turns: self.turns.clone(),
             lane,
             metrics: metrics.clone(),
@@ -207,7 +213,7 @@ impl Yard {
             grace: Duration::from_millis(300),
             watch: None,
         };
-        let camera = Camera::new(context, processor, wishes, Announcer::new(view, sender, publisher), faults);
+        let camera = Camera::new(context, wishes, Announcer::new(view, sender, publisher), faults);
         tokio::spawn(camera.run(self.shutdown.clone()));
         Handle { name, applied, metrics, _desired: desired }
     }

@@ -9,13 +9,15 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::models::Models;
+use super::settings::remembered;
 use crate::bus::Publisher;
-use crate::control::Switches;
+use crate::control::{Overrides, Switches};
 use crate::domain::{BootId, Label, Name};
 use crate::envelope::{ActualState, CameraSettings, CameraState, DesiredState, Detections, Origin, Reason};
+use crate::live::{Status, Studio, VideoConfig};
 use crate::pipeline::{
-    Announcer, Applied, Camera, CameraConfig, Desired, KeyframeQueue, KeyframeSlot, Processor, ProcessorParts, Seat,
-    SessionContext, StateView, TrackerChoice, Watch,
+    Announcer, Applied, Camera, CameraConfig, Desired, Dial, KeyframeQueue, KeyframeSlot, Processor, ProcessorParts,
+    Seat, SessionContext, Shutter, StateView, TrackerChoice, Tuner, Tuning, Watch, lock_processor,
 };
 use crate::source::OpenOptions;
 use crate::telemetry::CameraMetrics;
@@ -27,17 +29,39 @@ pub struct CameraHandle {
     pub view: StateView,
     pub latest: watch::Receiver<Option<Arc<Detections>>>,
     pub keyframes: Arc<KeyframeSlot>,
+    pub studio: Arc<Studio>,
     pub groups: Vec<Name>,
     /// It ends by itself (a file, a slideshow).
     pub finite: bool,
-    /// Its model did not load: nothing brings it to life.
-    pub broken: bool,
+    /// None where its model did not load: nothing brings it to life.
+    pub controls: Option<Controls>,
+}
+
+/// By what a camera that lives is changed and asked.
+pub struct Controls {
+    pub tuner: Tuner,
+    pub shutter: Arc<Shutter>,
+    /// What its model can find, and from which score on where the camera does not say.
+    pub labels: Arc<[Label]>,
+    pub model_confidence: f32,
 }
 
 impl CameraHandle {
     #[must_use]
     pub fn state(&self) -> CameraState {
         self.view.describe(&self.applied.borrow())
+    }
+
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.controls.is_none()
+    }
+}
+
+/// Viewers of a camera that is gone see the end.
+impl Drop for CameraHandle {
+    fn drop(&mut self) {
+        self.studio.shut();
     }
 }
 
@@ -67,8 +91,10 @@ pub struct CameraYard<'a> {
     pub boot_id: BootId,
     pub publisher: Arc<dyn Publisher>,
     pub keyframes: Arc<KeyframeQueue>,
+    pub video: VideoConfig,
     pub models: &'a Models,
     pub switches: &'a Switches,
+    pub overrides: &'a Overrides,
     pub shutdown: CancellationToken,
 }
 
@@ -82,56 +108,71 @@ impl CameraYard<'_> {
     ) -> (CameraHandle, JoinHandle<()>) {
         let origin = Origin { camera: name.clone(), node: self.node.clone(), boot_id: self.boot_id.clone() };
         let model = self.models.loaded.get(&config.model);
-        let confidence = model.map_or(0.0, |m| m.confidence);
-        let view = StateView::new(origin.clone(), settings(config, confidence), metrics.clone());
-        let remembered = Desired { state: self.switches.get(name), ..Desired::default() };
-        if remembered.state != DesiredState::Running {
-            tracing::info!(camera = %name, state = ?remembered.state, "was switched before the restart, and stays so");
+        let model_confidence = model.map_or(0.0, |m| m.confidence);
+        let file = Tuning::new(config, model_confidence);
+        let tuning = match model {
+            Some(_) => remembered(name, &file, |file| self.overrides.over(name, file)),
+            None => file.clone(),
+        };
+        let view = StateView::new(origin.clone(), settings(config, &tuning, &file), metrics.clone());
+        let switched = Desired { state: self.switches.get(name), ..Desired::default() };
+        if switched.state != DesiredState::Running {
+            tracing::info!(camera = %name, state = ?switched.state, "was switched before the restart, and stays so");
         }
-        let (desired, wishes) = watch::channel(remembered);
-        let (applied_sender, applied) = watch::channel(Applied { desired: remembered, ..Applied::default() });
+        let (desired, wishes) = watch::channel(switched);
+        let (applied_sender, applied) = watch::channel(Applied { desired: switched, ..Applied::default() });
         let (live, latest) = watch::channel(None);
-        let keyframes =
-            self.keyframes.slot(config.keyframes.clone().unwrap_or_default(), config.publish.encoding, metrics.clone());
+        let studio = Studio::new(name.clone(), self.video, status(applied.clone()));
+        let keyframes = self.keyframes.slot(metrics.clone());
         let announcer = Announcer::new(view.clone(), applied_sender, self.publisher.clone());
-        let handle = CameraHandle {
+        let mut handle = CameraHandle {
             desired,
             applied,
             view,
             latest,
             keyframes: keyframes.clone(),
+            studio: studio.clone(),
             groups: config.groups.clone(),
             finite: config.source.is_finite(config.looping),
-            broken: model.is_none(),
+            controls: None,
         };
         let Some(model) = model else {
             let why = self.models.failed.get(&config.model);
             let reason = why.map(|e| Reason { code: e.code().into(), message: e.to_string() });
             return (handle, tokio::spawn(broken(announcer, reason, wishes, self.shutdown.clone())));
         };
-        let unknown = unknown_labels(config.labels.as_deref(), &model.info.labels);
+        let unknown = unknown_labels(tuning.labels.as_deref(), &model.info.labels);
         if !unknown.is_empty() {
             tracing::warn!(camera = %name, model = %config.model, labels = unknown.join(", "),
                 "the model has no such labels: nothing of them will ever be published");
         }
         let parts = ProcessorParts {
-            config: config.clone(),
+            tracker: config.tracker,
+            tuning: tuning.clone(),
             origin,
-            confidence,
             publisher: self.publisher.clone(),
             metrics: metrics.clone(),
             keyframes,
             live,
+            studio,
         };
         let processor = Arc::new(Mutex::new(Processor::new(parts)));
         let lane = model.turns.add(config.queue, metrics.clone());
         let (seat, faults) = Seat::new(name.clone(), lane, processor.clone(), metrics.clone());
         model.seats.write().unwrap_or_else(PoisonError::into_inner).push(seat);
+        let max_fps = Arc::new(Dial::new(tuning.max_fps));
+        handle.controls = Some(Controls {
+            shutter: lock_processor(&processor).shutter(),
+            tuner: Tuner::new(file, tuning, processor.clone(), max_fps.clone(), announcer.voice()),
+            labels: model.info.labels.clone(),
+            model_confidence,
+        });
         let context = SessionContext {
             camera: name.clone(),
             source: Arc::new(config.source.clone()),
             options: OpenOptions { pace: config.pace, looping: config.looping, ..OpenOptions::default() },
-            max_fps: config.max_fps,
+            max_fps,
+            processor,
             turns: model.turns.clone(),
             lane,
             metrics,
@@ -139,9 +180,17 @@ impl CameraYard<'_> {
             grace: SessionContext::GRACE,
             watch: Watch::new(&config.picture_check, config.source.kind()).map(|watch| Arc::new(Mutex::new(watch))),
         };
-        let camera = Camera::new(context, processor, wishes, announcer, faults);
+        let camera = Camera::new(context, wishes, announcer, faults);
         (handle, tokio::spawn(watched(name.clone(), camera.run(self.shutdown.clone()))))
     }
+}
+
+/// How the camera stands, for its viewers.
+fn status(applied: watch::Receiver<Applied>) -> Box<dyn Fn() -> Status + Send + Sync> {
+    Box::new(move || {
+        let applied = applied.borrow();
+        Status { actual: applied.actual, reason: applied.reason.clone(), since: applied.since }
+    })
 }
 
 /// A panic in a camera's task must not pass unheard: its last state would look alive.
@@ -160,17 +209,18 @@ pub fn unknown_labels(wanted: Option<&[String]>, known: &[Label]) -> Vec<String>
 
 /// A camera's settings as its state says them.
 #[must_use]
-pub fn settings(config: &CameraConfig, confidence: f32) -> CameraSettings {
+pub fn settings(config: &CameraConfig, now: &Tuning, file: &Tuning) -> CameraSettings {
     CameraSettings {
         source: config.source.shown(),
         model: config.model.clone(),
         groups: config.groups.clone(),
-        max_fps: config.max_fps,
-        confidence,
-        labels: config.labels.clone(),
+        max_fps: now.max_fps,
+        confidence: now.confidence,
+        labels: now.labels.clone(),
         tracked: config.tracker != TrackerChoice::None,
-        publish: config.publish,
-        keyframes: config.keyframes.clone(),
+        publish: now.publish,
+        keyframes: now.keyframes.clone(),
+        changed: now.differing(file),
     }
 }
 
@@ -183,12 +233,11 @@ async fn broken(
 ) {
     loop {
         let desired = *wishes.borrow_and_update();
-        if desired.state == DesiredState::Stopped {
-            announcer.enter(ActualState::Stopped, None);
-        } else {
-            announcer.enter(ActualState::Failed, reason.clone());
-        }
-        announcer.applied(desired);
+        let (actual, reason) = match desired.state {
+            DesiredState::Stopped => (ActualState::Stopped, None),
+            _ => (ActualState::Failed, reason.clone()),
+        };
+        announcer.settle(desired, actual, reason);
         tokio::select! {
             () = shutdown.cancelled() => break,
             changed = wishes.changed() => if changed.is_err() { break },

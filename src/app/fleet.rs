@@ -5,17 +5,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use serde_json::{Map, Value};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::cameras::{CameraHandle, Cameras};
 use crate::bus::{Fanout, LinkState, SpoolState};
-use crate::control::{Fleet, Refusal, Switches, answer};
+use crate::control::{Answer, Fleet, Overrides, Refusal, Switches, answer};
 use crate::domain::{BootId, Name, RawCommand, Target, Timestamp};
 use crate::envelope::{
-    ActualState, BusState, CameraState, CameraSummary, DesiredState, Detections, ModelSummary, NodeState, Reply,
-    SpoolSummary,
+    ActualState, BusState, CameraState, CameraSummary, DesiredState, Detections, KeyframeMeta, ModelSummary, NodeState,
+    Reply, SpoolSummary,
 };
 use crate::http::{Board, Part, Readiness};
+use crate::live::Studio;
+use crate::pipeline::Desired;
 use crate::telemetry::Telemetry;
 
 /// A camera that has not acted upon a wish by then is answered for as late.
@@ -35,6 +39,9 @@ pub struct NodeFleet {
     pub spools: Vec<(&'static str, watch::Receiver<SpoolState>)>,
     pub fanout: Arc<Fanout>,
     pub switches: Arc<Switches>,
+    pub overrides: Arc<Overrides>,
+    /// Cancelled by `shutdown`: whoever runs the node ends it.
+    pub ending: CancellationToken,
     pub telemetry: Telemetry,
 }
 
@@ -42,6 +49,21 @@ impl NodeFleet {
     fn spool(&self, bus: &str) -> Option<SpoolState> {
         let (_, state) = self.spools.iter().find(|(name, _)| *name == bus)?;
         Some(state.borrow().clone()).filter(|state| !state.detail.is_empty())
+    }
+
+    pub(super) fn handle(&self, camera: &Name) -> Result<Arc<CameraHandle>, Refusal> {
+        let unknown = || Refusal::new("unknown_camera", "no such camera on this node");
+        self.cameras.get(camera.as_str()).ok_or_else(unknown)
+    }
+
+    /// Waits until the camera has acted upon what was wished.
+    async fn acted(&self, handle: &CameraHandle, generation: u64) -> Result<(), Refusal> {
+        let mut applied = handle.applied.clone();
+        let acted = tokio::time::timeout(APPLY, applied.wait_for(|a| a.desired.generation >= generation));
+        if acted.await.is_ok_and(|applied| applied.is_ok()) {
+            return Ok(());
+        }
+        Err(Refusal::new("timeout", format!("not applied within {APPLY:?}; it is still wanted")))
     }
 
     async fn remember(&self) -> Result<(), Refusal> {
@@ -93,36 +115,51 @@ impl Fleet for NodeFleet {
         self.cameras.get(camera.as_str()).map(|handle| handle.desired.borrow().state)
     }
 
-    async fn switch(&self, camera: &Name, to: DesiredState, anew: bool) -> Result<CameraState, Refusal> {
-        let unknown = || Refusal::new("unknown_camera", "no such camera on this node");
-        let handle = self.cameras.get(camera.as_str()).ok_or_else(unknown)?;
-        let mut wanted = 0;
+    async fn switch(&self, camera: &Name, to: DesiredState, anew: bool) -> Answer {
+        let handle = self.handle(camera)?;
         // The wish first: a full disk must not keep a camera from stopping.
-        handle.desired.send_modify(|desired| {
+        let wanted = wish(&handle, |desired| {
             desired.state = to;
-            desired.generation += 1;
             desired.begins += u64::from(anew);
-            wanted = desired.generation;
         });
         let remembered = self.remember().await;
-        let mut applied = handle.applied.clone();
-        let acted = tokio::time::timeout(APPLY, applied.wait_for(|a| a.desired.generation >= wanted));
-        let acted = acted.await.is_ok_and(|applied| applied.is_ok());
-        if !acted {
-            return Err(Refusal::new("timeout", format!("not applied within {APPLY:?}; it is still wanted")));
-        }
+        self.acted(&handle, wanted).await?;
         if to != DesiredState::Running {
             self.quiet(camera, &handle).await;
         }
         // A stop that was answered with ok must hold even if the power fails now.
         remembered?;
-        let state = handle.state();
-        match state.reason {
-            Some(reason) if handle.broken && to != DesiredState::Stopped => {
-                Err(Refusal::new("camera_failed", reason.message))
-            }
-            _ => Ok(state),
-        }
+        alive(&handle)
+    }
+
+    async fn restart(&self, camera: &Name) -> Answer {
+        let handle = self.handle(camera)?;
+        let wanted = wish(&handle, |desired| desired.restarts += 1);
+        self.acted(&handle, wanted).await?;
+        alive(&handle)
+    }
+
+    async fn set(&self, camera: &Name, args: &Map<String, Value>) -> Answer {
+        self.set_settings(camera, args).await
+    }
+
+    async fn reset(&self, camera: &Name) -> Answer {
+        self.reset_settings(camera).await
+    }
+
+    async fn snapshot(&self, camera: &Name) -> Result<(CameraState, KeyframeMeta), Refusal> {
+        self.shoot(camera).await
+    }
+
+    async fn reload(&self) -> Result<NodeState, Refusal> {
+        Err(Refusal::new("unsupported", "reload is not supported in this version; restart the node"))
+    }
+
+    async fn shutdown(&self) -> Result<NodeState, Refusal> {
+        tracing::info!("a command: ending in order");
+        // The answer is offered before the buses close, and they are given time to deliver it.
+        self.ending.cancel();
+        Ok(self.node_state())
     }
 
     fn camera_state(&self, camera: &Name) -> Option<CameraState> {
@@ -161,6 +198,28 @@ impl Fleet for NodeFleet {
     }
 }
 
+/// Changes what is wanted of a camera; gives the wish's number.
+fn wish(handle: &CameraHandle, change: impl FnOnce(&mut Desired)) -> u64 {
+    let mut number = 0;
+    handle.desired.send_modify(|desired| {
+        change(desired);
+        desired.generation += 1;
+        number = desired.generation;
+    });
+    number
+}
+
+/// The camera's state, unless nothing can bring it to life.
+fn alive(handle: &CameraHandle) -> Answer {
+    let state = handle.state();
+    match state.reason {
+        Some(reason) if handle.is_broken() && state.desired != DesiredState::Stopped => {
+            Err(Refusal::new("camera_failed", reason.message))
+        }
+        _ => Ok(state),
+    }
+}
+
 impl Board for NodeFleet {
     fn cameras(&self) -> Vec<CameraState> {
         self.cameras.all().iter().map(|(_, handle)| handle.state()).collect()
@@ -172,6 +231,10 @@ impl Board for NodeFleet {
 
     fn keyframe(&self, camera: &str) -> Option<Bytes> {
         self.cameras.get(camera)?.keyframes.last()
+    }
+
+    fn studio(&self, camera: &str) -> Option<Arc<Studio>> {
+        Some(self.cameras.get(camera)?.studio.clone())
     }
 
     fn node(&self) -> NodeState {

@@ -2,20 +2,24 @@
 
 mod cameras;
 mod fleet;
+mod homeassistant;
 mod models;
 mod node;
+mod settings;
 mod shutdown;
+mod sightings;
 mod summary;
 
 pub use cameras::{settings, unknown_labels};
 pub use fleet::NodeFleet;
+pub use homeassistant::announced;
 pub use models::crowded;
 pub use node::{Node, spool_place};
 pub use summary::{CameraRow, Summary};
 
 use crate::bus::BusError;
 use crate::config::Config;
-use crate::control::SwitchError;
+use crate::control::MemoryError;
 use crate::http::HttpError;
 use crate::inference::InferenceError;
 use crate::telemetry::TelemetryError;
@@ -32,7 +36,7 @@ pub enum AppError {
     #[error("none of the {0} models can be used; each one's reason is logged above")]
     NoModel(usize),
     #[error(transparent)]
-    Switches(#[from] SwitchError),
+    Memory(#[from] MemoryError),
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
     #[error(

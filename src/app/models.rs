@@ -7,9 +7,8 @@ use std::thread::JoinHandle;
 use crate::config::Config;
 use crate::domain::Name;
 use crate::inference::{Detector, Devices, InferenceError, ModelConfig, ModelInfo, OnnxDetector, Runtime};
-use crate::pipeline::{Seats, TrackerChoice, Turns, work};
+use crate::pipeline::{Seats, Turns, work};
 use crate::telemetry::set_model_info;
-use crate::tracker::TrackerConfig;
 
 /// A model whose workers run.
 pub struct Model {
@@ -37,8 +36,7 @@ impl Models {
             tracing::warn!("{warning}");
         }
         for (name, model) in used(config) {
-            let tracked = config.cameras.values().any(|c| c.model == *name && c.tracker == TrackerChoice::Bytetrack);
-            match detectors(runtime, model, tracked) {
+            match detectors(runtime, model) {
                 Ok((info, detectors)) => models.hire(name, model, info, detectors)?,
                 Err(error) => {
                     models.failed.insert(name.clone(), error);
@@ -85,15 +83,7 @@ impl Models {
     }
 }
 
-/// ByteTrack lives on the detections that are not good enough to be said: they keep a half-hidden object's track alive.
-/// The camera's processor takes them out again.
-fn detectors(
-    runtime: &Runtime,
-    config: &ModelConfig,
-    tracked: bool,
-) -> Result<(ModelInfo, Vec<OnnxDetector>), InferenceError> {
-    let floor = if tracked { TrackerConfig::for_confidence(config.confidence).low } else { config.confidence };
-    let config = &ModelConfig { confidence: floor, ..config.clone() };
+fn detectors(runtime: &Runtime, config: &ModelConfig) -> Result<(ModelInfo, Vec<OnnxDetector>), InferenceError> {
     let first = OnnxDetector::load(runtime, config)?;
     let info = first.info();
     // The others go where the first one went, without a word of what was passed over.

@@ -6,22 +6,25 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::cameras::{CameraHandle, CameraYard, Cameras};
+use super::homeassistant::{Announcements, Remembered};
 use super::models::Models;
+use super::sightings::{Sightings, Witness};
 use super::{AppError, CameraRow, NodeFleet, Summary};
 use crate::bus::{
-    self, BusContext, BusesConfig, ControlTopics, Fanout, Heard, Link, Message, MqttConfig, OutboxLimits, Publisher,
-    SpoolConfig, SpoolPlace, Subscriptions, Topic,
+    self, Absolute, BusContext, BusesConfig, ControlTopics, Fanout, Heard, Link, Message, MqttConfig, OutboxLimits,
+    Publisher, SpoolConfig, SpoolPlace, Subscriptions, Topic,
     embedded::{self, Embedded},
     spool,
 };
 use crate::codec;
 use crate::config::Loaded;
-use crate::control::{Fleet, Switches, answer};
+use crate::control::{Fleet, Overrides, Switches, answer};
 use crate::domain::{BootId, Name, RawCommand, Timestamp};
 use crate::envelope::{ActualState, InputSize, ModelSummary};
 use crate::http::Server;
@@ -31,6 +34,8 @@ use crate::telemetry::{CameraMetrics, Telemetry, set_build_info};
 
 /// Commands that may wait to be judged; more are counted and dropped by the bus that brings them.
 const COMMANDS: usize = 256;
+/// Home Assistant's births that may wait to be answered: all of them get one answer.
+const BIRTHS: usize = 4;
 /// After so long somebody who waits for the end is told what for.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often the node's own state is looked at.
@@ -68,7 +73,9 @@ impl Node {
         tokio::spawn(telemetry.clone().upkeep());
         let boot_id = BootId::new();
         let Loaded { node, state_dir, config, .. } = config;
-        let switches = Switches::open(&state_dir, &node)?;
+        let (switches, overrides) = (Switches::open(&state_dir, &node)?, Overrides::open(&state_dir, &node)?);
+        let remembered = Remembered::open(&state_dir, &node)?;
+        let sightings = Arc::new(Sightings::open(&state_dir, &node, &config.cameras.keys().collect::<Vec<_>>())?);
         let (runtime_for_models, config_for_models) = (runtime.clone(), config.clone());
         let models = tokio::task::spawn_blocking(move || Models::load(&runtime_for_models, &config_for_models))
             .await
@@ -79,10 +86,14 @@ impl Node {
         let (heard, incoming) = mpsc::channel(COMMANDS);
         let groups = config.cameras.values().flat_map(|c| c.groups.iter().cloned());
         let groups: std::collections::BTreeSet<Name> = groups.collect();
+        let subscriptions = Subscriptions::new(ControlTopics::new(&node, config.cameras.keys().cloned(), groups));
+        if let Some(said) = config.homeassistant.as_ref().filter(|said| said.discovery) {
+            subscriptions.add(said.birth_topic(), Absolute::Birth);
+        }
         let context = BusContext {
             node: node.clone(),
             boot_id: boot_id.clone(),
-            subscriptions: Subscriptions::new(ControlTopics::new(&node, config.cameras.keys().cloned(), groups)),
+            subscriptions,
             heard,
             cameras: metrics.clone(),
             limits: OutboxLimits::default(),
@@ -93,6 +104,8 @@ impl Node {
         let fanout = Arc::new(Fanout::new(&links));
         let publisher: Arc<dyn Publisher> = fanout.clone();
         publisher.offer(Message::word(Topic::NodeStatus(node.clone()), "online", None));
+        sightings.say_zeros(publisher.as_ref());
+        let witness: Arc<dyn Publisher> = Arc::new(Witness::new(sightings.clone(), publisher.clone()));
 
         let keyframes = Arc::new(KeyframeQueue::default());
         let keyframe_thread = std::thread::Builder::new().name("keyframes".into()).spawn({
@@ -103,10 +116,12 @@ impl Node {
         let yard = CameraYard {
             node: node.clone(),
             boot_id: boot_id.clone(),
-            publisher: publisher.clone(),
+            publisher: witness,
             keyframes: keyframes.clone(),
+            video: config.http.video,
             models: &models,
             switches: &switches,
+            overrides: &overrides,
             shutdown: stop_cameras.clone(),
         };
         let cameras = Cameras::default();
@@ -127,11 +142,23 @@ impl Node {
             spools: links.iter().filter_map(|link| Some((link.name(), link.spool()?))).collect(),
             fanout: fanout.clone(),
             switches: Arc::new(switches),
+            overrides: Arc::new(overrides),
+            ending: CancellationToken::new(),
             telemetry,
         });
         let http = server.addr;
         tokio::spawn(server.serve(fleet.clone(), stop_services.clone()));
-        tokio::spawn(judge(fleet.clone(), incoming, fanout.clone(), stop_services.clone()));
+        let (births, heard_births) = mpsc::channel(BIRTHS);
+        tokio::spawn(judge(fleet.clone(), (incoming, births), fanout.clone(), stop_services.clone()));
+        tokio::spawn(sightings.clone().keep(stop_services.clone()));
+        // Where there is no MQTT nobody can be told, and nothing can be taken back.
+        if links.iter().any(|link| link.name() == "mqtt") {
+            let prefix = config.buses.mqtt.clone().unwrap_or_default().topic_prefix;
+            let told = (prefix, page(http));
+            let who = (fleet.clone(), sightings);
+            let announcements = Announcements::new(config.homeassistant.clone(), told, who, heard_births, remembered);
+            tokio::spawn(announcements.run(stop_services.clone()));
+        }
         tokio::spawn(announce(fleet.clone(), publisher.clone(), stop_services.clone()));
         Ok(Self {
             fleet,
@@ -243,6 +270,11 @@ async fn own_broker() -> Result<Embedded, AppError> {
     }
 }
 
+/// The live page's address, if other machines can reach it there.
+fn page(http: SocketAddr) -> Option<String> {
+    (!http.ip().is_loopback() && !http.ip().is_unspecified()).then(|| format!("http://{http}/"))
+}
+
 fn summaries(models: &Models) -> Vec<ModelSummary> {
     let loaded = models.loaded.iter().map(|(name, model)| ModelSummary {
         name: name.clone(),
@@ -259,7 +291,7 @@ fn summaries(models: &Models) -> Vec<ModelSummary> {
 /// and answering goes on beside the next ones, so that nobody's stop waits for another's.
 async fn judge(
     fleet: Arc<NodeFleet>,
-    mut incoming: mpsc::Receiver<Heard>,
+    (mut incoming, births): (mpsc::Receiver<Heard>, mpsc::Sender<Bytes>),
     buses: Arc<Fanout>,
     stop: CancellationToken,
 ) {
@@ -267,7 +299,8 @@ async fn judge(
         let raw = match heard {
             Heard::Command(raw) => raw,
             Heard::Birth(payload) => {
-                tracing::debug!(bytes = payload.len(), "a birth message");
+                // Full: one is about to be answered.
+                let _full = births.try_send(payload);
                 continue;
             }
         };

@@ -26,6 +26,17 @@ impl Fanout {
         }
     }
 
+    /// Says every retained state of one bus again.
+    pub fn say_again(&self, bus: &str) {
+        self.outboxes.iter().filter(|outbox| outbox.bus() == bus).for_each(|outbox| outbox.say_again());
+    }
+
+    /// See [`Outbox::is_retained`].
+    #[must_use]
+    pub fn is_retained(&self, bus: &str, topic: &Topic) -> bool {
+        self.outboxes.iter().any(|outbox| outbox.bus() == bus && outbox.is_retained(topic))
+    }
+
     /// Clears what is retained of this camera where `which` says so.
     pub fn clear(&self, camera: &Name, which: impl Fn(&Topic) -> bool) {
         let mut topics: Vec<Topic> = self.outboxes.iter().flat_map(|outbox| outbox.retained_of(camera)).collect();

@@ -58,6 +58,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let seconds = if args.seconds == 0 { u64::MAX / 1000 } else { args.seconds };
     tokio::select! {
         () = stop.cancelled() => {}
+        () = node.fleet.ending.cancelled() => {}
         () = tokio::time::sleep(Duration::from_secs(seconds)) => {}
         ended = tail(&config, None, sender) => ended?,
     }
@@ -90,5 +91,6 @@ fn configuration(cameras: u16, listen: SocketAddr) -> anyhow::Result<Config> {
         cameras: (1..=cameras).map(camera).collect::<anyhow::Result<_>>()?,
         spool: SpoolConfig::default(),
         http: HttpConfig { listen, ..HttpConfig::default() },
+        homeassistant: None,
     })
 }

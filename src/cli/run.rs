@@ -48,7 +48,10 @@ async fn run_node(config: Loaded, until_done: Option<SummaryFormat>) -> anyhow::
     tracing::info!(node = %node.fleet.node, boot_id = %node.fleet.boot_id, page = %format_args!("http://{}/", node.http), "running");
     let line = status::follow(node.fleet.clone());
     let Some(format) = until_done else {
-        stop.cancelled().await;
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = node.fleet.ending.cancelled() => {}
+        }
         line.end();
         node.shutdown().await;
         return Ok(ExitCode::SUCCESS);
@@ -56,6 +59,7 @@ async fn run_node(config: Loaded, until_done: Option<SummaryFormat>) -> anyhow::
     let done = tokio::select! {
         () = node.until_done() => true,
         () = stop.cancelled() => false,
+        () = node.fleet.ending.cancelled() => false,
     };
     line.end();
     let summary = node.shutdown().await;

@@ -13,7 +13,7 @@ use crate::envelope::{
     ActualState, BusState, CameraSummary, Encoding, EnvelopeBuilder, EventKind, FrameInfo, KeyframeMeta,
     KeyframeReason, ModelSummary, NodeState, Origin, Reply, Timing, TrackSpan, Verb,
 };
-use crate::pipeline::{Applied, CameraConfig, StateView};
+use crate::pipeline::{Applied, CameraConfig, StateView, Tuning};
 use crate::telemetry::CameraMetrics;
 
 /// The samples of one camera.
@@ -75,7 +75,8 @@ impl<'a> Samples<'a> {
 
     pub fn state(&self) -> String {
         let metrics = Arc::new(CameraMetrics::new(self.origin.camera.as_str()));
-        let view = StateView::new(self.origin.clone(), app::settings(self.camera, self.confidence), metrics);
+        let file = Tuning::new(self.camera, self.confidence);
+        let view = StateView::new(self.origin.clone(), app::settings(self.camera, &file, &file), metrics);
         json(&view.describe(&Applied { actual: ActualState::Running, ..Applied::default() }))
     }
 
@@ -133,6 +134,7 @@ pub fn reply(node: &Name) -> String {
         ok: true,
         applied_at: Some(Timestamp::now()),
         state: None,
+        keyframe: None,
         error: None,
     })
 }

@@ -10,7 +10,10 @@ use super::problem::Problem;
 use super::resolve::{is_builtin, is_bundled};
 use super::tree::{Content, Node, Path};
 use crate::bus::{MqttConfig, NatsConfig, SpoolConfig};
+use crate::domain::{Size, redact};
+use crate::http::HttpConfig;
 use crate::inference::LabelsConfig;
+use crate::pipeline::{Encoding, TrackerChoice};
 
 /// Problems and warnings of a configuration that was read; `config` may lack sections that have problems of their own.
 pub(super) struct Check<'a> {
@@ -35,6 +38,7 @@ impl Check<'_> {
         self.spool();
         self.models();
         self.cameras();
+        self.homeassistant();
     }
 
     fn problem(&mut self, path: &Path, what: impl Into<String>, fix: impl Into<String>) {
@@ -152,6 +156,61 @@ impl Check<'_> {
             let what = format!("{shown} can be reached from other machines, and there is no 'token_file'");
             let fix = "name a file that holds a token, or listen on loopback: 127.0.0.1:8720";
             self.problem(&path.key("listen"), what, fix);
+        }
+        for (index, host) in http.hosts.iter().enumerate().filter(|(_, host)| !HttpConfig::is_host(host)) {
+            let what = format!("'{}' is not a host's name", redact(host));
+            self.problem(
+                &path.key("hosts").index(index),
+                what,
+                "write the name alone, without scheme, port and path: garage.local",
+            );
+        }
+        if http.session.0.is_zero() {
+            self.problem(&path.key("session"), "a login that lasts no time", "give a length of time such as 12h or 7d");
+        }
+        if http.max_streams + HttpConfig::RESERVE > http.max_connections {
+            let what = format!(
+                "leaves fewer than {} of max_connections ({}) to all else",
+                HttpConfig::RESERVE,
+                http.max_connections
+            );
+            let fix = "lower it, or raise 'max_connections'";
+            self.problem(&path.key("max_streams"), what, fix);
+        }
+        if !(Size(1)..=HttpConfig::LARGEST_FRAME).contains(&http.max_frame) {
+            let what = format!("{} is no size for a picture", self.raw(&path.key("max_frame")));
+            self.problem(&path.key("max_frame"), what, format!("give from 1B to {}", HttpConfig::LARGEST_FRAME));
+        }
+    }
+
+    fn homeassistant(&mut self) {
+        let Some(config) = &self.config.homeassistant else { return };
+        let path = Path::of(["homeassistant"]);
+        let buses = Path::of(["buses"]);
+        if config.discovery && self.is_set(&buses.key("nats")) && !self.is_set(&buses.key("mqtt")) {
+            self.problem(
+                &path,
+                "Home Assistant listens on MQTT, and there is only NATS",
+                "add 'buses.mqtt', the broker that Home Assistant uses",
+            );
+        }
+        self.prefix(&path.key("prefix"), &config.prefix, '/', "+#");
+        if let Some(topic) = &config.birth_topic {
+            self.prefix(&path.key("birth_topic"), topic, '/', "+#");
+        }
+        if config.labels.as_ref().is_some_and(Vec::is_empty) {
+            self.warning(
+                &path.key("labels"),
+                "no label gets entities of its own, since the list is empty",
+                "remove the key to announce those that are published or seen",
+            );
+        }
+        for (name, camera) in self.config.cameras.iter().filter(|_| config.discovery) {
+            if camera.publish.encoding == Encoding::Protobuf && camera.tracker != TrackerChoice::None {
+                let path = Path::of(["cameras", name.as_str(), "publish", "encoding"]);
+                let what = "Home Assistant cannot read protobuf: this camera has no event entity there";
+                self.warning(&path, what, "use 'encoding: json', or leave it so: all other entities are there");
+            }
         }
     }
 

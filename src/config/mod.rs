@@ -5,6 +5,7 @@
 
 mod check;
 mod explain;
+mod live;
 mod load;
 mod problem;
 mod resolve;
@@ -14,6 +15,7 @@ mod sections;
 mod tree;
 mod yaml;
 
+pub use live::{ChangeError, Changeable};
 pub use load::{Loaded, load, load_text, load_with};
 pub use problem::{ConfigError, Problem};
 pub use schema::schema;
@@ -27,6 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bus::{BusesConfig, SpoolConfig};
 use crate::domain::Name;
+use crate::homeassistant::HomeAssistantConfig;
 use crate::http::HttpConfig;
 use crate::inference::ModelConfig;
 use crate::pipeline::CameraConfig;
@@ -62,4 +65,7 @@ pub struct Config {
     pub cameras: BTreeMap<Name, CameraConfig>,
     #[serde(default)]
     pub http: HttpConfig,
+    /// Absent = nothing is announced to Home Assistant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub homeassistant: Option<HomeAssistantConfig>,
 }

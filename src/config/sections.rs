@@ -36,6 +36,7 @@ impl Sections<'_> {
             models: self.named("models"),
             cameras: self.named("cameras"),
             http: self.section(&Path::of(["http"])).unwrap_or_default(),
+            homeassistant: self.section(&Path::of(["homeassistant"])),
         }
     }
 

@@ -4,9 +4,13 @@
 //! is refused, counted and answered, and stops nothing.
 
 mod dispatch;
+mod memory;
+mod overrides;
 mod parse;
 mod switches;
 
-pub use dispatch::{Fleet, answer};
+pub use dispatch::{Answer, Fleet, answer};
+pub use memory::{Memory, MemoryError};
+pub use overrides::{Flat, Overrides};
 pub use parse::{MAX_PAYLOAD, Refusal, parse};
-pub use switches::{SwitchError, Switches};
+pub use switches::Switches;

@@ -1,55 +1,28 @@
 //! What people switched off stays off over a restart: one small file a node.
 
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use super::memory::{Memory, MemoryError};
 use crate::domain::Name;
 use crate::envelope::DesiredState;
-
-#[derive(Debug, thiserror::Error)]
-#[error("{path}: switches cannot be remembered: {why}; check `state_dir` and its permissions")]
-pub struct SwitchError {
-    path: String,
-    why: String,
-}
 
 /// The remembered desired states. Cameras that are to run are not listed.
 #[derive(Debug)]
 pub struct Switches {
-    path: PathBuf,
+    memory: Memory,
     states: Mutex<BTreeMap<Name, DesiredState>>,
 }
 
 impl Switches {
-    /// Reads `<state_dir>/<node>/switches.json`; no file = everything runs. A file that cannot be read as JSON is put aside
-    /// (`.corrupt`) and said, for a node that does not start helps nobody. So is a folder that cannot be made: where there is
-    /// none, nothing was switched off.
+    /// Reads `<state_dir>/<node>/switches.json`; see [`Memory::open`].
     ///
     /// # Errors
     /// When the file is there and cannot be read: a camera that was stopped must not run for that.
-    pub fn open(state_dir: &Path, node: &Name) -> Result<Self, SwitchError> {
-        let folder = state_dir.join(node.as_str());
-        let path = folder.join("switches.json");
-        let fail = |e: std::io::Error| SwitchError { path: path.display().to_string(), why: e.to_string() };
-        let made = std::fs::create_dir_all(&folder);
-        let states = match std::fs::read(&path) {
-            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                if let Err(e) = made {
-                    tracing::error!("{}; a stop will be lost with the next restart", fail(e));
-                }
-                BTreeMap::new()
-            }
-            Err(e) => return Err(fail(e)),
-            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|e| {
-                let aside = path.with_extension("json.corrupt");
-                let kept = std::fs::rename(&path, &aside).is_ok();
-                tracing::error!(path = %path.display(), kept, "remembered switches are unreadable ({e}): cameras start as if never switched");
-                BTreeMap::new()
-            }),
-        };
-        Ok(Self { path, states: Mutex::new(states) })
+    pub fn open(state_dir: &Path, node: &Name) -> Result<Self, MemoryError> {
+        let (memory, states) = Memory::open(state_dir, node, "switches")?;
+        Ok(Self { memory, states: Mutex::new(states) })
     }
 
     #[must_use]
@@ -58,33 +31,20 @@ impl Switches {
     }
 
     /// Remembers what is wished of every camera, as `wished` says it once nobody else writes: of two commands in a row the
-    /// later one is kept, whoever comes here first. Written whole beside the old file and put in its place, so that a crash
-    /// leaves the one or the other. Blocks for the disk.
+    /// later one is kept, whoever comes here first. Blocks for the disk.
     ///
     /// # Errors
     /// When the disk does not take it; what was remembered before still is.
-    pub fn remember(&self, wished: impl FnOnce() -> BTreeMap<Name, DesiredState>) -> Result<(), SwitchError> {
+    pub fn remember(&self, wished: impl FnOnce() -> BTreeMap<Name, DesiredState>) -> Result<(), MemoryError> {
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = wished();
         next.retain(|_, state| *state != DesiredState::Running);
         if *states == next {
             return Ok(());
         }
-        self.write(&next).map_err(|e| SwitchError { path: self.path.display().to_string(), why: e.to_string() })?;
+        self.memory.write(&next)?;
         *states = next;
         Ok(())
-    }
-
-    fn write(&self, states: &BTreeMap<Name, DesiredState>) -> std::io::Result<()> {
-        // It may not have been there, and nothing may have let us make it, when the node started.
-        self.path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-        let beside = self.path.with_extension("json.new");
-        let mut file = std::fs::File::create(&beside)?;
-        file.write_all(&serde_json::to_vec_pretty(states)?)?;
-        file.sync_all()?;
-        std::fs::rename(&beside, &self.path)?;
-        // The new name is safe only when its folder is.
-        self.path.parent().map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all())
     }
 }
 

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{CameraState, NodeState};
+use super::{CameraState, KeyframeMeta, NodeState};
 use crate::domain::{Name, Timestamp};
 
 /// What can be asked.
@@ -21,8 +21,10 @@ pub enum Verb {
     Snapshot,
     /// Changes settings live.
     Set,
+    /// Closes the source and opens it again; tracks end, numbers go on.
     Restart,
     Status,
+    /// Takes back what `set` changed.
     Reset,
     /// A node reads its configuration again.
     Reload,
@@ -44,6 +46,12 @@ impl Verb {
         Self::Reload,
         Self::Shutdown,
     ];
+
+    /// Whether it is asked of a node as a whole, and of no camera.
+    #[must_use]
+    pub fn is_for_nodes(self) -> bool {
+        matches!(self, Self::Reload | Self::Shutdown)
+    }
 
     /// As it is written.
     #[must_use]
@@ -116,6 +124,9 @@ pub struct Reply {
     /// The target's state after the command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<ReplyState>,
+    /// Of a `snapshot`: the picture that was handed to the buses; `frame.id` binds it to the detections of the same frame.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyframe: Option<KeyframeMeta>,
     /// Only when not `ok`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ReplyError>,

@@ -1,6 +1,6 @@
 //! How many of each label a camera sees: the retained `counts/<label>` topics.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::domain::{Detection, Label};
 
@@ -38,6 +38,25 @@ impl Counts {
                 }
             }
         }
+        self.changed()
+    }
+
+    /// Only `wanted` labels are counted from now on (`None` = all): the others go to zero, and new ones are known at zero.
+    /// Gives what is to be said.
+    pub fn want(&mut self, wanted: Option<&HashSet<Label>>) -> Vec<(Label, u32)> {
+        let Some(wanted) = wanted else { return Vec::new() };
+        for (label, count) in &mut self.known {
+            if !wanted.contains(label) {
+                count.now = 0;
+            }
+        }
+        for label in wanted {
+            self.known.entry(label.clone()).or_default();
+        }
+        self.changed()
+    }
+
+    fn changed(&mut self) -> Vec<(Label, u32)> {
         let mut changed = Vec::new();
         for (label, count) in &mut self.known {
             if count.said != Some(count.now) {
@@ -94,5 +113,16 @@ mod tests {
         let mut counts = Counts::new(["person".into()]);
         assert_eq!(counts.update(&[]), [("person".into(), 0)]);
         assert_eq!(counts.update(&[]), []);
+    }
+
+    #[test]
+    fn a_label_that_is_no_longer_wanted_goes_to_zero_and_a_new_one_is_known() {
+        let mut counts = Counts::default();
+        counts.update(&seen(&["car", "car", "bus"]));
+        let wanted = HashSet::from(["bus".into(), "person".into()]);
+        assert_eq!(counts.want(Some(&wanted)), [("car".into(), 0), ("person".into(), 0)]);
+        assert_eq!(counts.want(Some(&wanted)), []);
+        assert_eq!(counts.want(None), [], "what else is seen shows itself");
+        assert_eq!(counts.update(&seen(&["bus", "car"])), [("car".into(), 1)]);
     }
 }

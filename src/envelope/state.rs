@@ -127,6 +127,9 @@ pub struct CameraSettings {
     /// Absent = no keyframes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keyframes: Option<KeyframeConfig>,
+    /// What `set` changed since the configuration was read, by its keys; `reset` takes it back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<String>,
 }
 
 /// Frames of a camera in this boot.

@@ -65,9 +65,15 @@ pub fn camera(facts: &CameraFacts) -> Device {
     controls(&mut device, &facts.topics, &node);
     health(&mut device, &facts.topics, &node);
     figures(&mut device, &facts.topics, &seeing);
-    device.add("image", "keyframe", "keyframe", &node, json!({
-        "name": "Keyframe", "image_topic": facts.topics.keyframe, "content_type": "image/jpeg",
-    }));
+    device.add(
+        "image",
+        "keyframe",
+        "keyframe",
+        &node,
+        json!({
+            "name": "Keyframe", "image_topic": facts.topics.keyframe, "content_type": "image/jpeg",
+        }),
+    );
     if facts.events {
         device.add("event", "object", "object", &node, event(&facts.topics));
     }
@@ -79,19 +85,37 @@ fn objects(device: &mut Builder, facts: &CameraFacts, available: &Value) {
     device.add("binary_sensor", "occupancy", "occupancy", available, json!({
         "name": "Occupancy", "device_class": "occupancy", "state_topic": facts.topics.objects, "value_template": SEEN,
     }));
-    device.add("sensor", "objects", "objects", available, json!({
-        "name": "Objects", "state_topic": facts.topics.objects, "state_class": "measurement",
-        "suggested_display_precision": 0, "icon": "mdi:shape",
-    }));
+    device.add(
+        "sensor",
+        "objects",
+        "objects",
+        available,
+        json!({
+            "name": "Objects", "state_topic": facts.topics.objects, "state_class": "measurement",
+            "suggested_display_precision": 0, "icon": "mdi:shape",
+        }),
+    );
     for CountTopic { label, topic } in &facts.counts {
         let (word, name) = (slug(label), title(label));
-        device.add("binary_sensor", &format!("label_{word}_occupancy"), &word, available, json!({
-            "name": name, "device_class": "occupancy", "state_topic": topic, "value_template": SEEN,
-        }));
-        device.add("sensor", &format!("label_{word}_count"), &format!("{word}_count"), available, json!({
-            "name": format!("{name} count"), "state_topic": topic, "state_class": "measurement",
-            "suggested_display_precision": 0, "icon": icon(label),
-        }));
+        device.add(
+            "binary_sensor",
+            &format!("label_{word}_occupancy"),
+            &word,
+            available,
+            json!({
+                "name": name, "device_class": "occupancy", "state_topic": topic, "value_template": SEEN,
+            }),
+        );
+        device.add(
+            "sensor",
+            &format!("label_{word}_count"),
+            &format!("{word}_count"),
+            available,
+            json!({
+                "name": format!("{name} count"), "state_topic": topic, "state_class": "measurement",
+                "suggested_display_precision": 0, "icon": icon(label),
+            }),
+        );
     }
 }
 
@@ -99,12 +123,18 @@ fn objects(device: &mut Builder, facts: &CameraFacts, available: &Value) {
 fn controls(device: &mut Builder, topics: &CameraTopics, available: &Value) {
     // The wish, not the deed: a camera that cannot be reached stays on, and only a stop takes it off. Not optimistic: the
     // switch moves when the wish was applied.
-    device.add("switch", "switch", "", available, json!({
-        "name": null, "icon": "mdi:cctv", "optimistic": false,
-        "command_topic": topics.control, "payload_on": "start", "payload_off": "stop",
-        "state_topic": topics.state, "state_on": "ON", "state_off": "OFF",
-        "value_template": "{{ 'OFF' if value_json.desired == 'stopped' else 'ON' }}",
-    }));
+    device.add(
+        "switch",
+        "switch",
+        "",
+        available,
+        json!({
+            "name": null, "icon": "mdi:cctv", "optimistic": false,
+            "command_topic": topics.control, "payload_on": "start", "payload_off": "stop",
+            "state_topic": topics.state, "state_on": "ON", "state_off": "OFF",
+            "value_template": "{{ 'OFF' if value_json.desired == 'stopped' else 'ON' }}",
+        }),
+    );
     device.add("number", "confidence", "confidence", available, json!({
         "name": "Confidence", "icon": "mdi:percent", "entity_category": "config", "optimistic": false,
         "command_topic": topics.control, "command_template": "{\"command\":\"set\",\"args\":{\"confidence\":{{ value }}}}",
@@ -117,34 +147,64 @@ fn controls(device: &mut Builder, topics: &CameraTopics, available: &Value) {
         "state_topic": topics.state, "value_template": "{{ value_json.settings.max_fps }}",
         "min": 0, "max": 1000, "step": 0.1, "mode": "box", "unit_of_measurement": "fps",
     }));
-    device.add("button", "snapshot", "snapshot", available, json!({
-        "name": "Snapshot", "icon": "mdi:camera", "command_topic": topics.control, "payload_press": "snapshot",
-    }));
-    device.add("button", "restart", "restart", available, json!({
-        "name": "Restart", "device_class": "restart", "entity_category": "config",
-        "command_topic": topics.control, "payload_press": "restart",
-    }));
+    device.add(
+        "button",
+        "snapshot",
+        "snapshot",
+        available,
+        json!({
+            "name": "Snapshot", "icon": "mdi:camera", "command_topic": topics.control, "payload_press": "snapshot",
+        }),
+    );
+    device.add(
+        "button",
+        "restart",
+        "restart",
+        available,
+        json!({
+            "name": "Restart", "device_class": "restart", "entity_category": "config",
+            "command_topic": topics.control, "payload_press": "restart",
+        }),
+    );
 }
 
 /// Whether it is well.
 fn health(device: &mut Builder, topics: &CameraTopics, available: &Value) {
-    device.add("binary_sensor", "connectivity", "connectivity", available, json!({
-        "name": "Connectivity", "device_class": "connectivity", "entity_category": "diagnostic",
-        "state_topic": topics.status, "payload_on": "online", "payload_off": "offline",
-    }));
+    device.add(
+        "binary_sensor",
+        "connectivity",
+        "connectivity",
+        available,
+        json!({
+            "name": "Connectivity", "device_class": "connectivity", "entity_category": "diagnostic",
+            "state_topic": topics.status, "payload_on": "online", "payload_off": "offline",
+        }),
+    );
     // A reason without a failure: the picture is frozen, black or covered.
-    device.add("binary_sensor", "problem", "problem", available, json!({
-        "name": "Problem", "device_class": "problem", "entity_category": "diagnostic", "state_topic": topics.state,
-        "value_template": "{{ 'ON' if value_json.actual == 'failed' or (value_json.reason is defined and \
-                           value_json.actual != 'stopped') else 'OFF' }}",
-        "json_attributes_topic": topics.state,
-        "json_attributes_template": "{{ value_json.reason | default({'code': none, 'message': none}) | tojson }}",
-    }));
-    device.add("sensor", "state", "state", available, json!({
-        "name": "State", "device_class": "enum", "entity_category": "diagnostic", "icon": "mdi:state-machine",
-        "options": ["connecting", "running", "paused", "stopped", "failed", "ended"],
-        "state_topic": topics.state, "value_template": "{{ value_json.actual }}",
-    }));
+    device.add(
+        "binary_sensor",
+        "problem",
+        "problem",
+        available,
+        json!({
+            "name": "Problem", "device_class": "problem", "entity_category": "diagnostic", "state_topic": topics.state,
+            "value_template": "{{ 'ON' if value_json.actual == 'failed' or (value_json.reason is defined and \
+                               value_json.actual != 'stopped') else 'OFF' }}",
+            "json_attributes_topic": topics.state,
+            "json_attributes_template": "{{ value_json.reason | default({'code': none, 'message': none}) | tojson }}",
+        }),
+    );
+    device.add(
+        "sensor",
+        "state",
+        "state",
+        available,
+        json!({
+            "name": "State", "device_class": "enum", "entity_category": "diagnostic", "icon": "mdi:state-machine",
+            "options": ["connecting", "running", "paused", "stopped", "failed", "ended"],
+            "state_topic": topics.state, "value_template": "{{ value_json.actual }}",
+        }),
+    );
 }
 
 /// How it does.

@@ -67,7 +67,9 @@ impl Document {
                 });
                 Map::from_iter([("components".to_owned(), Value::Object(gone.chain(here).collect()))])
             }
-            Style::Components => self.components.values().flat_map(|component| component.body.clone()).map(older).collect(),
+            Style::Components => {
+                self.components.values().flat_map(|component| component.body.clone()).map(older).collect()
+            }
         };
         whole.insert("device".into(), self.about.clone());
         whole.insert("origin".into(), self.origin.clone());
@@ -135,7 +137,11 @@ mod tests {
             };
             ((*key).to_owned(), Component { platform: "sensor", body })
         };
-        Device { id: id.into(), about: json!({ "identifiers": [id] }), components: sensors.iter().map(component).collect() }
+        Device {
+            id: id.into(),
+            about: json!({ "identifiers": [id] }),
+            components: sensors.iter().map(component).collect(),
+        }
     }
 
     fn config(style: Style, prefix: &str) -> HomeAssistantConfig {
@@ -187,8 +193,11 @@ mod tests {
         let said = settle(&mut ledger, &config(Style::Components, "ha"), vec![device("a", &["x", "y"])]);
         let topics: Vec<&str> = said.iter().map(|(topic, _)| topic.as_str()).collect();
         assert_eq!(topics, ["ha/device/a/config", "ha/sensor/a/x/config", "ha/sensor/a/y/config"]);
-        assert_eq!(said[1].1, json!({ "unique_id": "x", "object_id": "x", "device": { "identifiers": ["a"] },
-            "origin": { "name": "Sightwire", "sw_version": "1" } }));
+        assert_eq!(
+            said[1].1,
+            json!({ "unique_id": "x", "object_id": "x", "device": { "identifiers": ["a"] },
+            "origin": { "name": "Sightwire", "sw_version": "1" } })
+        );
         ledger.has_cleared();
         let said = settle(&mut ledger, &config(Style::Components, "other"), vec![device("a", &["x"])]);
         let cleared: Vec<&str> = said.iter().filter(|(_, p)| p.is_null()).map(|(topic, _)| topic.as_str()).collect();

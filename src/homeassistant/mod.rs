@@ -51,7 +51,8 @@ mod tests {
 
     #[test]
     fn entities_are_for_published_labels_else_for_named_ones_else_for_those_seen() {
-        let (published, named, seen) = (list(&["person", "car"]), list(&["car", "dog", "unicorn"]), list(&["bus", "bus"]));
+        let (published, named, seen) =
+            (list(&["person", "car"]), list(&["car", "dog", "unicorn"]), list(&["bus", "bus"]));
         let known = ["person", "car", "dog", "bus"];
         assert_eq!(labels(Some(&published), None, &seen, &known), published);
         assert_eq!(labels(Some(&published), Some(&named), &seen, &known), ["car"]);

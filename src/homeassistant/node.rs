@@ -47,10 +47,16 @@ pub fn node(facts: &NodeFacts) -> Device {
     let up = availability(&[status]);
     let mut device = Builder::new(id, format!("sightwire_{}", facts.name.as_str().replace('-', "_")), about);
     // Always available: it is what tells that the node is not.
-    device.add("binary_sensor", "connectivity", "connectivity", &availability(&[]), json!({
-        "name": "Connectivity", "device_class": "connectivity", "entity_category": "diagnostic",
-        "state_topic": status, "payload_on": "online", "payload_off": "offline",
-    }));
+    device.add(
+        "binary_sensor",
+        "connectivity",
+        "connectivity",
+        &availability(&[]),
+        json!({
+            "name": "Connectivity", "device_class": "connectivity", "entity_category": "diagnostic",
+            "state_topic": status, "payload_on": "online", "payload_off": "offline",
+        }),
+    );
     for bus in &facts.buses {
         device.add("binary_sensor", &format!("bus_{bus}"), bus, &up, json!({
             "name": bus.to_uppercase(), "device_class": "connectivity", "entity_category": "diagnostic", "state_topic": state,
@@ -71,21 +77,45 @@ pub fn node(facts: &NodeFacts) -> Device {
         "suggested_display_precision": 0, "state_topic": state,
         "value_template": "{{ value_json.cameras | selectattr('state', 'eq', 'running') | list | count }}",
     }));
-    device.add("sensor", "version", "version", &up, json!({
-        "name": "Version", "icon": "mdi:tag", "entity_category": "diagnostic",
-        "state_topic": state, "value_template": "{{ value_json.version }}",
-    }));
-    device.add("sensor", "onnxruntime", "onnx_runtime", &up, json!({
-        "name": "ONNX Runtime", "icon": "mdi:brain", "entity_category": "diagnostic",
-        "state_topic": state, "value_template": "{{ value_json.onnxruntime | default('None') }}",
-    }));
-    device.add("sensor", "started", "started", &up, json!({
-        "name": "Started", "device_class": "timestamp", "entity_category": "diagnostic",
-        "state_topic": state, "value_template": "{{ (value_json.started_at | as_datetime).isoformat() }}",
-    }));
-    device.add("button", "reload", "reload", &up, json!({
-        "name": "Reload configuration", "icon": "mdi:reload", "entity_category": "config",
-        "command_topic": control, "payload_press": "reload",
-    }));
+    device.add(
+        "sensor",
+        "version",
+        "version",
+        &up,
+        json!({
+            "name": "Version", "icon": "mdi:tag", "entity_category": "diagnostic",
+            "state_topic": state, "value_template": "{{ value_json.version }}",
+        }),
+    );
+    device.add(
+        "sensor",
+        "onnxruntime",
+        "onnx_runtime",
+        &up,
+        json!({
+            "name": "ONNX Runtime", "icon": "mdi:brain", "entity_category": "diagnostic",
+            "state_topic": state, "value_template": "{{ value_json.onnxruntime | default('None') }}",
+        }),
+    );
+    device.add(
+        "sensor",
+        "started",
+        "started",
+        &up,
+        json!({
+            "name": "Started", "device_class": "timestamp", "entity_category": "diagnostic",
+            "state_topic": state, "value_template": "{{ (value_json.started_at | as_datetime).isoformat() }}",
+        }),
+    );
+    device.add(
+        "button",
+        "reload",
+        "reload",
+        &up,
+        json!({
+            "name": "Reload configuration", "icon": "mdi:reload", "entity_category": "config",
+            "command_topic": control, "payload_press": "reload",
+        }),
+    );
     device.build()
 }

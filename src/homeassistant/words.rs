@@ -63,9 +63,13 @@ mod tests {
 
     #[test]
     fn names_read_as_people_write_them() {
-        for (name, title_of) in
-            [("front-door", "Front door"), ("cam_2", "Cam 2"), ("traffic light", "Traffic light"), ("собака", "Собака"), ("", "")]
-        {
+        for (name, title_of) in [
+            ("front-door", "Front door"),
+            ("cam_2", "Cam 2"),
+            ("traffic light", "Traffic light"),
+            ("собака", "Собака"),
+            ("", ""),
+        ] {
             assert_eq!(title(name), title_of);
         }
     }
@@ -76,6 +80,9 @@ mod tests {
         let labels = ["a", "A", "ä", "ö", "a/b", "a.b", "", "_", "кот", "лев"];
         let slugs: std::collections::BTreeSet<String> = labels.iter().map(|label| slug(label)).collect();
         assert_eq!(slugs.len(), labels.len(), "{slugs:?}");
-        assert!(slugs.iter().all(|s| !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')), "{slugs:?}");
+        assert!(
+            slugs.iter().all(|s| !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')),
+            "{slugs:?}"
+        );
     }
 }

@@ -23,6 +23,9 @@ pub struct DetectTiming {
 
 /// Finds objects in frames. Implementations keep their buffers; calls come from one thread.
 pub trait Detector: Send {
+    /// From now on detections below this score are not made. Cameras share a model and may differ in what they want of it.
+    fn set_confidence(&mut self, confidence: f32);
+
     /// Fills `found` (cleared first) with what is in the frame, best score first.
     fn detect(&mut self, frame: &Frame, found: &mut Vec<Detection>) -> Result<DetectTiming, InferenceError>;
 }
@@ -183,6 +186,10 @@ impl OnnxDetector {
 }
 
 impl Detector for OnnxDetector {
+    fn set_confidence(&mut self, confidence: f32) {
+        self.confidence = confidence;
+    }
+
     fn detect(&mut self, frame: &Frame, found: &mut Vec<Detection>) -> Result<DetectTiming, InferenceError> {
         let [begin, prepared, ran, read] = self.detect_marking(frame, found, Instant::now)?;
         Ok(DetectTiming { preprocess: prepared - begin, inference: ran - prepared, postprocess: read - ran })

@@ -31,6 +31,10 @@ pub struct CameraConfig {
     pub looping: bool,
     #[serde(default)]
     pub queue: QueueConfig,
+    /// Detections below this score are not made; absent = the model's `confidence`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub confidence: Option<f32>,
     /// Publish only these labels; absent = all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<Vec<String>>,
@@ -58,6 +62,7 @@ impl CameraConfig {
             pace: Pace::default(),
             looping: false,
             queue: QueueConfig::default(),
+            confidence: None,
             labels: None,
             tracker: TrackerChoice::default(),
             publish: PublishConfig::default(),

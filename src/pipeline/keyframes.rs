@@ -7,7 +7,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 
+use super::shutter::Shot;
 use crate::bus::{Message, MessageKind, Publisher, Qos, Topic};
 use crate::codec::{self, JpegEncoder};
 use crate::domain::{Detection, Frame};
@@ -22,13 +24,16 @@ pub struct KeyframeJob {
     /// `seq` of the detections message of the same frame, when there was one.
     pub seq: Option<u64>,
     pub reason: KeyframeReason,
+    /// How the picture and its metadata are made.
+    pub config: KeyframeConfig,
+    pub encoding: Encoding,
+    /// Who asked for this picture; none where a rule did.
+    pub waiting: Vec<oneshot::Sender<Shot>>,
 }
 
 /// A camera's place in the queue.
 pub struct KeyframeSlot {
     job: Mutex<Option<KeyframeJob>>,
-    config: KeyframeConfig,
-    encoding: Encoding,
     metrics: Arc<CameraMetrics>,
     queue: Arc<KeyframeQueue>,
     /// The last JPEG, for HTTP.
@@ -37,14 +42,24 @@ pub struct KeyframeSlot {
 }
 
 impl KeyframeSlot {
-    /// Hands the job over; one that still waits is replaced and counted.
-    pub fn put(&self, job: KeyframeJob) {
-        let replaced = lock(&self.job).replace(job);
-        if replaced.is_some() {
-            self.metrics.keyframe(KeyframeOutcome::Superseded);
-        } else if let Some(me) = self.me.upgrade() {
-            self.queue.push(me);
-        }
+    /// Hands the job over; one that still waits is replaced and counted, unless somebody asked for that one.
+    pub fn put(&self, mut job: KeyframeJob) {
+        let mut place = lock(&self.job);
+        let Some(mut before) = place.take() else {
+            *place = Some(job);
+            drop(place);
+            if let Some(me) = self.me.upgrade() {
+                self.queue.push(me);
+            }
+            return;
+        };
+        self.metrics.keyframe(KeyframeOutcome::Superseded);
+        *place = if job.waiting.is_empty() && !before.waiting.is_empty() {
+            Some(before)
+        } else {
+            job.waiting.append(&mut before.waiting);
+            Some(job)
+        };
     }
 
     /// Waits until the picture that was handed over last, if any, is said. Those of other cameras before it are few: each
@@ -82,16 +97,9 @@ struct QueueState {
 impl KeyframeQueue {
     /// A place for one camera.
     #[must_use]
-    pub fn slot(
-        self: &Arc<Self>,
-        config: KeyframeConfig,
-        encoding: Encoding,
-        metrics: Arc<CameraMetrics>,
-    ) -> Arc<KeyframeSlot> {
+    pub fn slot(self: &Arc<Self>, metrics: Arc<CameraMetrics>) -> Arc<KeyframeSlot> {
         Arc::new_cyclic(|me| KeyframeSlot {
             job: Mutex::default(),
-            config,
-            encoding,
             metrics,
             queue: self.clone(),
             last: Mutex::default(),
@@ -110,12 +118,20 @@ impl KeyframeQueue {
         let mut jpeg = Vec::new();
         while let Some(slot) = self.next() {
             let job = lock(&slot.job).take();
-            if let Some(job) = job {
+            if let Some(mut job) = job {
+                let waiting = std::mem::take(&mut job.waiting);
                 // One camera's odd picture must not take the others' encoder away.
                 let encode = || slot.encode(&job, &mut encoder, &mut jpeg, publisher);
-                if catch_unwind(AssertUnwindSafe(encode)).is_err() {
+                let shot = catch_unwind(AssertUnwindSafe(encode)).unwrap_or_else(|_| {
                     slot.metrics.keyframe(KeyframeOutcome::Failed);
+                    Err("the encoder panicked; please report it".into())
+                });
+                if shot.is_err() {
                     encoder = JpegEncoder::default();
+                }
+                for who in waiting {
+                    // Who gave up waiting misses nothing: the picture is on the bus.
+                    let _told = who.send(shot.clone());
                 }
             }
         }
@@ -153,17 +169,21 @@ impl KeyframeQueue {
 }
 
 impl KeyframeSlot {
-    fn encode(&self, job: &KeyframeJob, encoder: &mut JpegEncoder, jpeg: &mut Vec<u8>, publisher: &dyn Publisher) {
-        let overlay = self.config.overlay.then_some(job.detections.as_slice());
-        let (width, height) =
-            match encoder.encode(&job.frame, self.config.max_width, self.config.quality, overlay, jpeg) {
-                Ok(size) => size,
-                Err(error) => {
-                    self.metrics.keyframe(KeyframeOutcome::Failed);
-                    tracing::warn!(camera = %job.origin.camera, frame = job.frame.id, "keyframe not made: {error}");
-                    return;
-                }
-            };
+    fn encode(
+        &self,
+        job: &KeyframeJob,
+        encoder: &mut JpegEncoder,
+        jpeg: &mut Vec<u8>,
+        publisher: &dyn Publisher,
+    ) -> Shot {
+        let KeyframeJob { frame, config, .. } = job;
+        let overlay = config.overlay.then_some(job.detections.as_slice());
+        let encoded = encoder.encode(frame, config.max_width, config.quality, overlay, jpeg);
+        let (width, height) = encoded.map_err(|error| {
+            self.metrics.keyframe(KeyframeOutcome::Failed);
+            tracing::warn!(camera = %job.origin.camera, frame = frame.id, "keyframe not made: {error}");
+            error.to_string()
+        })?;
         self.metrics.keyframe(KeyframeOutcome::Encoded);
         let bytes = Bytes::copy_from_slice(jpeg);
         *lock(&self.last) = Some(bytes.clone());
@@ -182,7 +202,7 @@ impl KeyframeSlot {
         };
         let camera = &job.origin.camera;
         // The metadata first: who has the picture can look it up.
-        let (payload, content_type) = codec::encode_keyframe_meta(&meta, self.encoding);
+        let (payload, content_type) = codec::encode_keyframe_meta(&meta, job.encoding);
         let topic = Topic::KeyframeMeta(camera.clone());
         publisher.offer(Message::state(topic, payload, content_type, Some(camera.clone())));
         publisher.offer(Message {
@@ -200,6 +220,7 @@ impl KeyframeSlot {
             late: None,
             shrink: Some(smaller),
         });
+        Ok(meta)
     }
 }
 

@@ -7,24 +7,30 @@ mod camera;
 mod config;
 mod failure;
 mod keyframes;
+mod machine;
 mod picture;
 mod processor;
 mod session;
+mod shutter;
 mod states;
 mod threads;
+mod tuning;
 mod turns;
 mod worker;
 
-pub use camera::{Applied, Camera, Desired};
+pub use camera::{Applied, Camera};
 pub use config::{
     CameraConfig, Encoding, KeyframeConfig, KeyframeWhen, PayloadChoice, PublishConfig, PublishWhen, QueueConfig,
     TrackerChoice, WhenFull,
 };
 pub use failure::Failure;
 pub use keyframes::{KeyframeQueue, KeyframeSlot, smaller as smaller_keyframe};
+pub use machine::Desired;
 pub use picture::{Condition, Facts, Hold, Judge, Limits, PictureCheck, Sample, Watch};
-pub use processor::{Processor, ProcessorParts};
+pub use processor::{Processor, ProcessorParts, lock as lock_processor};
 pub use session::SessionContext;
-pub use states::{Announcer, StateView};
+pub use shutter::{Shot, Shutter};
+pub use states::{Announcer, StateView, Voice};
+pub use tuning::{Dial, Tuner, Tuning};
 pub use turns::Turns;
 pub use worker::{Seat, Seats, work};

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::keyframes::{KeyframeJob, KeyframeSlot};
-use super::{CameraConfig, KeyframeWhen, TrackerChoice};
+use super::shutter::Shutter;
+use super::tuning::{Dial, Tuning};
+use super::{KeyframeConfig, KeyframeWhen, PublishConfig, TrackerChoice};
 use crate::bus::{Message, MessageKind, Publisher, Qos, Topic};
 use crate::codec;
 use crate::domain::{Detection, Frame, Label, Timestamp};
@@ -16,6 +18,7 @@ use crate::envelope::{
     Counts, Detections, EnvelopeBuilder, Event, EventKind, KeyframeReason, Origin, PublishPolicy, Timing, TrackSpan,
 };
 use crate::inference::DetectTiming;
+use crate::live::Studio;
 use crate::telemetry::{CameraMetrics, FrameOutcome, Stage};
 use crate::tracker::{TrackEvent, TrackEventKind, Tracker, TrackerConfig};
 
@@ -23,9 +26,12 @@ use crate::tracker::{TrackEvent, TrackEventKind, Tracker, TrackerConfig};
 pub type Live = watch::Sender<Option<Arc<Detections>>>;
 
 pub struct Processor {
-    config: CameraConfig,
+    publish: PublishConfig,
+    keyframe_config: Option<KeyframeConfig>,
     wanted: Option<HashSet<Label>>,
     confidence: f32,
+    /// What the detector is asked for: the tracker lives on less than what is said.
+    floor: Arc<Dial>,
     tracker: Option<Tracker>,
     builder: EnvelopeBuilder,
     policy: PublishPolicy,
@@ -33,23 +39,25 @@ pub struct Processor {
     publisher: Arc<dyn Publisher>,
     metrics: Arc<CameraMetrics>,
     keyframes: Arc<KeyframeSlot>,
+    shutter: Arc<Shutter>,
     last_keyframe: Option<Instant>,
     /// A message cannot carry the time of its own encoding: it carries that of the one before.
     last_encode: Duration,
     events: Vec<TrackEvent>,
     live: Live,
+    studio: Arc<Studio>,
 }
 
 /// What a processor is built from.
 pub struct ProcessorParts {
-    pub config: CameraConfig,
+    pub tracker: TrackerChoice,
+    pub tuning: Tuning,
     pub origin: Origin,
-    /// Detections below it are not said; the tracker sees them all the same.
-    pub confidence: f32,
     pub publisher: Arc<dyn Publisher>,
     pub metrics: Arc<CameraMetrics>,
     pub keyframes: Arc<KeyframeSlot>,
     pub live: Live,
+    pub studio: Arc<Studio>,
 }
 
 /// Takes the processor. One whose last user panicked is mended first: its open tracks end, it begins anew, and its numbers
@@ -67,35 +75,74 @@ pub fn lock(processor: &Mutex<Processor>) -> MutexGuard<'_, Processor> {
 impl Processor {
     #[must_use]
     pub fn new(parts: ProcessorParts) -> Self {
-        let ProcessorParts { config, origin, confidence, publisher, metrics, keyframes, live } = parts;
-        let wanted: Option<HashSet<Label>> =
-            config.labels.as_ref().map(|labels| labels.iter().map(|l| l.as_str().into()).collect());
-        let tracker = match config.tracker {
+        let ProcessorParts { tracker, tuning, origin, publisher, metrics, keyframes, live, studio } = parts;
+        let Tuning { confidence, labels, publish, keyframes: keyframe_config, .. } = tuning;
+        let wanted = labels.as_deref().map(label_set);
+        let tracker = match tracker {
             TrackerChoice::Bytetrack => Some(Tracker::new(TrackerConfig::for_confidence(confidence))),
             TrackerChoice::None => None,
         };
         let mut processor = Self {
-            policy: PublishPolicy::new(config.publish),
+            policy: PublishPolicy::new(publish),
             counts: Counts::new(wanted.iter().flatten().cloned()),
+            publish,
+            keyframe_config,
             wanted,
             confidence,
+            floor: Arc::new(Dial::new(floor(confidence, tracker.is_some()))),
             tracker,
             builder: EnvelopeBuilder::new(origin),
             publisher,
             metrics,
             keyframes,
+            shutter: Arc::default(),
             last_keyframe: None,
             last_encode: Duration::ZERO,
             events: Vec::new(),
             live,
-            config,
+            studio,
         };
         // A node that comes back says its zeros, so that nobody sees the ghosts of the last boot.
         processor.publish_counts(&[]);
         processor
     }
 
-    /// Says what was found in the frame. Gives the frame's buffer back unless a keyframe took it.
+    /// What the detector is to be asked for, now and later.
+    #[must_use]
+    pub fn floor(&self) -> Arc<Dial> {
+        self.floor.clone()
+    }
+
+    /// By which somebody asks for a picture.
+    #[must_use]
+    pub fn shutter(&self) -> Arc<Shutter> {
+        self.shutter.clone()
+    }
+
+    /// Goes by other settings from the next frame on. Tracks and numbers go on.
+    pub fn tune(&mut self, tuning: &Tuning) {
+        let Tuning { confidence, labels, publish, keyframes, .. } = tuning;
+        self.confidence = *confidence;
+        self.floor.set(floor(*confidence, self.tracker.is_some()));
+        if let Some(tracker) = &mut self.tracker {
+            tracker.configure(TrackerConfig::for_confidence(*confidence));
+        }
+        if self.publish != *publish {
+            self.publish = *publish;
+            self.policy = PublishPolicy::new(*publish);
+        }
+        self.keyframe_config.clone_from(keyframes);
+        self.wanted = labels.as_deref().map(label_set);
+        let changed = self.counts.want(self.wanted.as_ref());
+        self.say_counts(changed);
+    }
+
+    /// Hands over a picture that somebody asked for while nothing is looked for in pictures.
+    pub fn shoot(&self, frame: &Frame) {
+        self.hand_over(frame.clone(), &[], None, KeyframeReason::Snapshot);
+    }
+
+    /// Says what was found in the frame. Gives a buffer back unless a keyframe or a viewer took it.
     pub fn process(
         &mut self,
         frame: Frame,
@@ -164,7 +211,7 @@ impl Processor {
         }
         let message = self.builder.detections(frame, found.to_vec(), timing);
         let begin = Instant::now();
-        let publish = self.config.publish;
+        let publish = self.publish;
         let (payload, content_type) = codec::encode_detections(&message, publish.payload, publish.encoding);
         self.last_encode = begin.elapsed();
         self.metrics.stage(Stage::Encode, self.last_encode);
@@ -215,7 +262,7 @@ impl Processor {
     }
 
     fn publish_event(&self, event: &Event, captured: Option<Instant>) {
-        let (payload, content_type) = codec::encode_event(event, self.config.publish.encoding);
+        let (payload, content_type) = codec::encode_event(event, self.publish.encoding);
         self.publisher.offer(Message {
             kind: MessageKind::Event,
             topic: Topic::Events(event.camera.clone()),
@@ -228,39 +275,59 @@ impl Processor {
             id: Some(self.message_id("event", event.seq)),
             camera: Some(event.camera.clone()),
             captured_at: captured,
-            late: Some(codec::late(self.config.publish.encoding)),
+            late: Some(codec::late(self.publish.encoding)),
             shrink: None,
         });
     }
 
     fn publish_counts(&mut self, found: &[Detection]) {
-        let camera = &self.builder.origin().camera;
-        for (label, count) in self.counts.update(found) {
-            let topic = Topic::Count(camera.clone(), label.to_string());
-            self.publisher.offer(Message::word(topic, count.to_string(), Some(camera.clone())));
-        }
+        let changed = self.counts.update(found);
+        self.say_counts(changed);
         if let Some(total) = self.counts.total(found) {
+            let camera = &self.builder.origin().camera;
             let topic = Topic::Objects(camera.clone());
             self.publisher.offer(Message::word(topic, total.to_string(), Some(camera.clone())));
         }
     }
 
+    fn say_counts(&self, changed: Vec<(Label, u32)>) {
+        let camera = &self.builder.origin().camera;
+        for (label, count) in changed {
+            let topic = Topic::Count(camera.clone(), label.to_string());
+            self.publisher.offer(Message::word(topic, count.to_string(), Some(camera.clone())));
+        }
+    }
+
     fn keyframe(&mut self, frame: Frame, found: &[Detection], said: bool, had_event: bool) -> Option<Frame> {
-        let Some(reason) = self.keyframe_reason(frame.captured_instant, said, had_event) else { return Some(frame) };
+        let Some(reason) = self.keyframe_reason(frame.captured_instant, said, had_event) else {
+            return self.studio.take(frame, found);
+        };
+        self.studio.offer(&frame, found);
         self.last_keyframe = Some(frame.captured_instant);
         let seq = said.then(|| self.builder.last_detections_seq());
+        self.hand_over(frame, found, seq, reason);
+        None
+    }
+
+    fn hand_over(&self, frame: Frame, found: &[Detection], seq: Option<u64>, reason: KeyframeReason) {
+        let waiting = if reason == KeyframeReason::Snapshot { self.shutter.take() } else { Vec::new() };
         self.keyframes.put(KeyframeJob {
             frame,
             detections: found.to_vec(),
             origin: self.builder.origin().clone(),
             seq,
             reason,
+            config: self.keyframe_config.clone().unwrap_or_default(),
+            encoding: self.publish.encoding,
+            waiting,
         });
-        None
     }
 
     fn keyframe_reason(&self, now: Instant, said: bool, had_event: bool) -> Option<KeyframeReason> {
-        let config = self.config.keyframes.as_ref()?;
+        if self.shutter.is_pressed() {
+            return Some(KeyframeReason::Snapshot);
+        }
+        let config = self.keyframe_config.as_ref()?;
         if had_event && config.when.contains(&KeyframeWhen::Event) {
             return Some(KeyframeReason::Event);
         }
@@ -276,4 +343,14 @@ impl Processor {
         let origin = self.builder.origin();
         format!("{}-{}-{kind}-{seq}", origin.camera, origin.boot_id)
     }
+}
+
+fn label_set(labels: &[String]) -> HashSet<Label> {
+    labels.iter().map(|label| label.as_str().into()).collect()
+}
+
+/// `ByteTrack` lives on the detections that are not good enough to be said: they keep a half-hidden object's track alive.
+/// The processor takes them out again.
+fn floor(confidence: f32, tracked: bool) -> f64 {
+    f64::from(if tracked { TrackerConfig::for_confidence(confidence).low } else { confidence })
 }

@@ -14,6 +14,8 @@ use tokio::sync::mpsc;
 
 use super::failure::Failure;
 use super::picture::{Condition, Watch};
+use super::processor::{Processor, lock};
+use super::tuning::Dial;
 use super::turns::{Epoch, LaneId, Turns};
 use crate::domain::{Frame, Name, Timestamp};
 use crate::source::{Cancel, FrameSource, OpenOptions, Opener, Read, SourceError};
@@ -38,9 +40,10 @@ pub struct SessionContext {
     pub source: Arc<dyn Opener>,
     pub options: OpenOptions,
     /// Frames a second to offer at most; 0 = all.
-    pub max_fps: f64,
+    pub max_fps: Arc<Dial>,
     pub turns: Arc<Turns>,
     pub lane: LaneId,
+    pub processor: Arc<Mutex<Processor>>,
     pub metrics: Arc<CameraMetrics>,
     /// Counts frames over all sessions.
     pub frame_ids: Arc<AtomicU64>,
@@ -151,7 +154,8 @@ impl Thread {
             watch.lock().unwrap_or_else(PoisonError::into_inner).begin();
         }
         let mut frame = Frame::empty();
-        let mut rate = RateLimit::new(self.context.max_fps);
+        let mut rate = RateLimit::new(self.context.max_fps.get());
+        let shutter = lock(&self.context.processor).shutter();
         let mut streaming = false;
         loop {
             if self.read(source.as_mut(), &mut frame, options.read_timeout)? == Read::End {
@@ -167,11 +171,26 @@ impl Thread {
             frame.id = frame_ids.fetch_add(1, Ordering::Relaxed) + 1;
             metrics.frame_read(frame.decode);
             self.look(&frame);
-            if !rate.admits(frame.captured_at) {
+            rate.turn_to(self.context.max_fps.get());
+            if shutter.is_pressed() {
+                self.shoot_if_paused(&frame);
+            }
+            let (due, asked_for) = (rate.admits(frame.captured_at), shutter.hurries());
+            if !due && !asked_for {
                 metrics.frame(FrameOutcome::SkippedRate);
                 continue;
             }
             frame = turns.offer(*lane, self.epoch, frame).ok_or(SourceError::Cancelled)?;
+        }
+    }
+
+    /// A worker never sees the frames of a paused camera.
+    fn shoot_if_paused(&self, frame: &Frame) {
+        let SessionContext { turns, lane, processor, .. } = &self.context;
+        // A stop or a resume waits for the lock: what holds under it holds until the picture is handed over.
+        let processor = lock(processor);
+        if turns.is_paused(*lane, self.epoch) {
+            processor.shoot(frame);
         }
     }
 
@@ -197,6 +216,7 @@ impl Thread {
 /// Lets frames through at a rate at most, by their capture times (so that files read as fast as possible are thinned alike).
 #[derive(Debug)]
 struct RateLimit {
+    max_fps: f64,
     /// Microseconds between two frames; 0 = no limit.
     interval: i64,
     due: Option<i64>,
@@ -206,7 +226,15 @@ impl RateLimit {
     #[expect(clippy::cast_possible_truncation, reason = "a rate over 1e-6 per second")]
     fn new(max_fps: f64) -> Self {
         let interval = if max_fps > 0.0 { (1e6 / max_fps) as i64 } else { 0 };
-        Self { interval, due: None }
+        Self { max_fps, interval, due: None }
+    }
+
+    /// Another rate holds from the next frame on.
+    #[expect(clippy::float_cmp, reason = "told apart is what was set apart")]
+    fn turn_to(&mut self, max_fps: f64) {
+        if max_fps != self.max_fps {
+            *self = Self::new(max_fps);
+        }
     }
 
     fn admits(&mut self, at: Timestamp) -> bool {
@@ -249,6 +277,19 @@ mod tests {
         assert!((98..=102).contains(&admitted(30.0, 10.0, 2000)));
         assert!((295..=300).contains(&admitted(15.0, 15.0, 2000)));
         assert!((235..=245).contains(&admitted(25.0, 20.0, 0)), "{}", admitted(25.0, 20.0, 0));
+    }
+
+    #[test]
+    fn a_rate_is_changed_on_the_way() {
+        let mut rate = RateLimit::new(1.0);
+        let admitted = |rate: &mut RateLimit, from: i64| {
+            (from..from + 100).filter(|n| rate.admits(Timestamp::from_micros(n * 100_000))).count()
+        };
+        assert_eq!(admitted(&mut rate, 0), 10);
+        rate.turn_to(5.0);
+        assert!((49..=51).contains(&admitted(&mut rate, 100)));
+        rate.turn_to(0.0);
+        assert_eq!(admitted(&mut rate, 200), 100);
     }
 
     #[test]

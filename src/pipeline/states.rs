@@ -1,13 +1,14 @@
 //! A camera's state as the world sees it: retained topics, metrics, the API.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::camera::{Applied, Desired};
+use super::camera::Applied;
+use super::machine::Desired;
 use crate::bus::{Message, Publisher, Topic};
 use crate::codec;
 use crate::domain::Timestamp;
@@ -26,7 +27,7 @@ const LATENCY_WINDOW: Duration = REFRESH;
 #[derive(Clone)]
 pub struct StateView {
     pub origin: Origin,
-    pub settings: CameraSettings,
+    settings: Arc<Mutex<CameraSettings>>,
     pub metrics: Arc<CameraMetrics>,
     /// Frames inferred a second, as the bits of an `f32`.
     fps: Arc<AtomicU32>,
@@ -36,7 +37,11 @@ pub struct StateView {
 impl StateView {
     #[must_use]
     pub fn new(origin: Origin, settings: CameraSettings, metrics: Arc<CameraMetrics>) -> Self {
-        Self { origin, settings, metrics, fps: Arc::default(), latency: Arc::default() }
+        Self { origin, settings: Arc::new(Mutex::new(settings)), metrics, fps: Arc::default(), latency: Arc::default() }
+    }
+
+    fn settings(&self) -> MutexGuard<'_, CameraSettings> {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[must_use]
@@ -55,7 +60,7 @@ impl StateView {
             desired: applied.desired.state,
             actual: applied.actual,
             reason: applied.reason.clone(),
-            settings: self.settings.clone(),
+            settings: self.settings().clone(),
             frames: FrameCounts {
                 read: totals.read(),
                 inferred: totals.outcome(FrameOutcome::Inferred),
@@ -67,11 +72,38 @@ impl StateView {
     }
 }
 
+/// Says a camera's state, from any task: whoever speaks last says what holds.
+#[derive(Clone)]
+pub struct Voice {
+    view: StateView,
+    applied: watch::Receiver<Applied>,
+    publisher: Arc<dyn Publisher>,
+    /// Held from looking until it is said.
+    turn: Arc<Mutex<()>>,
+}
+
+impl Voice {
+    fn say(&self) {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let camera = &self.view.origin.camera;
+        let state = self.view.describe(&self.applied.borrow());
+        let (payload, content_type) = codec::encode_json(&state);
+        let topic = Topic::CameraState(camera.clone());
+        self.publisher.offer(Message::state(topic, payload, content_type, Some(camera.clone())));
+    }
+
+    /// The camera goes by other settings now.
+    pub fn tuned(&self, change: impl FnOnce(&mut CameraSettings)) {
+        change(&mut self.view.settings());
+        self.say();
+    }
+}
+
 /// Says a camera's state whenever it changes.
 pub struct Announcer {
     view: StateView,
     applied: watch::Sender<Applied>,
-    publisher: Arc<dyn Publisher>,
+    voice: Voice,
     said: Instant,
     online: bool,
     /// When, and how many frames were inferred until then.
@@ -83,15 +115,25 @@ pub struct Announcer {
 impl Announcer {
     #[must_use]
     pub fn new(view: StateView, applied: watch::Sender<Applied>, publisher: Arc<dyn Publisher>) -> Self {
-        let mut announcer =
-            Self { view, applied, publisher, said: Instant::now(), online: false, samples: VecDeque::new(), marks: VecDeque::new() };
+        let voice = Voice { view: view.clone(), applied: applied.subscribe(), publisher, turn: Arc::default() };
+        let mut announcer = Self {
+            view,
+            applied,
+            voice,
+            said: Instant::now(),
+            online: false,
+            samples: VecDeque::new(),
+            marks: VecDeque::new(),
+        };
         announcer.say_status();
         announcer.say();
         announcer
     }
 
-    pub fn desired(&self) -> Desired {
-        self.applied.borrow().desired
+    /// For who changes the camera's settings.
+    #[must_use]
+    pub fn voice(&self) -> Voice {
+        self.voice.clone()
     }
 
     pub fn actual(&self) -> ActualState {
@@ -102,22 +144,19 @@ impl Announcer {
         self.applied.borrow().reason.clone()
     }
 
-    /// The wish was acted upon.
-    pub fn applied(&mut self, desired: Desired) {
-        self.applied.send_modify(|applied| applied.desired = desired);
-        self.say();
-    }
-
-    pub fn enter(&mut self, actual: ActualState, reason: Option<Reason>) {
+    /// The camera stands so, and this wish was acted upon. Said when any of it is new.
+    pub fn settle(&mut self, desired: Desired, actual: ActualState, reason: Option<Reason>) {
         let before = self.applied.borrow().clone();
-        if (before.actual, &before.reason) == (actual, &reason) {
+        let since = if before.actual == actual { before.since } else { Some(Timestamp::now()) };
+        let now = Applied { desired, actual, reason, since };
+        if before == now {
             return;
         }
         let camera = &self.view.origin.camera;
         if before.actual != actual {
             tracing::info!(%camera, from = before.actual.as_str(), to = actual.as_str(), "camera state");
         }
-        self.applied.send_modify(|applied| (applied.actual, applied.reason) = (actual, reason));
+        self.applied.send_replace(now);
         if actual != ActualState::Running {
             self.samples.clear();
             self.fps(0.0);
@@ -133,10 +172,9 @@ impl Announcer {
 
     /// The node ends: the camera is not there any more, whatever is wanted of it.
     pub fn leave(&mut self) {
-        self.enter(
-            ActualState::Stopped,
-            Some(Reason { code: "node_shutdown".into(), message: "the node has ended".into() }),
-        );
+        let reason = Reason { code: "node_shutdown".into(), message: "the node has ended".into() };
+        let desired = self.applied.borrow().desired;
+        self.settle(desired, ActualState::Stopped, Some(reason));
     }
 
     /// Call it about once a second.
@@ -182,17 +220,13 @@ impl Announcer {
 
     fn say(&mut self) {
         self.said = Instant::now();
-        let applied = self.applied.borrow().clone();
-        self.view.metrics.state(applied.actual.as_str(), &ALL);
-        let camera = &self.view.origin.camera;
-        let (payload, content_type) = codec::encode_json(&self.view.describe(&applied));
-        let topic = Topic::CameraState(camera.clone());
-        self.publisher.offer(Message::state(topic, payload, content_type, Some(camera.clone())));
+        self.view.metrics.state(self.actual().as_str(), &ALL);
+        self.voice.say();
     }
 
     fn say_status(&self) {
         let camera = &self.view.origin.camera;
         let word = if self.online { "online" } else { "offline" };
-        self.publisher.offer(Message::word(Topic::CameraStatus(camera.clone()), word, Some(camera.clone())));
+        self.voice.publisher.offer(Message::word(Topic::CameraStatus(camera.clone()), word, Some(camera.clone())));
     }
 }

@@ -176,6 +176,13 @@ impl Turns {
         lane.open && !lane.paused && lane.epoch == epoch.0
     }
 
+    /// Whether the lane is that session's and takes nothing, for the camera is paused.
+    pub fn is_paused(&self, lane: LaneId, epoch: Epoch) -> bool {
+        let state = self.lock();
+        let lane = &state.lanes[lane.0];
+        lane.open && lane.paused && lane.epoch == epoch.0
+    }
+
     /// Waits until every frame of the session is processed, or the session is over.
     pub fn drain(&self, id: LaneId, epoch: Epoch) {
         let mut state = self.lock();

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::failure::Failure;
 use super::processor::{Processor, lock};
+use super::tuning::Dial;
 use super::turns::{LaneId, Turn, Turns};
 use crate::domain::{Detection, Name};
 use crate::inference::Detector;
@@ -21,6 +22,8 @@ pub struct Seat {
     pub lane: LaneId,
     pub processor: Arc<Mutex<Processor>>,
     pub metrics: Arc<CameraMetrics>,
+    /// What the model is asked for: detections from this score on.
+    floor: Arc<Dial>,
     faults: mpsc::Sender<Failure>,
     /// Frames in a row that the model failed on.
     failures: Arc<AtomicU32>,
@@ -37,7 +40,8 @@ impl Seat {
     ) -> (Self, mpsc::Receiver<Failure>) {
         // One is enough to restart a camera.
         let (faults, receiver) = mpsc::channel(1);
-        (Self { camera, lane, processor, metrics, faults, failures: Arc::default() }, receiver)
+        let floor = lock(&processor).floor();
+        (Self { camera, lane, processor, metrics, floor, faults, failures: Arc::default() }, receiver)
     }
 
     /// The frame could not be processed. A panic restarts the camera at once, an error when it does not pass.
@@ -100,6 +104,8 @@ fn one(
 ) -> Result<Option<crate::domain::Frame>, String> {
     let Turn { lane, epoch, frame } = turn;
     let wait = frame.ready_at.elapsed();
+    #[expect(clippy::cast_possible_truncation, reason = "it was one")]
+    detector.set_confidence(seat.floor.get() as f32);
     let cost = detector.detect(&frame, found).map_err(|e| e.to_string())?;
     let mut processor = lock(&seat.processor);
     // Stopped or paused while the model ran: nothing is said of this frame any more. The lock is what a stop waits for.

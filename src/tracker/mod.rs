@@ -112,6 +112,11 @@ impl Tracker {
         Self { config, tracks: Vec::new(), last_id: 0, last_update: None }
     }
 
+    /// Other scores begin and keep a track from now on; the tracks at hand stay.
+    pub fn configure(&mut self, config: TrackerConfig) {
+        self.config = config;
+    }
+
     /// Takes in the detections of the frame captured `at`: sets `track_id` where the track is confirmed, clears it
     /// elsewhere, and adds to `events`. Time that stands still or goes back counts as no time.
     pub fn update(&mut self, detections: &mut [Detection], at: Timestamp, events: &mut Vec<TrackEvent>) {
