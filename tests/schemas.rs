@@ -213,6 +213,17 @@ fn states_replies_and_keyframe_metadata_fit_their_schemas() {
             input: None,
         }],
         buses: vec![BusState { name: "mqtt".into(), connected: true, problem: None, spool: None }],
+        reload: Some(ReloadSummary {
+            timestamp: Timestamp::now(),
+            ok: true,
+            added: vec!["yard".parse().unwrap()],
+            removed: Vec::new(),
+            restarted: Vec::new(),
+            changed: Vec::new(),
+            needs_restart: vec!["buses.mqtt".into()],
+            warnings: Vec::new(),
+            error: None,
+        }),
     };
     let reply = |state| Reply {
         id: None,

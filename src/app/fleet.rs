@@ -10,12 +10,13 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::cameras::{CameraHandle, Cameras};
+use super::yard::Yard;
 use crate::bus::{Fanout, LinkState, SpoolState};
 use crate::control::{Answer, Fleet, Overrides, Refusal, Switches, answer};
 use crate::domain::{BootId, Name, RawCommand, Target, Timestamp};
 use crate::envelope::{
-    ActualState, BusState, CameraState, CameraSummary, DesiredState, Detections, KeyframeMeta, ModelSummary, NodeState,
-    Reply, SpoolSummary,
+    ActualState, BusState, CameraState, CameraSummary, DesiredState, Detections, KeyframeMeta, NodeState, Reply,
+    SpoolSummary,
 };
 use crate::http::{Board, Part, Readiness};
 use crate::live::Studio;
@@ -34,7 +35,7 @@ pub struct NodeFleet {
     pub started_at: Timestamp,
     pub onnxruntime: String,
     pub cameras: Arc<Cameras>,
-    pub models: Vec<ModelSummary>,
+    pub yard: Arc<Yard>,
     pub buses: Vec<(&'static str, watch::Receiver<LinkState>)>,
     pub spools: Vec<(&'static str, watch::Receiver<SpoolState>)>,
     pub fanout: Arc<Fanout>,
@@ -46,6 +47,11 @@ pub struct NodeFleet {
 }
 
 impl NodeFleet {
+    /// Reads the configuration again and carries it out; what became of it is logged, and part of the node's state.
+    pub async fn read_again(&self) {
+        let _told = self.yard.reload().await;
+    }
+
     fn spool(&self, bus: &str) -> Option<SpoolState> {
         let (_, state) = self.spools.iter().find(|(name, _)| *name == bus)?;
         Some(state.borrow().clone()).filter(|state| !state.detail.is_empty())
@@ -104,7 +110,7 @@ impl Fleet for NodeFleet {
     fn cameras(&self, target: &Target) -> Vec<Name> {
         let addressed = |(name, handle): &(Name, Arc<CameraHandle>)| match target {
             Target::Camera(camera) => camera == name,
-            Target::Group(group) => handle.groups.contains(group),
+            Target::Group(group) => handle.is_in(group),
             Target::Node(node) => *node == self.node,
             Target::All => true,
         };
@@ -152,7 +158,8 @@ impl Fleet for NodeFleet {
     }
 
     async fn reload(&self) -> Result<NodeState, Refusal> {
-        Err(Refusal::new("unsupported", "reload is not supported in this version; restart the node"))
+        self.yard.reload().await?;
+        Ok(self.node_state())
     }
 
     async fn shutdown(&self) -> Result<NodeState, Refusal> {
@@ -180,7 +187,7 @@ impl Fleet for NodeFleet {
                 .into_iter()
                 .map(|(name, handle)| CameraSummary { name, state: handle.applied.borrow().actual })
                 .collect(),
-            models: self.models.clone(),
+            models: self.yard.models(),
             buses: self
                 .buses
                 .iter()
@@ -194,6 +201,7 @@ impl Fleet for NodeFleet {
                     }
                 })
                 .collect(),
+            reload: self.yard.last_reload(),
         }
     }
 }

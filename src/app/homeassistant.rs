@@ -9,18 +9,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::NodeFleet;
-use super::sightings::Sightings;
 use crate::bus::{ControlTopics, Fanout, Message, Publisher, Topic};
-use crate::control::{Memory, MemoryError};
+use crate::control::{CountedLabels, Memory, MemoryError};
 use crate::domain::{Name, Target};
 use crate::envelope::Encoding;
 use crate::homeassistant::{
-    self, CameraFacts, CameraTopics, CountTopic, HomeAssistantConfig, Ledger, NodeFacts, NodeTopics,
+    self, CameraFacts, CameraTopics, CountTopic, HomeAssistantConfig, Ledger, MOST_LABELS, NodeFacts, NodeTopics,
 };
 
 const MQTT: &str = "mqtt";
@@ -33,21 +33,29 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// One node's announcements.
 pub struct Announcements {
     /// None: nothing is announced, and what was is taken back.
-    pub config: Option<HomeAssistantConfig>,
-    pub topic_prefix: String,
+    config: Option<HomeAssistantConfig>,
+    topic_prefix: String,
     /// The live page, where others can reach it.
-    pub page: Option<String>,
-    pub fleet: Arc<NodeFleet>,
-    pub sightings: Arc<Sightings>,
+    page: Option<String>,
+    fleet: Arc<NodeFleet>,
+    counted: Arc<CountedLabels>,
     /// What Home Assistant says when it starts or ends.
-    pub births: mpsc::Receiver<Bytes>,
+    births: mpsc::Receiver<Bytes>,
     memory: Arc<Memory>,
-    ledger: Ledger,
+    held: Held,
     said: HashMap<String, Vec<u8>>,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Held {
+    ledger: Ledger,
+    /// Labels that cameras have shown, in the order in which they came: who came first keeps its entities.
+    seen: BTreeMap<Name, Vec<String>>,
+}
+
 /// What of an earlier run is remembered.
-pub struct Remembered(Memory, Ledger);
+pub struct Remembered(Memory, Held);
 
 impl Remembered {
     /// Reads `<state_dir>/<node>/homeassistant.json`.
@@ -55,22 +63,22 @@ impl Remembered {
     /// # Errors
     /// When the file is there and cannot be read.
     pub fn open(state_dir: &Path, node: &Name) -> Result<Self, MemoryError> {
-        Memory::open(state_dir, node, "homeassistant").map(|(memory, ledger)| Self(memory, ledger))
+        Memory::open(state_dir, node, "homeassistant").map(|(memory, held)| Self(memory, held))
     }
 }
 
 impl Announcements {
     #[must_use]
     pub fn new(
-        config: Option<HomeAssistantConfig>,
-        (topic_prefix, page): (String, Option<String>),
-        (fleet, sightings): (Arc<NodeFleet>, Arc<Sightings>),
+        (config, topic_prefix): (Option<HomeAssistantConfig>, String),
+        page: Option<String>,
+        (fleet, counted): (Arc<NodeFleet>, Arc<CountedLabels>),
         births: mpsc::Receiver<Bytes>,
-        Remembered(memory, ledger): Remembered,
+        Remembered(memory, held): Remembered,
     ) -> Self {
         let config = config.filter(|config| config.discovery);
         let (memory, said) = (Arc::new(memory), HashMap::new());
-        Self { config, topic_prefix, page, fleet, sightings, births, memory, ledger, said }
+        Self { config, topic_prefix, page, fleet, counted, births, memory, held, said }
     }
 
     /// Announces and answers until `stop`.
@@ -106,19 +114,19 @@ impl Announcements {
 
     /// Publishes what is not said yet, and clears what is gone.
     async fn settle(&mut self) {
-        let before = self.ledger.clone();
+        let before = self.held.clone();
         let arrived = |topic: &String| !self.fleet.fanout.is_retained(MQTT, &Topic::Absolute(topic.clone()));
-        let pending = before.cleared().iter().any(|topic| self.said.contains_key(topic));
-        if pending && before.cleared().iter().all(arrived) {
-            self.ledger.has_cleared();
+        let pending = before.ledger.cleared().iter().any(|topic| self.said.contains_key(topic));
+        if pending && before.ledger.cleared().iter().all(arrived) {
+            self.held.ledger.has_cleared();
         }
         let devices = self.devices();
         let style = self.config.clone().unwrap_or_default();
-        let said = self.ledger.settle(&homeassistant::documents(&style, VERSION, devices));
-        if self.ledger != before {
+        let said = self.held.ledger.settle(&homeassistant::documents(&style, VERSION, devices));
+        if self.held != before {
             // Before it is published: what is forgotten could never be taken back.
-            let (memory, ledger) = (self.memory.clone(), self.ledger.clone());
-            match tokio::task::spawn_blocking(move || memory.write(&ledger)).await {
+            let (memory, held) = (self.memory.clone(), self.held.clone());
+            match tokio::task::spawn_blocking(move || memory.write(&held)).await {
                 Ok(Err(error)) => tracing::warn!("{error}"),
                 _ => {}
             }
@@ -131,7 +139,7 @@ impl Announcements {
         }
     }
 
-    fn devices(&self) -> Vec<homeassistant::Device> {
+    fn devices(&mut self) -> Vec<homeassistant::Device> {
         let Some(config) = &self.config else { return Vec::new() };
         let (node, prefix) = (&self.fleet.node, self.topic_prefix.as_str());
         let buses: Vec<_> = self.fleet.buses.iter().map(|(bus, _)| *bus).collect();
@@ -140,8 +148,13 @@ impl Announcements {
             let settings = handle.state().settings;
             let known = handle.controls.as_ref().map(|controls| controls.labels.clone());
             let known: Vec<&str> = known.iter().flat_map(|labels| labels.iter()).map(|label| &**label).collect();
-            let seen = self.sightings.of(&name);
-            let labels = homeassistant::labels(settings.labels.as_deref(), config.labels.as_deref(), &seen, &known);
+            let seen = self.held.seen.entry(name.clone()).or_default();
+            for label in self.counted.of(&name) {
+                if seen.len() < MOST_LABELS && !seen.iter().any(|seen| **seen == *label) {
+                    seen.push(label.to_string());
+                }
+            }
+            let labels = homeassistant::labels(settings.labels.as_deref(), config.labels.as_deref(), seen, &known);
             let events = settings.tracked && settings.publish.encoding == Encoding::Json;
             homeassistant::camera(&camera_facts(node, prefix, &name, labels, events))
         });

@@ -7,8 +7,8 @@ mod models;
 mod node;
 mod settings;
 mod shutdown;
-mod sightings;
 mod summary;
+mod yard;
 
 pub use cameras::{settings, unknown_labels};
 pub use fleet::NodeFleet;

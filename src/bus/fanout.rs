@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Link, Message, Outbox, Publisher, Tally, Topic};
 use crate::domain::Name;
+use crate::telemetry::CameraMetrics;
 
 const MQTT: &str = "mqtt";
 
@@ -35,6 +36,13 @@ impl Fanout {
     #[must_use]
     pub fn is_retained(&self, bus: &str, topic: &Topic) -> bool {
         self.outboxes.iter().any(|outbox| outbox.bus() == bus && outbox.is_retained(topic))
+    }
+
+    /// A camera that came later: its capture-to-publish totals are filled, by the first bus.
+    pub fn fill(&self, camera: &Name, metrics: &Arc<CameraMetrics>) {
+        if let Some(first) = self.outboxes.first() {
+            first.fill(camera.clone(), Arc::clone(metrics));
+        }
     }
 
     /// Clears what is retained of this camera where `which` says so.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{KeyframeConfig, PublishConfig, is_false};
+use super::{KeyframeConfig, PublishConfig, ReloadSummary, is_false};
 use crate::domain::{BootId, Name, Timestamp, number};
 
 /// What was asked of a camera.
@@ -158,6 +158,9 @@ pub struct NodeState {
     pub cameras: Vec<CameraSummary>,
     pub models: Vec<ModelSummary>,
     pub buses: Vec<BusState>,
+    /// What the last reload did; absent before the first one of this boot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reload: Option<ReloadSummary>,
 }
 
 /// A camera in its node's state.

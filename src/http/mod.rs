@@ -10,6 +10,7 @@ mod problem;
 mod routes;
 mod server;
 mod table;
+mod video;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -10,7 +10,7 @@ use super::gate::{self, Gate};
 use super::limits::{self, Limits};
 use super::problem::{self, Problem};
 use super::table::Operation;
-use super::{Board, HttpConfig, api, commands, openapi};
+use super::{Board, HttpConfig, api, commands, openapi, video};
 
 /// Scripts, styles and pictures are this node's own files; nothing stands in the page itself, and no page shows ours in a frame.
 const POLICY: &str = "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; worker-src 'self' blob:; \
@@ -29,7 +29,7 @@ const HEADERS: [(HeaderName, &str); 8] = [
 
 /// Every path there is.
 pub fn operations() -> Vec<Operation> {
-    [api::operations(), commands::operations(), gate::operations(), openapi::operations()]
+    [api::operations(), commands::operations(), gate::operations(), openapi::operations(), video::operations()]
         .into_iter()
         .flatten()
         .collect()

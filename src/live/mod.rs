@@ -5,6 +5,7 @@
 
 mod config;
 mod easel;
+mod hls;
 mod slate;
 mod studio;
 mod viewer;
@@ -15,6 +16,7 @@ use bytes::Bytes;
 
 pub use crate::telemetry::Way;
 pub use config::VideoConfig;
+pub use hls::PLAYLIST as HLS_PLAYLIST;
 pub use studio::{Status, Studio};
 pub use viewer::{Pictures, Told, Units};
 

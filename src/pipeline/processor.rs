@@ -1,11 +1,11 @@
 //! What is made of a frame once its objects are found: tracks, payloads, counts, keyframes. One a camera.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::keyframes::{KeyframeJob, KeyframeSlot};
 use super::shutter::Shutter;
@@ -13,9 +13,10 @@ use super::tuning::{Dial, Tuning};
 use super::{KeyframeConfig, KeyframeWhen, PublishConfig, TrackerChoice};
 use crate::bus::{Message, MessageKind, Publisher, Qos, Topic};
 use crate::codec;
-use crate::domain::{Detection, Frame, Label, Timestamp};
+use crate::domain::{Detection, Frame, Label, Name, Timestamp};
 use crate::envelope::{
-    Counts, Detections, EnvelopeBuilder, Event, EventKind, KeyframeReason, Origin, PublishPolicy, Timing, TrackSpan,
+    Counts, Detections, EnvelopeBuilder, Event, EventKind, KeyframeReason, Numbers, Origin, PublishPolicy, Timing,
+    TrackSpan,
 };
 use crate::inference::DetectTiming;
 use crate::live::Studio;
@@ -24,6 +25,9 @@ use crate::tracker::{TrackEvent, TrackEventKind, Tracker, TrackerConfig};
 
 /// The latest result of a camera, for whoever looks on.
 pub type Live = watch::Sender<Option<Arc<Detections>>>;
+
+/// Where a label goes of which a camera says for the first time that it sees some.
+pub type FirstSeen = mpsc::UnboundedSender<(Name, Label)>;
 
 pub struct Processor {
     publish: PublishConfig,
@@ -34,8 +38,13 @@ pub struct Processor {
     floor: Arc<Dial>,
     tracker: Option<Tracker>,
     builder: EnvelopeBuilder,
+    /// Of the processor before.
+    past: Past,
     policy: PublishPolicy,
     counts: Counts,
+    /// Labels of which somebody was told that some are seen, in earlier boots too.
+    counted: BTreeSet<Label>,
+    first_seen: FirstSeen,
     publisher: Arc<dyn Publisher>,
     metrics: Arc<CameraMetrics>,
     keyframes: Arc<KeyframeSlot>,
@@ -52,12 +61,22 @@ pub struct Processor {
 pub struct ProcessorParts {
     pub tracker: TrackerChoice,
     pub tuning: Tuning,
+    /// Labels that earlier boots counted: they are said to be zero now, wanted or not.
+    pub counted: BTreeSet<Label>,
+    pub first_seen: FirstSeen,
     pub origin: Origin,
     pub publisher: Arc<dyn Publisher>,
     pub metrics: Arc<CameraMetrics>,
     pub keyframes: Arc<KeyframeSlot>,
     pub live: Live,
     pub studio: Arc<Studio>,
+}
+
+/// How far a camera's numbers went: they never go back within a boot, whatever becomes of the camera.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Past {
+    numbers: Numbers,
+    last_track: u64,
 }
 
 /// Takes the processor. One whose last user panicked is mended first: its open tracks end, it begins anew, and its numbers
@@ -75,7 +94,18 @@ pub fn lock(processor: &Mutex<Processor>) -> MutexGuard<'_, Processor> {
 impl Processor {
     #[must_use]
     pub fn new(parts: ProcessorParts) -> Self {
-        let ProcessorParts { tracker, tuning, origin, publisher, metrics, keyframes, live, studio } = parts;
+        let ProcessorParts {
+            tracker,
+            tuning,
+            counted,
+            first_seen,
+            origin,
+            publisher,
+            metrics,
+            keyframes,
+            live,
+            studio,
+        } = parts;
         let Tuning { confidence, labels, publish, keyframes: keyframe_config, .. } = tuning;
         let wanted = labels.as_deref().map(label_set);
         let tracker = match tracker {
@@ -84,7 +114,9 @@ impl Processor {
         };
         let mut processor = Self {
             policy: PublishPolicy::new(publish),
-            counts: Counts::new(wanted.iter().flatten().cloned()),
+            counts: Counts::new(wanted.iter().flatten().chain(&counted).cloned()),
+            counted,
+            first_seen,
             publish,
             keyframe_config,
             wanted,
@@ -92,6 +124,7 @@ impl Processor {
             floor: Arc::new(Dial::new(floor(confidence, tracker.is_some()))),
             tracker,
             builder: EnvelopeBuilder::new(origin),
+            past: Past::default(),
             publisher,
             metrics,
             keyframes,
@@ -105,6 +138,22 @@ impl Processor {
         // A node that comes back says its zeros, so that nobody sees the ghosts of the last boot.
         processor.publish_counts(&[]);
         processor
+    }
+
+    /// Goes on after what another processor of this camera said.
+    #[must_use]
+    pub fn after(mut self, past: Past) -> Self {
+        self.builder = EnvelopeBuilder::after(self.builder.origin().clone(), past.numbers);
+        self.tracker = self.tracker.map(|tracker| tracker.after(past.last_track));
+        self.past = past;
+        self
+    }
+
+    #[must_use]
+    pub fn past(&self) -> Past {
+        // One that tracks nothing hands on what it was given.
+        let last_track = self.tracker.as_ref().map_or(self.past.last_track, Tracker::last_id);
+        Past { numbers: self.builder.numbers(), last_track }
     }
 
     /// What the detector is to be asked for, now and later.
@@ -290,9 +339,13 @@ impl Processor {
         }
     }
 
-    fn say_counts(&self, changed: Vec<(Label, u32)>) {
+    fn say_counts(&mut self, changed: Vec<(Label, u32)>) {
         let camera = &self.builder.origin().camera;
         for (label, count) in changed {
+            if count > 0 && self.counted.insert(label.clone()) {
+                // Nobody listens any more when the node ends.
+                let _ended = self.first_seen.send((camera.clone(), label.clone()));
+            }
             let topic = Topic::Count(camera.clone(), label.to_string());
             self.publisher.offer(Message::word(topic, count.to_string(), Some(camera.clone())));
         }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -32,12 +32,15 @@ pub struct StateView {
     /// Frames inferred a second, as the bits of an `f32`.
     fps: Arc<AtomicU32>,
     latency: Arc<Mutex<Option<Latency>>>,
+    /// Why the camera ends before its node does.
+    leaving: Arc<OnceLock<Reason>>,
 }
 
 impl StateView {
     #[must_use]
     pub fn new(origin: Origin, settings: CameraSettings, metrics: Arc<CameraMetrics>) -> Self {
-        Self { origin, settings: Arc::new(Mutex::new(settings)), metrics, fps: Arc::default(), latency: Arc::default() }
+        let settings = Arc::new(Mutex::new(settings));
+        Self { origin, settings, metrics, fps: Arc::default(), latency: Arc::default(), leaving: Arc::default() }
     }
 
     fn settings(&self) -> MutexGuard<'_, CameraSettings> {
@@ -47,6 +50,12 @@ impl StateView {
     #[must_use]
     pub fn fps(&self) -> f32 {
         f32::from_bits(self.fps.load(Ordering::Relaxed))
+    }
+
+    /// The camera is about to end although its node does not.
+    pub fn leaves_because(&self, reason: Reason) {
+        // The first who ends it knows why.
+        let _known = self.leaving.set(reason);
     }
 
     #[must_use]
@@ -170,9 +179,10 @@ impl Announcer {
         self.say();
     }
 
-    /// The node ends: the camera is not there any more, whatever is wanted of it.
+    /// The camera ends, mostly with its node: it is not there any more, whatever is wanted of it.
     pub fn leave(&mut self) {
-        let reason = Reason { code: "node_shutdown".into(), message: "the node has ended".into() };
+        let node_ends = || Reason { code: "node_shutdown".into(), message: "the node has ended".into() };
+        let reason = self.view.leaving.get().cloned().unwrap_or_else(node_ends);
         let desired = self.applied.borrow().desired;
         self.settle(desired, ActualState::Stopped, Some(reason));
     }

@@ -15,10 +15,10 @@ mod video;
 
 pub use bus::{BusMetrics, DropReason, MessageKind, Notice, Outcome};
 pub use camera::{CameraMetrics, CameraTotals, FrameOutcome, KeyframeOutcome, Stage};
-pub use cpu::{process_cpu, thread_cpu};
+pub use cpu::{process_cpu, step_back, thread_cpu};
 pub use log::{LogFormat, StatusLine, above, init_log};
 pub use panics::{log_panics, panic_place};
 pub use quantiles::{Mark, Quantiles};
-pub use recorder::{Telemetry, TelemetryError, count_command, set_build_info, set_model_info};
+pub use recorder::{Telemetry, TelemetryError, count_command, set_build_info, set_last_reload, set_model_info};
 pub use spool::SpoolMetrics;
 pub use video::{VideoFormat, VideoMetrics, VideoOutcome, Way};

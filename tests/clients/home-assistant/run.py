@@ -65,7 +65,9 @@ class Hass:
         if self.process.poll() is not None:
             raise SystemExit("Home Assistant ended:\n" + (self.folder / "output.log").read_text()[-3000:])
         try:
-            self.call("GET", "/manifest.json")
+            self.call("GET", "/auth/providers")
+            return True
+        except urllib.error.HTTPError:
             return True
         except (urllib.error.URLError, OSError):
             return False
