@@ -28,8 +28,9 @@ const ROOMS: &[(&str, &[&str])] = &[
         "pipeline",
         &["domain", "telemetry", "source", "inference", "tracker", "envelope", "codec", "bus", "control", "live"],
     ),
+    ("homeassistant", &["domain", "envelope"]),
     ("http", &["domain", "telemetry", "envelope", "control", "live"]),
-    ("config", &["domain", "bus", "control", "envelope", "http", "inference", "pipeline", "source"]),
+    ("config", &["domain", "bus", "control", "envelope", "homeassistant", "http", "inference", "pipeline", "source"]),
     (
         "app",
         &[
@@ -64,6 +65,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "control",
             "live",
             "pipeline",
+            "homeassistant",
             "http",
         ],
     ),
@@ -103,6 +105,7 @@ const CUPBOARDS: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &[
     "tracker/",
     "envelope/",
+    "homeassistant/",
     "control/parse.rs",
     "control/auth/jws.rs",
     "control/auth/seen.rs",

@@ -203,6 +203,7 @@ fn states_replies_and_keyframe_metadata_fit_their_schemas() {
         },
         frames: FrameCounts { read: 3, inferred: 2, dropped: 1 },
         fps: 4.987_65,
+        latency: Some(Latency { p50: 0.031, p95: 0.074 }),
     };
     let node = NodeState {
         timestamp: Timestamp::now(),

@@ -2,6 +2,7 @@
 
 mod cameras;
 mod fleet;
+mod homeassistant;
 mod models;
 mod node;
 mod onlookers;
@@ -13,6 +14,7 @@ mod yard;
 
 pub use cameras::{settings, unknown_labels};
 pub use fleet::NodeFleet;
+pub use homeassistant::announced;
 pub use models::crowded;
 pub use node::{Node, spool_place};
 pub use summary::{CameraRow, Summary};

@@ -6,17 +6,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::cameras::CameraHandle;
+use super::homeassistant::{Announcements, Remembered};
 use super::models::Models;
 use super::onlookers;
 use super::yard::{Grounds, Yard, control_topics};
 use super::{AppError, CameraRow, NodeFleet, Summary};
 use crate::bus::{
-    self, BusContext, BusesConfig, Fanout, Heard, Link, Message, MqttConfig, OutboxLimits, Publisher, SpoolConfig,
-    SpoolPlace, Subscriptions, Topic,
+    self, Absolute, BusContext, BusesConfig, Fanout, Heard, Link, Message, MqttConfig, OutboxLimits, Publisher,
+    SpoolConfig, SpoolPlace, Subscriptions, Topic,
     embedded::{self, Embedded},
     spool,
 };
@@ -33,6 +35,8 @@ use crate::telemetry::{CameraMetrics, Telemetry, set_build_info, set_last_reload
 
 /// Commands that may wait to be judged; more are counted and dropped by the bus that brings them.
 const COMMANDS: usize = 256;
+/// Home Assistant's births that may wait to be answered: all of them get one answer.
+const BIRTHS: usize = 4;
 /// After so long somebody who waits for the end is told what for.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often the node's own state is looked at.
@@ -71,6 +75,7 @@ impl Node {
         let switches = Arc::new(Switches::open(&state_dir, &node)?);
         let overrides = Arc::new(Overrides::open(&state_dir, &node)?);
         let counted = Arc::new(CountedLabels::open(&state_dir, &node)?);
+        let remembered = Remembered::open(&state_dir, &node)?;
         let (first_seen, labels) = mpsc::unbounded_channel();
         tokio::spawn(note(counted.clone(), labels));
         let guard = Guard::open(config.control.clone(), &state_dir, &node, Timestamp::now())?;
@@ -83,6 +88,9 @@ impl Node {
             config.cameras.keys().map(|name| (name.clone(), Arc::new(CameraMetrics::new(name.as_str())))).collect();
         let (heard, incoming) = mpsc::channel(COMMANDS);
         let subscriptions = Subscriptions::new(control_topics(&node, &config));
+        if let Some(said) = config.homeassistant.as_ref().filter(|said| said.discovery) {
+            subscriptions.add(said.birth_topic(), Absolute::Birth);
+        }
         let context = BusContext {
             node: node.clone(),
             boot_id: boot_id.clone(),
@@ -118,10 +126,12 @@ impl Node {
             overrides: overrides.clone(),
             feed: feed.clone(),
             telemetry: telemetry.clone(),
-            counted,
+            counted: counted.clone(),
             first_seen,
             shutdown: stop_cameras.clone(),
         };
+        let prefix = config.buses.mqtt.clone().unwrap_or_default().topic_prefix;
+        let told = (config.homeassistant.clone(), prefix);
         let yard = Yard::open(grounds, config, models, metrics.into_iter().collect());
         set_last_reload(true, Timestamp::now());
         let fleet = Arc::new(NodeFleet {
@@ -143,7 +153,14 @@ impl Node {
         });
         let http = server.addr;
         tokio::spawn(server.serve(fleet.clone(), stop_services.clone()));
-        tokio::spawn(judge(fleet.clone(), incoming, fanout.clone(), stop_services.clone()));
+        let (births, heard_births) = mpsc::channel(BIRTHS);
+        tokio::spawn(judge(fleet.clone(), (incoming, births), fanout.clone(), stop_services.clone()));
+        // Where there is no MQTT nobody can be told, and nothing can be taken back.
+        if links.iter().any(|link| link.name() == "mqtt") {
+            let announcements =
+                Announcements::new(told, page(http), (fleet.clone(), counted), heard_births, remembered);
+            tokio::spawn(announcements.run(stop_services.clone()));
+        }
         tokio::spawn(announce(fleet.clone(), publisher.clone(), stop_services.clone()));
         tokio::spawn(onlookers::tell(fleet.clone(), stop_services.clone()));
         Ok(Self {
@@ -265,11 +282,16 @@ async fn own_broker() -> Result<Embedded, AppError> {
     }
 }
 
+/// The live page's address, if other machines can reach it there.
+fn page(http: SocketAddr) -> Option<String> {
+    (!http.ip().is_loopback() && !http.ip().is_unspecified()).then(|| format!("http://{http}/"))
+}
+
 /// Commands are said in their order, each at once: its wishes are out after the first poll. Waiting until they are applied
 /// and answering goes on beside the next ones, so that nobody's stop waits for another's.
 async fn judge(
     fleet: Arc<NodeFleet>,
-    mut incoming: mpsc::Receiver<Heard>,
+    (mut incoming, births): (mpsc::Receiver<Heard>, mpsc::Sender<Bytes>),
     buses: Arc<Fanout>,
     stop: CancellationToken,
 ) {
@@ -277,7 +299,8 @@ async fn judge(
         let raw = match heard {
             Heard::Command(raw) => raw,
             Heard::Birth(payload) => {
-                tracing::debug!(bytes = payload.len(), "a birth message");
+                // Full: one is about to be answered.
+                let _full = births.try_send(payload);
                 continue;
             }
         };

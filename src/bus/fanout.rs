@@ -28,6 +28,17 @@ impl Fanout {
         }
     }
 
+    /// Says every retained state of one bus again.
+    pub fn say_again(&self, bus: &str) {
+        self.outboxes.iter().filter(|outbox| outbox.bus() == bus).for_each(|outbox| outbox.say_again());
+    }
+
+    /// See [`Outbox::is_retained`].
+    #[must_use]
+    pub fn is_retained(&self, bus: &str, topic: &Topic) -> bool {
+        self.outboxes.iter().any(|outbox| outbox.bus() == bus && outbox.is_retained(topic))
+    }
+
     /// A camera that came later: its capture-to-publish totals are filled, by the first bus.
     pub fn fill(&self, camera: &Name, metrics: &Arc<CameraMetrics>) {
         if let Some(first) = self.outboxes.first() {

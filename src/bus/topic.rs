@@ -9,6 +9,8 @@ pub enum Topic {
     Keyframe(Name),
     KeyframeMeta(Name),
     Count(Name, String),
+    /// How many objects are seen, of all labels together.
+    Objects(Name),
     CameraStatus(Name),
     CameraState(Name),
     NodeStatus(Name),
@@ -50,6 +52,7 @@ impl Topic {
             Self::Count(camera, label) => {
                 return [prefix, "cameras", camera.as_str(), "counts", &topic_word(label)].join(separator);
             }
+            Self::Objects(camera) => vec!["cameras", camera.as_str(), "objects"],
             Self::CameraStatus(camera) => vec!["cameras", camera.as_str(), "status"],
             Self::CameraState(camera) => vec!["cameras", camera.as_str(), "state"],
             Self::NodeStatus(node) => vec!["nodes", node.as_str(), "status"],

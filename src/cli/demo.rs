@@ -93,5 +93,6 @@ fn configuration(cameras: u16, listen: SocketAddr) -> anyhow::Result<Config> {
         spool: SpoolConfig::default(),
         control: ControlConfig::default(),
         http: HttpConfig { listen, ..HttpConfig::default() },
+        homeassistant: None,
     })
 }

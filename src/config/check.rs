@@ -15,6 +15,7 @@ use crate::domain::{Size, redact};
 use crate::envelope::Verb;
 use crate::http::HttpConfig;
 use crate::inference::LabelsConfig;
+use crate::pipeline::{Encoding, TrackerChoice};
 
 /// Problems and warnings of a configuration that was read; `config` may lack sections that have problems of their own.
 pub(super) struct Check<'a> {
@@ -40,6 +41,7 @@ impl Check<'_> {
         self.spool();
         self.models();
         self.cameras();
+        self.homeassistant();
     }
 
     fn problem(&mut self, path: &Path, what: impl Into<String>, fix: impl Into<String>) {
@@ -218,6 +220,37 @@ impl Check<'_> {
         if config.control.require_signature.as_ref().is_some_and(|verbs| verbs.contains(&Verb::Stop)) {
             let what = "with the keys lost, nobody can stop a camera over a bus";
             self.warning(&required, what, "leave 'stop' out, unless a stop does more harm than a camera that runs on");
+        }
+    }
+
+    fn homeassistant(&mut self) {
+        let Some(config) = &self.config.homeassistant else { return };
+        let path = Path::of(["homeassistant"]);
+        let buses = Path::of(["buses"]);
+        if config.discovery && self.is_set(&buses.key("nats")) && !self.is_set(&buses.key("mqtt")) {
+            self.problem(
+                &path,
+                "Home Assistant listens on MQTT, and there is only NATS",
+                "add 'buses.mqtt', the broker that Home Assistant uses",
+            );
+        }
+        self.prefix(&path.key("prefix"), &config.prefix, '/', "+#");
+        if let Some(topic) = &config.birth_topic {
+            self.prefix(&path.key("birth_topic"), topic, '/', "+#");
+        }
+        if config.labels.as_ref().is_some_and(Vec::is_empty) {
+            self.warning(
+                &path.key("labels"),
+                "no label gets entities of its own, since the list is empty",
+                "remove the key to announce those that are published or seen",
+            );
+        }
+        for (name, camera) in self.config.cameras.iter().filter(|_| config.discovery) {
+            if camera.publish.encoding == Encoding::Protobuf && camera.tracker != TrackerChoice::None {
+                let path = Path::of(["cameras", name.as_str(), "publish", "encoding"]);
+                let what = "Home Assistant cannot read protobuf: this camera has no event entity there";
+                self.warning(&path, what, "use 'encoding: json', or leave it so: all other entities are there");
+            }
         }
     }
 

@@ -30,6 +30,7 @@ use serde::{Deserialize, Serialize};
 use crate::bus::{BusesConfig, SpoolConfig};
 use crate::control::ControlConfig;
 use crate::domain::Name;
+use crate::homeassistant::HomeAssistantConfig;
 use crate::http::HttpConfig;
 use crate::inference::ModelConfig;
 use crate::pipeline::CameraConfig;
@@ -67,4 +68,7 @@ pub struct Config {
     pub control: ControlConfig,
     #[serde(default)]
     pub http: HttpConfig,
+    /// Absent = nothing is announced to Home Assistant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub homeassistant: Option<HomeAssistantConfig>,
 }

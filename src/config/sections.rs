@@ -37,6 +37,7 @@ impl Sections<'_> {
             cameras: self.named("cameras"),
             control: self.section(&Path::of(["control"])).unwrap_or_default(),
             http: self.section(&Path::of(["http"])).unwrap_or_default(),
+            homeassistant: self.section(&Path::of(["homeassistant"])),
         }
     }
 

@@ -19,7 +19,7 @@ pub struct MemoryError {
 
 /// Where it is, and what it holds in words (`switches`).
 #[derive(Debug)]
-pub(super) struct Memory {
+pub struct Memory {
     path: PathBuf,
     what: &'static str,
 }
@@ -31,7 +31,7 @@ impl Memory {
     ///
     /// # Errors
     /// When the file is there and cannot be read.
-    pub(super) fn open<T: DeserializeOwned + Default>(
+    pub fn open<T: DeserializeOwned + Default>(
         state_dir: &Path,
         node: &Name,
         what: &'static str,
@@ -62,7 +62,7 @@ impl Memory {
     ///
     /// # Errors
     /// When the disk does not take it; what was remembered before still is.
-    pub(super) fn write(&self, held: &impl Serialize) -> Result<(), MemoryError> {
+    pub fn write(&self, held: &impl Serialize) -> Result<(), MemoryError> {
         self.replace(held).map_err(|e| self.error(&e))
     }
 

@@ -16,7 +16,7 @@ pub use auth::{Guard, GuardError, answer};
 pub use config::{ControlConfig, OperatorConfig};
 pub use counted::CountedLabels;
 pub use dispatch::{Answer, Fleet};
-pub use memory::MemoryError;
+pub use memory::{Memory, MemoryError};
 pub use overrides::{Flat, Overrides};
 pub use parse::{MAX_PAYLOAD, Refusal, parse};
 pub use switches::Switches;

@@ -8,6 +8,7 @@ use crate::domain::{Detection, Label};
 #[derive(Debug, Clone, Default)]
 pub struct Counts {
     known: BTreeMap<Label, Count>,
+    all: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -20,7 +21,7 @@ impl Counts {
     /// Knows `labels` from the start: they are said as zero by the first update, so that dashboards find their topics.
     #[must_use]
     pub fn new(labels: impl IntoIterator<Item = Label>) -> Self {
-        Self { known: labels.into_iter().map(|label| (label, Count::default())).collect() }
+        Self { known: labels.into_iter().map(|label| (label, Count::default())).collect(), all: None }
     }
 
     /// Counts one frame's detections and gives the labels whose count is not what was said last, zeros included.
@@ -65,6 +66,12 @@ impl Counts {
         }
         changed
     }
+
+    /// How many there are of all labels together, if that is not what was said last.
+    pub fn total(&mut self, detections: &[Detection]) -> Option<usize> {
+        let now = detections.len();
+        (self.all.replace(now) != Some(now)).then_some(now)
+    }
 }
 
 #[cfg(test)]
@@ -90,6 +97,15 @@ mod tests {
         assert_eq!(counts.update(&seen(&["bus", "car", "car"])), []);
         assert_eq!(counts.update(&seen(&["car", "car"])), [("bus".into(), 0)]);
         assert_eq!(counts.update(&[]), [("car".into(), 0)]);
+    }
+
+    #[test]
+    fn the_total_is_said_when_it_changes_and_as_zero_at_first() {
+        let mut counts = Counts::default();
+        assert_eq!(counts.total(&[]), Some(0));
+        assert_eq!(counts.total(&[]), None);
+        assert_eq!(counts.total(&seen(&["car", "bus"])), Some(2));
+        assert_eq!(counts.total(&seen(&["car", "car"])), None);
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub use reload::ReloadSummary;
 pub use rollcall::{RollCall, RollKnownBy, RollOutcome, RollRow};
 pub use schema::{SCHEMAS, schema};
 pub use state::{
-    ActualState, BusState, CameraSettings, CameraState, CameraSummary, DesiredState, FrameCounts, InputSize,
+    ActualState, BusState, CameraSettings, CameraState, CameraSummary, DesiredState, FrameCounts, InputSize, Latency,
     ModelSummary, NodeState, Reason, SpoolSummary,
 };
 pub use still::{StillDetections, StillName};

@@ -87,6 +87,22 @@ pub struct CameraState {
     #[serde(serialize_with = "number::three_decimals")]
     #[schemars(with = "f32", range(min = 0.0))]
     pub fps: f32,
+    /// From capture until handed to the bus, lately; absent when nothing was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Latency>,
+}
+
+/// How long it took, milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Latency {
+    /// Half of them took no longer.
+    #[serde(serialize_with = "number::three_decimals")]
+    #[schemars(with = "f32", range(min = 0.0))]
+    pub p50: f32,
+    /// 95 of 100 took no longer.
+    #[serde(serialize_with = "number::three_decimals")]
+    #[schemars(with = "f32", range(min = 0.0))]
+    pub p95: f32,
 }
 
 /// A camera's settings as they hold now.

@@ -346,6 +346,11 @@ impl Processor {
     fn publish_counts(&mut self, found: &[Detection]) {
         let changed = self.counts.update(found);
         self.say_counts(changed);
+        if let Some(total) = self.counts.total(found) {
+            let camera = &self.builder.origin().camera;
+            let topic = Topic::Objects(camera.clone());
+            self.publisher.offer(Message::word(topic, total.to_string(), Some(camera.clone())));
+        }
     }
 
     fn say_counts(&mut self, changed: Vec<(Label, u32)>) {

@@ -12,15 +12,17 @@ use super::machine::Desired;
 use crate::bus::{Message, Publisher, Topic};
 use crate::codec;
 use crate::domain::Timestamp;
-use crate::envelope::{ActualState, CameraSettings, CameraState, FrameCounts, Origin, Reason};
+use crate::envelope::{ActualState, CameraSettings, CameraState, FrameCounts, Latency, Origin, Reason};
 use crate::live::{Feed, LiveMessage};
-use crate::telemetry::{CameraMetrics, FrameOutcome};
+use crate::telemetry::{CameraMetrics, FrameOutcome, Mark};
 
 const ALL: [&str; 6] = ["connecting", "running", "paused", "stopped", "failed", "ended"];
 /// The state topic is said again so often while a camera runs: its figures move.
 const REFRESH: Duration = Duration::from_secs(10);
 /// Frames a second are taken over so long.
 const FPS_WINDOW: Duration = Duration::from_secs(5);
+/// Latencies too: as long as the state is not said again, so that each counts once.
+const LATENCY_WINDOW: Duration = REFRESH;
 
 /// What is needed to put a camera's state into words, from any task.
 #[derive(Clone)]
@@ -30,6 +32,7 @@ pub struct StateView {
     pub metrics: Arc<CameraMetrics>,
     /// Frames inferred a second, as the bits of an `f32`.
     fps: Arc<AtomicU32>,
+    latency: Arc<Mutex<Option<Latency>>>,
     /// Why the camera ends before its node does.
     leaving: Arc<OnceLock<Reason>>,
 }
@@ -38,7 +41,7 @@ impl StateView {
     #[must_use]
     pub fn new(origin: Origin, settings: CameraSettings, metrics: Arc<CameraMetrics>) -> Self {
         let settings = Arc::new(Mutex::new(settings));
-        Self { origin, settings, metrics, fps: Arc::default(), leaving: Arc::default() }
+        Self { origin, settings, metrics, fps: Arc::default(), latency: Arc::default(), leaving: Arc::default() }
     }
 
     fn settings(&self) -> MutexGuard<'_, CameraSettings> {
@@ -75,6 +78,7 @@ impl StateView {
                 dropped: totals.dropped(),
             },
             fps: self.fps(),
+            latency: *self.latency.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }
 }
@@ -117,6 +121,8 @@ pub struct Announcer {
     online: bool,
     /// When, and how many frames were inferred until then.
     samples: VecDeque<(Instant, u64)>,
+    /// When, and the latencies until then.
+    marks: VecDeque<(Instant, Mark)>,
 }
 
 impl Announcer {
@@ -129,8 +135,15 @@ impl Announcer {
     ) -> Self {
         applied.send_modify(|applied| applied.since = Some(Timestamp::now()));
         let voice = Voice { view: view.clone(), applied: applied.subscribe(), publisher, feed, turn: Arc::default() };
-        let mut announcer =
-            Self { view, applied, voice, said: Instant::now(), online: false, samples: VecDeque::new() };
+        let mut announcer = Self {
+            view,
+            applied,
+            voice,
+            said: Instant::now(),
+            online: false,
+            samples: VecDeque::new(),
+            marks: VecDeque::new(),
+        };
         announcer.say_status();
         announcer.say();
         announcer
@@ -166,6 +179,8 @@ impl Announcer {
         if actual != ActualState::Running {
             self.samples.clear();
             self.fps(0.0);
+            self.marks.clear();
+            self.latency(None);
         }
         if self.online != actual.is_online() {
             self.online = actual.is_online();
@@ -196,9 +211,26 @@ impl Announcer {
             if span > 0.0 { (inferred - before) as f32 / span } else { 0.0 }
         });
         self.fps(fps);
+        self.measure_latency(now);
         if self.online && self.said.elapsed() >= REFRESH {
             self.say();
         }
+    }
+
+    fn measure_latency(&mut self, now: Instant) {
+        let latencies = &self.view.metrics.totals.latency;
+        let oldest = self.marks.front().map(|(_, mark)| mark);
+        let of = |q| Some(latencies.quantile_since(oldest?, q)?.as_secs_f32() * 1e3);
+        let latency = of(0.5).zip(of(0.95)).map(|(p50, p95)| Latency { p50, p95 });
+        self.marks.push_back((now, latencies.mark()));
+        while self.marks.front().is_some_and(|(at, _)| now - *at > LATENCY_WINDOW) {
+            self.marks.pop_front();
+        }
+        self.latency(latency);
+    }
+
+    fn latency(&self, latency: Option<Latency>) {
+        *self.view.latency.lock().unwrap_or_else(PoisonError::into_inner) = latency;
     }
 
     fn fps(&self, fps: f32) {

@@ -19,7 +19,7 @@ pub use camera::{CameraMetrics, CameraTotals, FrameOutcome, KeyframeOutcome, Sta
 pub use cpu::{process_cpu, step_back, thread_cpu};
 pub use log::{LogFormat, StatusLine, above, init_log};
 pub use panics::{log_panics, panic_place};
-pub use quantiles::Quantiles;
+pub use quantiles::{Mark, Quantiles};
 pub use recent::{Recent, Spread, Taken};
 pub use recorder::{Telemetry, TelemetryError, count_command, set_build_info, set_last_reload, set_model_info};
 pub use spool::SpoolMetrics;

@@ -13,6 +13,10 @@ pub struct Quantiles {
     bins: Mutex<Box<[u64; BINS]>>,
 }
 
+/// The counts of a moment.
+#[derive(Debug, Clone)]
+pub struct Mark(Box<[u64; BINS]>);
+
 impl Default for Quantiles {
     fn default() -> Self {
         Self { bins: Mutex::new(Box::new([0; BINS])) }
@@ -48,6 +52,22 @@ impl Quantiles {
         None
     }
 
+    /// The counts as they are, to see later what came since.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark(self.lock().clone())
+    }
+
+    /// The same of what was recorded since the mark; `None` when nothing was.
+    #[must_use]
+    pub fn quantile_since(&self, mark: &Mark, q: f64) -> Option<Duration> {
+        let since: Box<[u64; BINS]> = {
+            let now = self.lock();
+            Box::new(std::array::from_fn(|bin| now[bin].saturating_sub(mark.0[bin])))
+        };
+        Self { bins: Mutex::new(since) }.quantile(q)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Box<[u64; BINS]>> {
         self.bins.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -56,6 +76,17 @@ impl Quantiles {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_came_since_a_mark_is_told_apart_from_what_was_before() {
+        let q = Quantiles::default();
+        q.record(Duration::from_secs(9));
+        let mark = q.mark();
+        assert_eq!(q.quantile_since(&mark, 0.5), None);
+        (1..=100).for_each(|ms| q.record(Duration::from_millis(ms)));
+        let got = q.quantile_since(&mark, 0.95).unwrap().as_secs_f64();
+        assert!((got / 0.095 - 1.0).abs() < 0.05, "{got}");
+    }
 
     #[test]
     fn quantiles_are_within_five_percent() {

@@ -64,7 +64,7 @@ pub fn used(config: &Config) -> BTreeMap<&Name, &ModelConfig> {
 
 /// The sections that hold for as long as the process lives and differ. A new section has to be put here, or be applied.
 fn pinned(old: &Config, new: &Config) -> Vec<String> {
-    let Config { node, state_dir, buses, spool, control, http, models: _, cameras: _ } = old;
+    let Config { node, state_dir, buses, spool, control, http, homeassistant, models: _, cameras: _ } = old;
     let sections = [
         ("node", *node != new.node),
         ("state_dir", *state_dir != new.state_dir),
@@ -73,6 +73,7 @@ fn pinned(old: &Config, new: &Config) -> Vec<String> {
         ("spool", *spool != new.spool),
         ("control", *control != new.control),
         ("http", *http != new.http),
+        ("homeassistant", *homeassistant != new.homeassistant),
     ];
     sections.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name.to_owned()).collect()
 }
@@ -112,6 +113,7 @@ mod tests {
             spool: crate::bus::SpoolConfig::default(),
             control: crate::control::ControlConfig::default(),
             http: crate::http::HttpConfig::default(),
+            homeassistant: None,
             models: (0..3).map(|n| (name("m", n), model(n))).collect(),
             cameras: cameras.iter().map(camera).collect(),
         }

@@ -258,6 +258,24 @@ impl Outbox {
         self.ready.notify_one();
     }
 
+    /// Every retained state is offered again unless it waits anyway: somebody came who may have missed it.
+    pub fn say_again(&self) {
+        let mut inner = self.lock();
+        for message in inner.retained.all() {
+            if !inner.closed && !inner.lanes.state_waits(&message.topic) {
+                inner.offer(self, message);
+            }
+        }
+        drop(inner);
+        self.ready.notify_one();
+    }
+
+    /// Whether a state is retained at this topic, or is about to be cleared there.
+    #[must_use]
+    pub fn is_retained(&self, topic: &Topic) -> bool {
+        self.lock().retained.get(topic).is_some()
+    }
+
     /// Topics of this camera at which something is retained, keyframes apart.
     #[must_use]
     pub fn retained_of(&self, camera: &Name) -> Vec<Topic> {

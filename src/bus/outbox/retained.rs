@@ -55,7 +55,7 @@ impl Retained {
         of_camera.filter(|message| !message.is_tombstone()).map(|message| message.topic.clone()).collect()
     }
 
-    fn get(&self, topic: &Topic) -> Option<&Message> {
+    pub(super) fn get(&self, topic: &Topic) -> Option<&Message> {
         Some(self.order.get(self.index.get(topic)?)?.as_ref())
     }
 }
