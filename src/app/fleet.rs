@@ -17,6 +17,7 @@ use crate::envelope::{
 };
 use crate::http::{Board, Part, Readiness};
 use crate::live::Studio;
+use crate::live::webrtc::WebRtc;
 use crate::telemetry::Telemetry;
 
 /// A camera that has not acted upon a wish by then is answered for as late.
@@ -37,6 +38,7 @@ pub struct NodeFleet {
     pub fanout: Arc<Fanout>,
     pub switches: Arc<Switches>,
     pub telemetry: Telemetry,
+    pub webrtc: Option<WebRtc>,
 }
 
 impl NodeFleet {
@@ -177,6 +179,10 @@ impl Board for NodeFleet {
 
     fn studio(&self, camera: &str) -> Option<Arc<Studio>> {
         Some(self.cameras.get(camera)?.studio.clone())
+    }
+
+    fn webrtc(&self) -> Option<&WebRtc> {
+        self.webrtc.as_ref()
     }
 
     fn node(&self) -> NodeState {

@@ -26,6 +26,7 @@ use crate::domain::{BootId, Name, RawCommand, Timestamp};
 use crate::envelope::{ActualState, InputSize, ModelSummary};
 use crate::http::Server;
 use crate::inference::Runtime;
+use crate::live::webrtc::WebRtc;
 use crate::pipeline::{Applied, KeyframeQueue, smaller_keyframe};
 use crate::telemetry::{CameraMetrics, Telemetry, set_build_info};
 
@@ -64,6 +65,11 @@ impl Node {
         let runtime = Runtime::load()?;
         // Before anything is said on a bus: a port in use ends the start.
         let server = Server::bind(&config.config.http).await?;
+        let (stop_cameras, stop_services) = (CancellationToken::new(), CancellationToken::new());
+        let webrtc = match config.config.http.webrtc.clone() {
+            off if !off.enabled => None,
+            on => Some(WebRtc::start(on, server.addr, stop_cameras.clone()).await?),
+        };
         set_build_info(env!("CARGO_PKG_VERSION"), runtime.version());
         tokio::spawn(telemetry.clone().upkeep());
         let boot_id = BootId::new();
@@ -99,7 +105,6 @@ impl Node {
             let (queue, publisher) = (keyframes.clone(), publisher.clone());
             move || queue.run(publisher.as_ref())
         })?;
-        let (stop_cameras, stop_services) = (CancellationToken::new(), CancellationToken::new());
         let yard = CameraYard {
             node: node.clone(),
             boot_id: boot_id.clone(),
@@ -129,6 +134,7 @@ impl Node {
             fanout: fanout.clone(),
             switches: Arc::new(switches),
             telemetry,
+            webrtc,
         });
         let http = server.addr;
         tokio::spawn(server.serve(fleet.clone(), stop_services.clone()));

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::live::VideoConfig;
+use crate::live::webrtc::WebRtcConfig;
 
 /// The HTTP server: live page, API, metrics, health.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -20,10 +21,12 @@ pub struct HttpConfig {
     pub token_file: Option<PathBuf>,
     /// What is encoded for those who watch.
     pub video: VideoConfig,
+    /// Live video by WebRTC (WHEP).
+    pub webrtc: WebRtcConfig,
 }
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8720)), token_file: None, video: VideoConfig::default() }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8720)), token_file: None, video: VideoConfig::default(), webrtc: WebRtcConfig::default() }
     }
 }

@@ -3,6 +3,7 @@
 mod auth;
 mod config;
 mod routes;
+mod whep;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ pub use config::HttpConfig;
 use crate::domain::RawCommand;
 use crate::envelope::{CameraState, Detections, NodeState, Reply};
 use crate::live::Studio;
+use crate::live::webrtc::WebRtc;
 
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
@@ -38,6 +40,8 @@ pub trait Board: Send + Sync {
     fn keyframe(&self, camera: &str) -> Option<Bytes>;
     /// Where the camera's pictures and video are made for those who watch.
     fn studio(&self, camera: &str) -> Option<Arc<Studio>>;
+    /// Live video by WebRTC; None = switched off.
+    fn webrtc(&self) -> Option<&WebRtc>;
     /// What the node says of itself on its `state` topic: cameras, models with their devices, buses.
     fn node(&self) -> NodeState;
     fn readiness(&self) -> Readiness;

@@ -36,6 +36,7 @@ pub fn router(board: Arc<dyn Board>, token: auth::Token) -> Router {
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
+        .merge(super::whep::routes())
         .fallback(|| async {
             missing("nothing is here; see / for the live page, /api/cameras, /api/node, /metrics, /readyz")
         })

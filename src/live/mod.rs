@@ -8,6 +8,7 @@ mod easel;
 mod slate;
 mod studio;
 mod viewer;
+pub mod webrtc;
 
 use std::time::Instant;
 

@@ -12,6 +12,7 @@ mod quantiles;
 mod recorder;
 mod spool;
 mod video;
+mod webrtc;
 
 pub use bus::{BusMetrics, DropReason, MessageKind, Notice, Outcome};
 pub use camera::{CameraMetrics, CameraTotals, FrameOutcome, KeyframeOutcome, Stage};
@@ -22,3 +23,4 @@ pub use quantiles::Quantiles;
 pub use recorder::{Telemetry, TelemetryError, count_command, set_build_info, set_model_info};
 pub use spool::SpoolMetrics;
 pub use video::{VideoFormat, VideoMetrics, VideoOutcome, Way};
+pub use webrtc::WebRtcMetrics;
