@@ -1,6 +1,7 @@
 //! What a viewer's offer asks for, judged before anything is built for it.
 
 use str0m::change::SdpOffer;
+use str0m::media::Mid;
 
 /// Longer offers are not read.
 pub const LONGEST_OFFER: usize = 64 * 1024;
@@ -22,9 +23,15 @@ pub enum OfferError {
     NoH264,
 }
 
+pub(super) struct Offer {
+    pub sdp: SdpOffer,
+    /// The video's section.
+    pub video: Mid,
+}
+
 /// The offer as the session takes it. Candidates are left out: this side never calls, it answers whoever knows the session's
 /// password, so nobody can be made to flood an address by naming it.
-pub(super) fn read(text: &str) -> Result<SdpOffer, OfferError> {
+pub(super) fn read(text: &str) -> Result<Offer, OfferError> {
     if text.len() > LONGEST_OFFER {
         return Err(OfferError::Unreadable(format!("it is longer than {LONGEST_OFFER} bytes")));
     }
@@ -35,12 +42,16 @@ pub(super) fn read(text: &str) -> Result<SdpOffer, OfferError> {
     let mut kept = String::with_capacity(text.len());
     let mut videos = 0;
     let mut receives = true;
+    let mut mid = None;
     let mut in_video = false;
     for line in text.lines().map(str::trim_end) {
         if let Some(media) = line.strip_prefix("m=") {
             // Port 0 is a section that was given up.
             in_video = media.starts_with("video ") && media.split(' ').nth(1) != Some("0");
             videos += usize::from(in_video);
+        }
+        if let Some(id) = line.strip_prefix("a=mid:").filter(|_| in_video) {
+            mid = Some(Mid::from(id.trim()));
         }
         let line = match line {
             // The answer to it is to say sendonly: what a viewer would send is not wanted.
@@ -59,7 +70,11 @@ pub(super) fn read(text: &str) -> Result<SdpOffer, OfferError> {
         _ if sections == 0 && !text.starts_with("v=0") => Err(OfferError::Unreadable("it does not begin with v=0".into())),
         0 => Err(OfferError::NoVideo),
         1 if !receives => Err(OfferError::NotReceiving),
-        1 => SdpOffer::from_sdp_string(&kept).map_err(|e| OfferError::Unreadable(e.to_string())),
+        1 => {
+            let video = mid.ok_or_else(|| OfferError::Unreadable("its video section has no a=mid".into()))?;
+            let sdp = SdpOffer::from_sdp_string(&kept).map_err(|e| OfferError::Unreadable(e.to_string()))?;
+            Ok(Offer { sdp, video })
+        }
         several => Err(OfferError::SeveralVideos(several)),
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use str0m::bwe::{Bitrate, BweKind};
 use str0m::config::{CryptoProvider, DtlsCert};
 use str0m::format::Codec;
-use str0m::media::{MediaKind, MediaTime, Mid, Pt};
+use str0m::media::{MediaTime, Mid, Pt};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{Extension, ExtensionMap};
 use str0m::{Candidate, Event, IceConnectionState, IceCreds, Input, Output, Rtc, RtcError};
@@ -125,16 +125,11 @@ impl Session {
                 Err(e) => tracing::warn!(%addr, "an address cannot be told to viewers: {e}"),
             }
         }
-        let answer = rtc.sdp_api().accept_offer(offer).map_err(unreadable)?;
-        let mut mid = None;
-        loop {
-            match rtc.poll_output().map_err(unreadable)? {
-                Output::Event(Event::MediaAdded(media)) if media.kind == MediaKind::Video => mid = Some(media.mid),
-                Output::Timeout(_) => break,
-                _ => {}
-            }
+        let answer = rtc.sdp_api().accept_offer(offer.sdp).map_err(unreadable)?;
+        let mid = offer.video;
+        if rtc.media(mid).is_none() {
+            return Err(OfferError::NoVideo);
         }
-        let mid = mid.ok_or(OfferError::NoVideo)?;
         let pt = rtc.writer(mid).and_then(|writer| {
             writer.payload_params().find(|params| params.spec().codec == Codec::H264).map(|params| params.pt())
         });
