@@ -27,6 +27,11 @@ pub struct HttpConfig {
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8720)), token_file: None, video: VideoConfig::default(), webrtc: WebRtcConfig::default() }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8720)),
+            token_file: None,
+            video: VideoConfig::default(),
+            webrtc: WebRtcConfig::default(),
+        }
     }
 }

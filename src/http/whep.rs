@@ -38,7 +38,10 @@ async fn open(State(board): Shared, Path(camera): Path<String>, headers: HeaderM
     let Some(webrtc) = board.webrtc() else { return switched_off() };
     let (Ok(camera), Some(studio)) = (camera.parse::<Name>(), board.studio(&camera)) else { return no_camera() };
     if !is(&headers, SDP) {
-        return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, &format!("the body is to be an SDP offer, Content-Type: {SDP}"));
+        return problem(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            &format!("the body is to be an SDP offer, Content-Type: {SDP}"),
+        );
     }
     let offer = match text(body) {
         Ok(offer) => offer,
@@ -138,7 +141,10 @@ fn allowed(methods: &'static str, accepts: &'static str, kind: &'static str) -> 
 }
 
 fn switched_off() -> Response {
-    problem(StatusCode::NOT_FOUND, "live video by WebRTC is switched off (http.webrtc.enabled: false); MJPEG and HLS work")
+    problem(
+        StatusCode::NOT_FOUND,
+        "live video by WebRTC is switched off (http.webrtc.enabled: false); MJPEG and HLS work",
+    )
 }
 
 fn no_camera() -> Response {

@@ -58,9 +58,13 @@ pub enum WebRtcError {
 pub enum Refused {
     #[error(transparent)]
     Offer(#[from] OfferError),
-    #[error("{0} viewers watch by WebRTC, as many as http.webrtc.max_sessions allows; try again later, or watch by MJPEG or HLS")]
+    #[error(
+        "{0} viewers watch by WebRTC, as many as http.webrtc.max_sessions allows; try again later, or watch by MJPEG or HLS"
+    )]
     Full(usize),
-    #[error("the node has no address that a viewer could reach: no network interface is up (http.webrtc.announce names one)")]
+    #[error(
+        "the node has no address that a viewer could reach: no network interface is up (http.webrtc.announce names one)"
+    )]
     NoAddress,
     #[error("the node is shutting down")]
     ShuttingDown,
@@ -119,7 +123,11 @@ impl WebRtc {
     ///
     /// # Errors
     /// When the port is taken.
-    pub async fn start(config: WebRtcConfig, http: SocketAddr, shutdown: CancellationToken) -> Result<Self, WebRtcError> {
+    pub async fn start(
+        config: WebRtcConfig,
+        http: SocketAddr,
+        shutdown: CancellationToken,
+    ) -> Result<Self, WebRtcError> {
         let addr = config.listen.unwrap_or(http);
         let fail = |e: std::io::Error| WebRtcError::Listen { addr, why: e.to_string() };
         let socket = Arc::new(Socket::bind(addr).await.map_err(fail)?);
@@ -170,7 +178,13 @@ impl WebRtc {
     ///
     /// # Errors
     /// What is wrong with it; `None` of such a session.
-    pub fn trickle(&self, camera: &Name, id: &str, etag: Option<&str>, fragment: &str) -> Option<Result<(), TrickleError>> {
+    pub fn trickle(
+        &self,
+        camera: &Name,
+        id: &str,
+        etag: Option<&str>,
+        fragment: &str,
+    ) -> Option<Result<(), TrickleError>> {
         let sessions = self.0.lock();
         let entry = sessions.get(id).filter(|entry| entry.camera == *camera)?;
         Some(trickle::judge(&quoted(&entry.ufrag), etag, fragment))

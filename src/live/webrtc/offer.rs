@@ -67,7 +67,9 @@ pub(super) fn read(text: &str) -> Result<Offer, OfferError> {
         kept.push_str("\r\n");
     }
     match videos {
-        _ if sections == 0 && !text.starts_with("v=0") => Err(OfferError::Unreadable("it does not begin with v=0".into())),
+        _ if sections == 0 && !text.starts_with("v=0") => {
+            Err(OfferError::Unreadable("it does not begin with v=0".into()))
+        }
         0 => Err(OfferError::NoVideo),
         1 if !receives => Err(OfferError::NotReceiving),
         1 => {

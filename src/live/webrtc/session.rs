@@ -74,7 +74,11 @@ impl End {
 
 /// What the session wants done.
 pub(super) enum Step {
-    Send { to: SocketAddr, from: Option<IpAddr>, data: Vec<u8> },
+    Send {
+        to: SocketAddr,
+        from: Option<IpAddr>,
+        data: Vec<u8>,
+    },
     /// Connected: frames may come.
     Watch,
     WantIdr,

@@ -42,9 +42,7 @@ impl Socket {
     pub async fn receive(&self, buffer: &mut Vec<u8>, mut each: impl FnMut(Datagram)) -> io::Result<()> {
         buffer.resize(LONGEST, 0);
         let mut meta = [RecvMeta::default()];
-        let receive = || {
-            self.state.recv((&self.io).into(), &mut [IoSliceMut::new(buffer)], &mut meta)
-        };
+        let receive = || self.state.recv((&self.io).into(), &mut [IoSliceMut::new(buffer)], &mut meta);
         self.io.async_io(Interest::READABLE, receive).await?;
         let meta = &meta[0];
         let from = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());

@@ -40,7 +40,8 @@ mod tests {
 
     #[test]
     fn a_request_names_the_session_it_is_for() {
-        let message = request(&[(0x8022, b"soft"), (0x0024, &[1, 2, 3]), (USERNAME, b"ours:theirs"), (0x0008, &[0; 20])]);
+        let message =
+            request(&[(0x8022, b"soft"), (0x0024, &[1, 2, 3]), (USERNAME, b"ours:theirs"), (0x0008, &[0; 20])]);
         assert_eq!(receiver(&message), Some("ours"));
     }
 
