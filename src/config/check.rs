@@ -153,6 +153,11 @@ impl Check<'_> {
             let fix = "name a file that holds a token, or listen on loopback: 127.0.0.1:8720";
             self.problem(&path.key("listen"), what, fix);
         }
+        let nowhere = |ip: &&std::net::IpAddr| ip.is_unspecified() || ip.is_multicast();
+        if let Some(ip) = http.webrtc.announce.iter().find(nowhere) {
+            let what = format!("no viewer can send to {ip}");
+            self.problem(&path.key("webrtc").key("announce"), what, "name the address that viewers reach this node at");
+        }
     }
 
     fn spool(&mut self) {

@@ -45,7 +45,7 @@ async fn open(State(board): Shared, Path(camera): Path<String>, headers: HeaderM
     }
     let offer = match text(body) {
         Ok(offer) => offer,
-        Err(response) => return response,
+        Err((status, why)) => return problem(status, &why),
     };
     match webrtc.open(&camera, studio, &offer) {
         Ok(opened) => {
@@ -81,7 +81,7 @@ async fn trickle(
     }
     let fragment = match text(body) {
         Ok(fragment) => fragment,
-        Err(response) => return response,
+        Err((status, why)) => return problem(status, &why),
     };
     let sent = headers.get(header::IF_MATCH).map(|value| value.to_str().unwrap_or_default());
     let status = match webrtc.trickle(&camera, &id, sent, &fragment) {
@@ -111,14 +111,13 @@ fn is(headers: &HeaderMap, wanted: &str) -> bool {
     sent.split(';').next().is_some_and(|sent| sent.trim().eq_ignore_ascii_case(wanted))
 }
 
-fn text(body: Body) -> Result<String, Response> {
+/// The body as text; else what is wrong with it.
+fn text(body: Body) -> Result<String, (StatusCode, String)> {
     let bytes = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            problem(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is longer than {LONGEST_OFFER} bytes"))
-        }
-        status => problem(status, "the body could not be read"),
+        status @ StatusCode::PAYLOAD_TOO_LARGE => (status, format!("the body is longer than {LONGEST_OFFER} bytes")),
+        status => (status, "the body could not be read".into()),
     })?;
-    String::from_utf8(bytes.into()).map_err(|_| problem(StatusCode::BAD_REQUEST, "the body is not UTF-8"))
+    String::from_utf8(bytes.into()).map_err(|_| (StatusCode::BAD_REQUEST, "the body is not UTF-8".into()))
 }
 
 fn refusal(refused: &Refused) -> Response {

@@ -287,7 +287,11 @@ async fn listen(inner: Arc<Inner>) {
 fn secret<const BYTES: usize>() -> Result<String, Refused> {
     let mut random = [0; BYTES];
     SystemRandom::new().fill(&mut random).map_err(|_| Refused::NoSecret)?;
-    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(random
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect())
 }
 
 fn quoted(ufrag: &str) -> String {

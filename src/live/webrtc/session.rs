@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use str0m::bwe::{Bitrate, BweKind};
 use str0m::config::{CryptoProvider, DtlsCert};
-use str0m::format::Codec;
+use str0m::format::{Codec, PayloadParams};
 use str0m::media::{MediaTime, Mid, Pt};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{Extension, ExtensionMap};
@@ -34,7 +34,7 @@ const BETWEEN_THIN_IDRS: Duration = Duration::from_secs(4);
 /// Time to say good-bye.
 const GOOD_BYE: Duration = Duration::from_millis(500);
 /// Frames may have been captured before the session was opened; their time still counts from its zero.
-const BEFORE: Duration = Duration::from_secs(3600);
+const BEFORE: Duration = Duration::from_hours(1);
 /// Addresses of one viewer that are remembered; browsers try one an interface.
 const MOST_ROUTES: usize = 16;
 
@@ -135,7 +135,7 @@ impl Session {
             return Err(OfferError::NoVideo);
         }
         let pt = rtc.writer(mid).and_then(|writer| {
-            writer.payload_params().find(|params| params.spec().codec == Codec::H264).map(|params| params.pt())
+            writer.payload_params().find(|params| params.spec().codec == Codec::H264).map(PayloadParams::pt)
         });
         let session = Self {
             rtc,
@@ -165,10 +165,11 @@ impl Session {
                 continue;
             }
             // The studio makes no IDR by the clock: what was skipped for want of room ends with one that is asked for.
-            if self.rtc.is_connected() && self.thrift.may_begin_again(now) {
-                if let Some(step) = self.wish_idr(now, BETWEEN_THIN_IDRS) {
-                    return step;
-                }
+            if self.rtc.is_connected()
+                && self.thrift.may_begin_again(now)
+                && let Some(step) = self.wish_idr(now, BETWEEN_THIN_IDRS)
+            {
+                return step;
             }
             match self.rtc.poll_output() {
                 Ok(Output::Transmit(transmit)) => {
@@ -181,7 +182,7 @@ impl Session {
                     return Step::Wait(deadline);
                 }
                 Ok(Output::Event(event)) => {
-                    if let Some(step) = self.on(event, now) {
+                    if let Some(step) = self.on(&event, now) {
                         return step;
                     }
                 }
@@ -190,7 +191,7 @@ impl Session {
         }
     }
 
-    fn on(&mut self, event: Event, now: Instant) -> Option<Step> {
+    fn on(&mut self, event: &Event, now: Instant) -> Option<Step> {
         match event {
             Event::Connected => {
                 self.deadline = None;
