@@ -21,6 +21,7 @@ use crate::envelope::{
     NodeState, Reply, SpoolSummary,
 };
 use crate::http::{Board, Part, PushRefusal, PushedPicture, Readiness};
+use crate::live::webrtc::WebRtc;
 use crate::live::{BusFigures, Feed, MessageFigures, Studio};
 use crate::pipeline::Desired;
 use crate::telemetry::Telemetry;
@@ -48,6 +49,7 @@ pub struct NodeFleet {
     pub ending: CancellationToken,
     pub telemetry: Telemetry,
     pub feed: Arc<Feed>,
+    pub webrtc: Option<WebRtc>,
 }
 
 impl NodeFleet {
@@ -261,6 +263,10 @@ impl Board for NodeFleet {
 
     fn studio(&self, camera: &str) -> Option<Arc<Studio>> {
         Some(self.cameras.get(camera)?.studio.clone())
+    }
+
+    fn webrtc(&self) -> Option<&WebRtc> {
+        self.webrtc.as_ref()
     }
 
     fn node(&self) -> NodeState {

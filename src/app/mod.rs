@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::control::{GuardError, MemoryError};
 use crate::http::HttpError;
 use crate::inference::InferenceError;
+use crate::live::webrtc::WebRtcError;
 use crate::telemetry::TelemetryError;
 
 /// Why a node does not start.
@@ -47,6 +48,8 @@ pub enum AppError {
         "--until-done waits for the end of files and slideshows, but no camera has one (with `loop: true` they do not end): {0}"
     )]
     NothingEnds(String),
+    #[error(transparent)]
+    WebRtc(#[from] WebRtcError),
     #[error("cannot start a thread: {0}")]
     Thread(#[from] std::io::Error),
 }

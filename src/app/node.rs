@@ -29,6 +29,7 @@ use crate::domain::{BootId, Label, Name, RawCommand, Timestamp};
 use crate::envelope::ActualState;
 use crate::http::Server;
 use crate::inference::Runtime;
+use crate::live::webrtc::WebRtc;
 use crate::live::{Feed, LiveMessage};
 use crate::pipeline::{Applied, KeyframeQueue, smaller_keyframe};
 use crate::telemetry::{CameraMetrics, Telemetry, set_build_info, set_last_reload};
@@ -68,6 +69,11 @@ impl Node {
         let runtime = Runtime::load()?;
         // Before anything is said on a bus: a port in use ends the start.
         let server = Server::bind(&config.config.http).await?;
+        let (stop_cameras, stop_services) = (CancellationToken::new(), CancellationToken::new());
+        let webrtc = match config.config.http.webrtc.clone() {
+            off if !off.enabled => None,
+            on => Some(WebRtc::start(on, server.addr, stop_cameras.clone()).await?),
+        };
         set_build_info(env!("CARGO_PKG_VERSION"), runtime.version());
         tokio::spawn(telemetry.clone().upkeep());
         let boot_id = BootId::new();
@@ -112,7 +118,6 @@ impl Node {
             move || queue.run(publisher.as_ref())
         })?;
         let feed = Arc::new(Feed::default());
-        let (stop_cameras, stop_services) = (CancellationToken::new(), CancellationToken::new());
         let grounds = Grounds {
             file,
             node: node.clone(),
@@ -150,6 +155,7 @@ impl Node {
             ending: CancellationToken::new(),
             telemetry,
             feed,
+            webrtc,
         });
         let http = server.addr;
         tokio::spawn(server.serve(fleet.clone(), stop_services.clone()));

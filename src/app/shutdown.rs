@@ -28,6 +28,9 @@ impl Node {
                 tracing::warn!(camera = %name, "late: it did not stop within {CAMERAS:?} and is left behind");
             }
         }
+        if let Some(webrtc) = &self.fleet.webrtc {
+            webrtc.ended().await;
+        }
         held.models.loaded.values().for_each(|model| model.turns.shut());
         self.keyframes.shut();
         let deadline = Instant::now() + THREADS;

@@ -37,6 +37,7 @@ impl Check<'_> {
             self.nats(nats);
         }
         self.http();
+        self.webrtc();
         self.control();
         self.spool();
         self.models();
@@ -187,6 +188,16 @@ impl Check<'_> {
         if !(Size(1)..=HttpConfig::LARGEST_FRAME).contains(&http.max_frame) {
             let what = format!("{} is no size for a picture", self.raw(&path.key("max_frame")));
             self.problem(&path.key("max_frame"), what, format!("give from 1B to {}", HttpConfig::LARGEST_FRAME));
+        }
+    }
+
+    fn webrtc(&mut self) {
+        let webrtc = &self.config.http.webrtc;
+        let path = Path::of(["http", "webrtc"]);
+        let nowhere = |ip: &&std::net::IpAddr| ip.is_unspecified() || ip.is_multicast();
+        if let Some(ip) = webrtc.announce.iter().find(nowhere) {
+            let what = format!("no viewer can send to {ip}");
+            self.problem(&path.key("announce"), what, "name the address that viewers reach this node at");
         }
     }
 

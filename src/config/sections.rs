@@ -84,7 +84,7 @@ impl Sections<'_> {
         let path = Path(section.0.iter().cloned().chain(steps).collect());
         let place = self.root.place_of(&path);
         let scalar = self.root.at(&path).and_then(Node::scalar);
-        if path == Path::of(["http", "listen"]) {
+        if path == Path::of(["http", "listen"]) || path == Path::of(["http", "webrtc", "listen"]) {
             let raw = scalar.map_or("the value".into(), |scalar| shown(&path, &scalar.raw));
             let problem = Problem::new(place, &path, format!("{raw} is not an address and a port"))
                 .fix("write an IP address and a port, such as 127.0.0.1:8720 or [::1]:8720");

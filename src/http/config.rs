@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{Size, Span};
 use crate::live::VideoConfig;
+use crate::live::webrtc::WebRtcConfig;
 
 /// The HTTP server: live page, API, metrics, health.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -34,6 +35,8 @@ pub struct HttpConfig {
     pub max_frame: Size,
     /// What is encoded for those who watch.
     pub video: VideoConfig,
+    /// Live video by WebRTC (WHEP).
+    pub webrtc: WebRtcConfig,
 }
 
 impl HttpConfig {
@@ -62,6 +65,7 @@ impl Default for HttpConfig {
             max_streams: 200,
             max_frame: Size::mib(32),
             video: VideoConfig::default(),
+            webrtc: WebRtcConfig::default(),
         }
     }
 }

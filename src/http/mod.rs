@@ -14,6 +14,7 @@ mod routes;
 mod server;
 mod table;
 mod video;
+mod whep;
 mod ws;
 
 use std::net::SocketAddr;
@@ -32,6 +33,7 @@ pub use openapi::document as openapi;
 
 use crate::domain::RawCommand;
 use crate::envelope::{CameraState, Detections, NodeState, Reply};
+use crate::live::webrtc::WebRtc;
 use crate::live::{BusFigures, Feed, Studio};
 
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +55,8 @@ pub trait Board: Send + Sync {
     fn keyframe(&self, camera: &str) -> Option<Bytes>;
     /// Where the camera's pictures and video are made for those who watch.
     fn studio(&self, camera: &str) -> Option<Arc<Studio>>;
+    /// Live video by WebRTC; None = switched off.
+    fn webrtc(&self) -> Option<&WebRtc>;
     /// What the node says of itself on its `state` topic: cameras, models with their devices, buses.
     fn node(&self) -> NodeState;
     fn readiness(&self) -> Readiness;

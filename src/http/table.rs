@@ -65,7 +65,7 @@ pub enum Content {
 }
 
 impl Operation {
-    fn new(method: Method, path: &'static str, id: &'static str, summary: &'static str, handler: Handler) -> Self {
+    pub fn new(method: Method, path: &'static str, id: &'static str, summary: &'static str, handler: Handler) -> Self {
         let (query, answers) = (Vec::new(), Vec::new());
         Self {
             method,
@@ -182,8 +182,8 @@ impl Answer {
         }
     }
 
-    pub fn redirect(says: &'static str) -> Self {
-        Self { status: 303, says, media: None }
+    pub fn empty(status: u16, says: &'static str) -> Self {
+        Self { status, says, media: None }
     }
 
     pub fn status(self, status: u16) -> Self {

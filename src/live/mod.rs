@@ -13,6 +13,7 @@ mod message;
 mod slate;
 mod studio;
 mod viewer;
+pub mod webrtc;
 
 use std::time::Instant;
 

@@ -13,6 +13,7 @@ mod recent;
 mod recorder;
 mod spool;
 mod video;
+mod webrtc;
 
 pub use bus::{BusMetrics, DropReason, MessageKind, Notice, Outcome};
 pub use camera::{CameraMetrics, CameraTotals, FrameOutcome, KeyframeOutcome, Stage};
@@ -24,3 +25,4 @@ pub use recent::{Recent, Spread, Taken};
 pub use recorder::{Telemetry, TelemetryError, count_command, set_build_info, set_last_reload, set_model_info};
 pub use spool::SpoolMetrics;
 pub use video::{VideoFormat, VideoMetrics, VideoOutcome, Way};
+pub use webrtc::WebRtcMetrics;

@@ -157,6 +157,30 @@ pub const CONTROL_COMMANDS: Metric = metric(
     Unit::Count,
     "Answers to commands, one a target, by command and result (ok or error code).",
 );
+pub const WEBRTC_ENDED: Metric = metric(
+    "sightwire_webrtc_sessions_ended_total",
+    Counter,
+    Unit::Count,
+    "WebRTC viewers that are gone, by reason (left, never_connected, lost, camera_removed, shutdown, failed).",
+);
+pub const WEBRTC_REFUSED: Metric = metric(
+    "sightwire_webrtc_sessions_refused_total",
+    Counter,
+    Unit::Count,
+    "WebRTC viewers that were not let in, by reason (offer, full, no_address, shutting_down, no_secret).",
+);
+pub const WEBRTC_FRAMES: Metric = metric(
+    "sightwire_webrtc_frames_total",
+    Counter,
+    Unit::Count,
+    "Frames for WebRTC viewers, one a viewer (sent; skipped: the line is too thin or an IDR is awaited; missed: the viewer's task was late).",
+);
+pub const WEBRTC_STRAY: Metric = metric(
+    "sightwire_webrtc_stray_datagrams_total",
+    Counter,
+    Unit::Count,
+    "Datagrams at the WebRTC port that belong to no viewer, or came faster than they could be read.",
+);
 pub const BUILD_INFO: Metric =
     metric("sightwire_build_info", Gauge, Unit::Count, "Always 1; the versions are in the labels.");
 pub const MODEL_INFO: Metric = metric(
@@ -235,6 +259,10 @@ pub const ALL: &[Metric] = &[
     CAMERA_STATE,
     CAMERA_FPS,
     CONTROL_COMMANDS,
+    WEBRTC_ENDED,
+    WEBRTC_REFUSED,
+    WEBRTC_FRAMES,
+    WEBRTC_STRAY,
     BUILD_INFO,
     MODEL_INFO,
     VIEWERS,

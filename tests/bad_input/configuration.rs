@@ -124,7 +124,8 @@ fn operators_who_could_not_sign_are_said() {
     let nobody = format!("{SMALLEST}control: {{ require_signature: [start] }}\n");
     folder.with(&nobody, &["run"]).fails(2, &["control.require_signature: nobody can sign: there are no operators"]);
     folder.write("short.key", format!("{SECRET}\n"));
-    let short = format!("{SMALLEST}state_dir: state\ncontrol: {{ operators: {{ ana: {{ hmac_key_file: short.key }} }} }}\n");
+    let short =
+        format!("{SMALLEST}state_dir: state\ncontrol: {{ operators: {{ ana: {{ hmac_key_file: short.key }} }} }}\n");
     folder.with(&short, &["run"]).fails(1, &["control.operators.ana.hmac_key_file", "short.key", "32 characters"]);
 }
 

@@ -37,7 +37,7 @@ pub fn operations() -> Vec<Operation> {
             .tag("login")
             .query("next", "The path to go to afterwards", serde_json::json!({ "type": "string" }))
             .answer(Answer::page())
-            .answer(Answer::redirect("Logged in already, or no token is needed: to `next`, or to `/`")),
+            .answer(Answer::empty(303, "Logged in already, or no token is needed: to `next`, or to `/`")),
         Operation::get("/login.css", "loginStyle", "The login form's style", get(style))
             .tag("login")
             .answer(Answer::media("text/css")),
@@ -45,7 +45,7 @@ pub fn operations() -> Vec<Operation> {
             .tag("login")
             .kind(Kind::Plain)
             .body(Body::form(&["token", "next"]))
-            .answer(Answer::redirect("Logged in: to `next`, or to `/`"))
+            .answer(Answer::empty(303, "Logged in: to `next`, or to `/`"))
             .answer(Answer::page().status(401).says("Not the token"))
             .answer(
                 Answer::page()
@@ -54,7 +54,7 @@ pub fn operations() -> Vec<Operation> {
             ),
         Operation::post("/logout", "logout", "Log a browser out", post(logout))
             .tag("login")
-            .answer(Answer::redirect("Logged out: to `/login`")),
+            .answer(Answer::empty(303, "Logged out: to `/login`")),
     ]
 }
 
