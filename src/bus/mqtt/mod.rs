@@ -3,6 +3,7 @@
 mod alias;
 mod dialect;
 mod driven;
+mod herald;
 mod listening;
 mod resume;
 mod session;
@@ -12,6 +13,7 @@ mod v5;
 mod visit;
 mod words;
 
+pub use self::herald::{Herald, start as start_herald};
 use self::session::Broker;
 use self::setup::Setup;
 pub(super) use self::visit::{probe, tail};
