@@ -8,6 +8,7 @@ pub mod config;
 pub mod control;
 pub mod domain;
 pub mod envelope;
+pub mod frigate;
 pub mod homeassistant;
 pub mod http;
 pub mod inference;

@@ -32,7 +32,7 @@ pub use fanout::Fanout;
 pub use link::{BusContext, Leftover, Link};
 pub use memory::MemoryPublisher;
 pub use message::{Message, MessageKind, Qos, Shrink};
-pub use mqtt::start as start_mqtt;
+pub use mqtt::{Herald, start as start_mqtt, start_herald};
 pub use nats::start as start_nats;
 pub use outbox::{LaneLimit, Outbox, OutboxLimits, Parcel, Tally, Ticket, Waiting};
 pub use report::{LinkState, Trouble};

@@ -4,6 +4,7 @@ mod alias;
 mod call;
 mod dialect;
 mod driven;
+mod herald;
 mod listening;
 mod resume;
 mod session;
@@ -14,6 +15,7 @@ mod visit;
 mod words;
 
 pub(super) use self::call::call;
+pub use self::herald::{Herald, start as start_herald};
 use self::session::Broker;
 use self::setup::Setup;
 pub(super) use self::visit::{probe, tail};

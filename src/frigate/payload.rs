@@ -1,0 +1,89 @@
+//! The payload of `frigate/events`.
+
+use serde::Serialize;
+
+use crate::domain::{BBox, Name, Timestamp};
+
+/// What became of an object, and how it was when it was told of last.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Change<'a> {
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    pub before: &'a View,
+    pub after: &'a View,
+}
+
+/// An object as Frigate tells of it; what it knows and we do not is empty. Boxes and areas are in pixels of the frame.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct View {
+    pub id: String,
+    pub camera: Name,
+    pub frame_time: Timestamp,
+    pub snapshot: Snapshot,
+    pub label: String,
+    pub sub_label: Option<String>,
+    pub top_score: f32,
+    pub false_positive: bool,
+    pub start_time: Timestamp,
+    pub end_time: Option<Timestamp>,
+    pub score: f32,
+    #[serde(rename = "box")]
+    pub bbox: [u32; 4],
+    pub area: u64,
+    pub ratio: f32,
+    /// Where the detector looked: the whole frame.
+    pub region: [u32; 4],
+    pub active: bool,
+    pub stationary: bool,
+    /// Frames in which it was found where it was before.
+    pub motionless_count: u64,
+    pub position_changes: u64,
+    pub current_zones: [String; 0],
+    pub entered_zones: [String; 0],
+    pub attributes: Empty,
+    pub current_attributes: [String; 0],
+    /// Both ask for Frigate's API, which is not there: the picture is on the `snapshot` topic.
+    pub has_clip: bool,
+    pub has_snapshot: bool,
+    pub pending_loitering: bool,
+    pub thumbnail: Option<String>,
+}
+
+/// The best picture of the object so far.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Snapshot {
+    pub frame_time: Timestamp,
+    #[serde(rename = "box")]
+    pub bbox: [u32; 4],
+    pub area: u64,
+    pub region: [u32; 4],
+    pub score: f32,
+    pub attributes: [String; 0],
+}
+
+/// `{}`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) struct Empty {}
+
+/// Pixels of a frame of this size, `[x_min, y_min, x_max, y_max]`.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "0…1 of a frame"
+)]
+pub(super) fn pixels(bbox: &BBox, (width, height): (u32, u32)) -> [u32; 4] {
+    let (w, h) = (width as f32, height as f32);
+    [bbox.x_min * w, bbox.y_min * h, bbox.x_max * w, bbox.y_max * h].map(|v| v.round() as u32)
+}
+
+pub(super) fn area([x0, y0, x1, y1]: [u32; 4]) -> u64 {
+    u64::from(x1.saturating_sub(x0)) * u64::from(y1.saturating_sub(y0))
+}
+
+/// Width over height, two decimals; 0 for a line.
+#[expect(clippy::cast_precision_loss, reason = "pixels of a frame")]
+pub(super) fn ratio([x0, y0, x1, y1]: [u32; 4]) -> f32 {
+    let (w, h) = (x1.saturating_sub(x0) as f32, y1.saturating_sub(y0) as f32);
+    if h > 0.0 { (w / h * 100.0).round() / 100.0 } else { 0.0 }
+}
