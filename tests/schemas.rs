@@ -13,7 +13,11 @@ use sightwire::envelope::*;
 
 fn names() -> impl Iterator<Item = (&'static str, Value)> {
     let payloads = SCHEMAS.into_iter().map(|name| (name, schema(name).unwrap()));
-    payloads.chain([("config", sightwire::config::schema()), ("bench", sightwire::cli::bench_schema())])
+    payloads.chain([
+        ("config", sightwire::config::schema()),
+        ("bench", sightwire::cli::bench_schema()),
+        ("live", sightwire::live::schema()),
+    ])
 }
 
 fn valid(name: &str, payload: &Value) -> Result<(), String> {
@@ -184,6 +188,7 @@ fn states_replies_and_keyframe_metadata_fit_their_schemas() {
         desired: DesiredState::Running,
         actual: ActualState::Failed,
         reason: Some(Reason { code: "source_unreachable".into(), message: "connection refused".into() }),
+        since: Some(Timestamp::now()),
         settings: CameraSettings {
             source: "rtsp://***@camera/stream1".into(),
             model: "street".parse().unwrap(),
@@ -214,6 +219,17 @@ fn states_replies_and_keyframe_metadata_fit_their_schemas() {
             input: None,
         }],
         buses: vec![BusState { name: "mqtt".into(), connected: true, problem: None, spool: None }],
+        reload: Some(ReloadSummary {
+            timestamp: Timestamp::now(),
+            ok: true,
+            added: vec!["yard".parse().unwrap()],
+            removed: Vec::new(),
+            restarted: Vec::new(),
+            changed: Vec::new(),
+            needs_restart: vec!["buses.mqtt".into()],
+            warnings: Vec::new(),
+            error: None,
+        }),
     };
     let reply = |state| Reply {
         id: None,

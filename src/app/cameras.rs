@@ -1,27 +1,27 @@
 //! Cameras: each with its lane, its processor, its task, and the handle by which the node speaks to it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::models::Models;
 use super::push::{self, PushDoor};
 use super::settings::remembered;
+use super::yard::{CameraPast, Tenancy};
 use crate::bus::Publisher;
-use crate::control::{Overrides, Switches};
+use crate::control::{CountedLabels, Overrides, Switches};
 use crate::domain::{BootId, Label, Name};
 use crate::envelope::{ActualState, CameraSettings, CameraState, DesiredState, Detections, Origin, Reason};
-use crate::live::{Status, Studio, VideoConfig};
+use crate::live::{Feed, Status, Studio, VideoConfig};
 use crate::pipeline::{
-    Announcer, Applied, Camera, CameraConfig, Desired, Dial, KeyframeQueue, KeyframeSlot, Processor, ProcessorParts,
-    Seat, SessionContext, Shutter, StateView, TrackerChoice, Tuner, Tuning, Watch, lock_processor,
+    Announcer, Applied, Camera, CameraConfig, Desired, Dial, FirstSeen, KeyframeQueue, KeyframeSlot, Processor,
+    ProcessorParts, Seat, SessionContext, Shutter, StateView, TrackerChoice, Tuner, Tuning, Watch, lock_processor,
 };
 use crate::source::OpenOptions;
-use crate::telemetry::CameraMetrics;
 
 /// How the rest of the node speaks to a camera.
 pub struct CameraHandle {
@@ -31,7 +31,7 @@ pub struct CameraHandle {
     pub latest: watch::Receiver<Option<Arc<Detections>>>,
     pub keyframes: Arc<KeyframeSlot>,
     pub studio: Arc<Studio>,
-    pub groups: Vec<Name>,
+    groups: RwLock<Vec<Name>>,
     /// It ends by itself (a file, a slideshow).
     pub finite: bool,
     /// None where its model did not load: nothing brings it to life.
@@ -56,6 +56,21 @@ impl CameraHandle {
     }
 
     #[must_use]
+    pub fn is_in(&self, group: &Name) -> bool {
+        self.groups.read().unwrap_or_else(PoisonError::into_inner).contains(group)
+    }
+
+    /// Goes by what the file says now, without a restart. Of one that is broken nobody sees more than its groups.
+    pub fn refile(&self, config: &CameraConfig, overrides: &Overrides) {
+        self.groups.write().unwrap_or_else(PoisonError::into_inner).clone_from(&config.groups);
+        let Some(Controls { tuner, model_confidence, .. }) = &self.controls else { return };
+        let file = Tuning::new(config, *model_confidence);
+        let camera = &self.view.origin.camera;
+        let now = remembered(camera, &file, |file| overrides.over(camera, file));
+        tuner.refile(file, now, &config.groups);
+    }
+
+    #[must_use]
     pub fn is_broken(&self) -> bool {
         self.controls.is_none()
     }
@@ -70,21 +85,37 @@ impl Drop for CameraHandle {
 
 /// The cameras a node has now: a reload adds and removes some. Handles are shared, so that nobody holds the lock while it waits.
 #[derive(Default)]
-pub struct Cameras(RwLock<BTreeMap<Name, Arc<CameraHandle>>>);
+pub struct Cameras {
+    handles: RwLock<BTreeMap<Name, Arc<CameraHandle>>>,
+    changes: watch::Sender<u64>,
+}
 
 impl Cameras {
     pub fn get(&self, camera: &str) -> Option<Arc<CameraHandle>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(camera).cloned()
+        self.handles.read().unwrap_or_else(PoisonError::into_inner).get(camera).cloned()
     }
 
     /// All of them as they are now, by name.
     pub fn all(&self) -> Vec<(Name, Arc<CameraHandle>)> {
-        let cameras = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let cameras = self.handles.read().unwrap_or_else(PoisonError::into_inner);
         cameras.iter().map(|(name, handle)| (name.clone(), Arc::clone(handle))).collect()
     }
 
-    pub fn insert(&self, camera: Name, handle: CameraHandle) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(camera, Arc::new(handle));
+    pub fn insert(&self, camera: Name, handle: CameraHandle) -> Arc<CameraHandle> {
+        let handle = Arc::new(handle);
+        self.handles.write().unwrap_or_else(PoisonError::into_inner).insert(camera, handle.clone());
+        self.changes.send_modify(|changes| *changes += 1);
+        handle
+    }
+
+    pub fn remove(&self, camera: &Name) {
+        self.handles.write().unwrap_or_else(PoisonError::into_inner).remove(camera);
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+
+    /// Moves whenever a camera comes, goes, or begins anew by another configuration.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 }
 
@@ -97,18 +128,23 @@ pub struct CameraYard<'a> {
     pub video: VideoConfig,
     pub models: &'a Models,
     pub switches: &'a Switches,
+    pub feed: Arc<Feed>,
     pub overrides: &'a Overrides,
+    pub counted: &'a CountedLabels,
+    pub first_seen: FirstSeen,
     pub shutdown: CancellationToken,
 }
 
 impl CameraYard<'_> {
-    /// Starts one camera's task.
+    /// Starts one camera's task. `wished`: what was wanted of it until now; else what is remembered.
     pub fn start(
         &self,
         name: &Name,
         config: &CameraConfig,
-        metrics: Arc<CameraMetrics>,
-    ) -> (CameraHandle, JoinHandle<()>) {
+        past: &CameraPast,
+        wished: Option<DesiredState>,
+    ) -> (CameraHandle, JoinHandle<()>, Option<Tenancy>) {
+        let metrics = past.metrics.clone();
         let origin = Origin { camera: name.clone(), node: self.node.clone(), boot_id: self.boot_id.clone() };
         let model = self.models.loaded.get(&config.model);
         let model_confidence = model.map_or(0.0, |m| m.confidence);
@@ -118,16 +154,16 @@ impl CameraYard<'_> {
             None => file.clone(),
         };
         let view = StateView::new(origin.clone(), settings(config, &tuning, &file), metrics.clone());
-        let switched = Desired { state: self.switches.get(name), ..Desired::default() };
+        let switched = Desired { state: wished.unwrap_or_else(|| self.switches.get(name)), ..Desired::default() };
         if switched.state != DesiredState::Running {
-            tracing::info!(camera = %name, state = ?switched.state, "was switched before the restart, and stays so");
+            tracing::info!(camera = %name, state = ?switched.state, "was switched before, and stays so");
         }
         let (desired, wishes) = watch::channel(switched);
         let (applied_sender, applied) = watch::channel(Applied { desired: switched, ..Applied::default() });
         let (live, latest) = watch::channel(None);
         let studio = Studio::new(name.clone(), self.video, status(applied.clone()));
         let keyframes = self.keyframes.slot(metrics.clone());
-        let announcer = Announcer::new(view.clone(), applied_sender, self.publisher.clone());
+        let announcer = Announcer::new(view.clone(), applied_sender, self.publisher.clone(), self.feed.clone());
         let mut handle = CameraHandle {
             desired,
             applied,
@@ -135,7 +171,7 @@ impl CameraYard<'_> {
             latest,
             keyframes: keyframes.clone(),
             studio: studio.clone(),
-            groups: config.groups.clone(),
+            groups: RwLock::new(config.groups.clone()),
             finite: config.source.is_finite(config.looping),
             controls: None,
             push: None,
@@ -143,7 +179,7 @@ impl CameraYard<'_> {
         let Some(model) = model else {
             let why = self.models.failed.get(&config.model);
             let reason = why.map(|e| Reason { code: e.code().into(), message: e.to_string() });
-            return (handle, tokio::spawn(broken(announcer, reason, wishes, self.shutdown.clone())));
+            return (handle, tokio::spawn(broken(announcer, reason, wishes, self.shutdown.clone())), None);
         };
         let unknown = unknown_labels(tuning.labels.as_deref(), &model.info.labels);
         if !unknown.is_empty() {
@@ -153,18 +189,21 @@ impl CameraYard<'_> {
         let parts = ProcessorParts {
             tracker: config.tracker,
             tuning: tuning.clone(),
+            counted: self.counted.of(name),
+            first_seen: self.first_seen.clone(),
             origin,
             publisher: self.publisher.clone(),
             metrics: metrics.clone(),
             keyframes,
             live,
+            feed: self.feed.clone(),
             studio,
         };
-        let processor = Arc::new(Mutex::new(Processor::new(parts)));
+        let processor = Arc::new(Mutex::new(Processor::new(parts).after(past.said)));
         let lane = model.turns.add(config.queue, metrics.clone());
         let (seat, faults) = Seat::new(name.clone(), lane, processor.clone(), metrics.clone());
         model.seats.write().unwrap_or_else(PoisonError::into_inner).push(seat);
-        let frame_ids = Arc::new(AtomicU64::new(0));
+        let frame_ids = past.frame_ids.clone();
         let (source, pushed) = push::opener(&config.source, &frame_ids);
         handle.push = pushed.map(|push| PushDoor::new(push, config.queue.when_full, model.turns.clone(), lane));
         let max_fps = Arc::new(Dial::new(tuning.max_fps));
@@ -187,8 +226,10 @@ impl CameraYard<'_> {
             grace: SessionContext::GRACE,
             watch: Watch::new(&config.picture_check, config.source.kind()).map(|watch| Arc::new(Mutex::new(watch))),
         };
+        let tenancy = Tenancy { model: model.clone(), lane, processor: context.processor.clone() };
         let camera = Camera::new(context, wishes, announcer, faults);
-        (handle, tokio::spawn(watched(name.clone(), camera.run(self.shutdown.clone()))))
+        let task = tokio::spawn(watched(name.clone(), camera.run(self.shutdown.clone())));
+        (handle, task, Some(tenancy))
     }
 }
 
@@ -202,7 +243,8 @@ fn status(applied: watch::Receiver<Applied>) -> Box<dyn Fn() -> Status + Send + 
 
 /// A panic in a camera's task must not pass unheard: its last state would look alive.
 async fn watched(name: Name, life: impl Future<Output = ()> + Send + 'static) {
-    if let Err(end) = tokio::spawn(life).await {
+    // Who ends this task ends the camera's.
+    if let Err(end) = AbortOnDropHandle::new(tokio::spawn(life)).await {
         tracing::error!(camera = %name, "the camera's task ended by a panic ({end}); restart the node, and please report it");
     }
 }

@@ -11,15 +11,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::cameras::{CameraHandle, Cameras};
 use super::push;
+use super::yard::Yard;
 use crate::bus::{Fanout, LinkState, SpoolState};
 use crate::control::{Answer, Fleet, Overrides, Refusal, Switches, answer};
 use crate::domain::{BootId, Name, RawCommand, Target, Timestamp};
 use crate::envelope::{
-    ActualState, BusState, CameraState, CameraSummary, DesiredState, Detections, KeyframeMeta, ModelSummary, NodeState,
-    Reply, SpoolSummary,
+    ActualState, BusState, CameraState, CameraSummary, DesiredState, Detections, KeyframeMeta, NodeState, Reply,
+    SpoolSummary,
 };
 use crate::http::{Board, Part, PushRefusal, PushedPicture, Readiness};
-use crate::live::Studio;
+use crate::live::{BusFigures, Feed, MessageFigures, Studio};
 use crate::pipeline::Desired;
 use crate::telemetry::Telemetry;
 
@@ -35,7 +36,7 @@ pub struct NodeFleet {
     pub started_at: Timestamp,
     pub onnxruntime: String,
     pub cameras: Arc<Cameras>,
-    pub models: Vec<ModelSummary>,
+    pub yard: Arc<Yard>,
     pub buses: Vec<(&'static str, watch::Receiver<LinkState>)>,
     pub spools: Vec<(&'static str, watch::Receiver<SpoolState>)>,
     pub fanout: Arc<Fanout>,
@@ -44,9 +45,15 @@ pub struct NodeFleet {
     /// Cancelled by `shutdown`: whoever runs the node ends it.
     pub ending: CancellationToken,
     pub telemetry: Telemetry,
+    pub feed: Arc<Feed>,
 }
 
 impl NodeFleet {
+    /// Reads the configuration again and carries it out; what became of it is logged, and part of the node's state.
+    pub async fn read_again(&self) {
+        let _told = self.yard.reload().await;
+    }
+
     fn spool(&self, bus: &str) -> Option<SpoolState> {
         let (_, state) = self.spools.iter().find(|(name, _)| *name == bus)?;
         Some(state.borrow().clone()).filter(|state| !state.detail.is_empty())
@@ -105,7 +112,7 @@ impl Fleet for NodeFleet {
     fn cameras(&self, target: &Target) -> Vec<Name> {
         let addressed = |(name, handle): &(Name, Arc<CameraHandle>)| match target {
             Target::Camera(camera) => camera == name,
-            Target::Group(group) => handle.groups.contains(group),
+            Target::Group(group) => handle.is_in(group),
             Target::Node(node) => *node == self.node,
             Target::All => true,
         };
@@ -153,7 +160,8 @@ impl Fleet for NodeFleet {
     }
 
     async fn reload(&self) -> Result<NodeState, Refusal> {
-        Err(Refusal::new("unsupported", "reload is not supported in this version; restart the node"))
+        self.yard.reload().await?;
+        Ok(self.node_state())
     }
 
     async fn shutdown(&self) -> Result<NodeState, Refusal> {
@@ -181,7 +189,7 @@ impl Fleet for NodeFleet {
                 .into_iter()
                 .map(|(name, handle)| CameraSummary { name, state: handle.applied.borrow().actual })
                 .collect(),
-            models: self.models.clone(),
+            models: self.yard.models(),
             buses: self
                 .buses
                 .iter()
@@ -195,6 +203,7 @@ impl Fleet for NodeFleet {
                     }
                 })
                 .collect(),
+            reload: self.yard.last_reload(),
         }
     }
 }
@@ -274,6 +283,31 @@ impl Board for NodeFleet {
             let camera = self.cameras.get(camera).ok_or(PushRefusal::UnknownCamera)?;
             push::push(&camera, picture).await
         })
+    }
+
+    fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    fn bus_figures(&self) -> Vec<BusFigures> {
+        let figures = self.fanout.figures().into_iter();
+        figures
+            .map(|(name, tally, round_trip)| {
+                let state = self.buses.iter().find(|(bus, _)| *bus == name).map(|(_, state)| state.borrow().clone());
+                let state = state.unwrap_or_default();
+                BusFigures {
+                    name: name.into(),
+                    connected: state.connected,
+                    problem: state.problem(),
+                    round_trip: round_trip.map(|took| took.as_secs_f64() * 1e3),
+                    messages: MessageFigures {
+                        waiting: tally.waiting,
+                        delivered: tally.delivered(),
+                        lost: tally.lost(),
+                    },
+                }
+            })
+            .collect()
     }
 
     fn metrics(&self) -> String {

@@ -4,10 +4,12 @@ mod cameras;
 mod fleet;
 mod models;
 mod node;
+mod onlookers;
 mod push;
 mod settings;
 mod shutdown;
 mod summary;
+mod yard;
 
 pub use cameras::{settings, unknown_labels};
 pub use fleet::NodeFleet;

@@ -7,27 +7,29 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::cameras::{CameraHandle, CameraYard, Cameras};
+use super::cameras::CameraHandle;
 use super::models::Models;
+use super::onlookers;
+use super::yard::{Grounds, Yard, control_topics};
 use super::{AppError, CameraRow, NodeFleet, Summary};
 use crate::bus::{
-    self, BusContext, BusesConfig, ControlTopics, Fanout, Heard, Link, Message, MqttConfig, OutboxLimits, Publisher,
-    SpoolConfig, SpoolPlace, Subscriptions, Topic,
+    self, BusContext, BusesConfig, Fanout, Heard, Link, Message, MqttConfig, OutboxLimits, Publisher, SpoolConfig,
+    SpoolPlace, Subscriptions, Topic,
     embedded::{self, Embedded},
     spool,
 };
 use crate::codec;
 use crate::config::Loaded;
-use crate::control::{Fleet, Overrides, Switches, answer};
-use crate::domain::{BootId, Name, RawCommand, Timestamp};
-use crate::envelope::{ActualState, InputSize, ModelSummary};
+use crate::control::{CountedLabels, Fleet, Overrides, Switches, answer};
+use crate::domain::{BootId, Label, Name, RawCommand, Timestamp};
+use crate::envelope::ActualState;
 use crate::http::Server;
 use crate::inference::Runtime;
+use crate::live::{Feed, LiveMessage};
 use crate::pipeline::{Applied, KeyframeQueue, smaller_keyframe};
-use crate::telemetry::{CameraMetrics, Telemetry, set_build_info};
+use crate::telemetry::{CameraMetrics, Telemetry, set_build_info, set_last_reload};
 
 /// Commands that may wait to be judged; more are counted and dropped by the bus that brings them.
 const COMMANDS: usize = 256;
@@ -46,10 +48,8 @@ pub struct Node {
     pub(super) links: Vec<Link>,
     pub(super) fanout: Arc<Fanout>,
     pub(super) broker: Option<Embedded>,
-    pub(super) models: Models,
     pub(super) keyframes: Arc<KeyframeQueue>,
     pub(super) keyframe_thread: std::thread::JoinHandle<()>,
-    pub(super) cameras: Vec<(Name, JoinHandle<()>)>,
     pub(super) stop_cameras: CancellationToken,
     pub(super) stop_services: CancellationToken,
 }
@@ -67,8 +67,12 @@ impl Node {
         set_build_info(env!("CARGO_PKG_VERSION"), runtime.version());
         tokio::spawn(telemetry.clone().upkeep());
         let boot_id = BootId::new();
-        let Loaded { node, state_dir, config, .. } = config;
-        let (switches, overrides) = (Switches::open(&state_dir, &node)?, Overrides::open(&state_dir, &node)?);
+        let Loaded { file, node, state_dir, config, .. } = config;
+        let switches = Arc::new(Switches::open(&state_dir, &node)?);
+        let overrides = Arc::new(Overrides::open(&state_dir, &node)?);
+        let counted = Arc::new(CountedLabels::open(&state_dir, &node)?);
+        let (first_seen, labels) = mpsc::unbounded_channel();
+        tokio::spawn(note(counted.clone(), labels));
         let (runtime_for_models, config_for_models) = (runtime.clone(), config.clone());
         let models = tokio::task::spawn_blocking(move || Models::load(&runtime_for_models, &config_for_models))
             .await
@@ -77,12 +81,11 @@ impl Node {
         let metrics: HashMap<Name, Arc<CameraMetrics>> =
             config.cameras.keys().map(|name| (name.clone(), Arc::new(CameraMetrics::new(name.as_str())))).collect();
         let (heard, incoming) = mpsc::channel(COMMANDS);
-        let groups = config.cameras.values().flat_map(|c| c.groups.iter().cloned());
-        let groups: std::collections::BTreeSet<Name> = groups.collect();
+        let subscriptions = Subscriptions::new(control_topics(&node, &config));
         let context = BusContext {
             node: node.clone(),
             boot_id: boot_id.clone(),
-            subscriptions: Subscriptions::new(ControlTopics::new(&node, config.cameras.keys().cloned(), groups)),
+            subscriptions: subscriptions.clone(),
             heard,
             cameras: metrics.clone(),
             limits: OutboxLimits::default(),
@@ -99,44 +102,48 @@ impl Node {
             let (queue, publisher) = (keyframes.clone(), publisher.clone());
             move || queue.run(publisher.as_ref())
         })?;
+        let feed = Arc::new(Feed::default());
         let (stop_cameras, stop_services) = (CancellationToken::new(), CancellationToken::new());
-        let yard = CameraYard {
+        let grounds = Grounds {
+            file,
             node: node.clone(),
             boot_id: boot_id.clone(),
-            publisher: publisher.clone(),
+            runtime: runtime.clone(),
+            fanout: fanout.clone(),
+            subscriptions,
             keyframes: keyframes.clone(),
             video: config.http.video,
-            models: &models,
-            switches: &switches,
-            overrides: &overrides,
+            switches: switches.clone(),
+            overrides: overrides.clone(),
+            feed: feed.clone(),
+            telemetry: telemetry.clone(),
+            counted,
+            first_seen,
             shutdown: stop_cameras.clone(),
         };
-        let cameras = Cameras::default();
-        let mut tasks = Vec::new();
-        for (name, camera) in &config.cameras {
-            let (handle, task) = yard.start(name, camera, metrics[name].clone());
-            cameras.insert(name.clone(), handle);
-            tasks.push((name.clone(), task));
-        }
+        let yard = Yard::open(grounds, config, models, metrics.into_iter().collect());
+        set_last_reload(true, Timestamp::now());
         let fleet = Arc::new(NodeFleet {
             node,
             boot_id,
             started_at: Timestamp::now(),
             onnxruntime: runtime.version().to_owned(),
-            cameras: Arc::new(cameras),
-            models: summaries(&models),
+            cameras: yard.cameras.clone(),
+            yard,
             buses: links.iter().map(|link| (link.name(), link.state())).collect(),
             spools: links.iter().filter_map(|link| Some((link.name(), link.spool()?))).collect(),
             fanout: fanout.clone(),
-            switches: Arc::new(switches),
-            overrides: Arc::new(overrides),
+            switches,
+            overrides,
             ending: CancellationToken::new(),
             telemetry,
+            feed,
         });
         let http = server.addr;
         tokio::spawn(server.serve(fleet.clone(), stop_services.clone()));
         tokio::spawn(judge(fleet.clone(), incoming, fanout.clone(), stop_services.clone()));
         tokio::spawn(announce(fleet.clone(), publisher.clone(), stop_services.clone()));
+        tokio::spawn(onlookers::tell(fleet.clone(), stop_services.clone()));
         Ok(Self {
             fleet,
             http,
@@ -145,10 +152,8 @@ impl Node {
             links,
             fanout,
             broker,
-            models,
             keyframes,
             keyframe_thread,
-            cameras: tasks,
             stop_cameras,
             stop_services,
         })
@@ -157,15 +162,10 @@ impl Node {
     /// Waits until every finite source has ended or failed, and everything accepted is sent or acknowledged. Whether any
     /// source is finite is for [`AppError::unless_something_ends`] to say, before the start.
     pub async fn until_done(&self) {
-        let finite = self.fleet.cameras.all().into_iter().map(|(_, camera)| camera).filter(|camera| camera.finite);
-        let finite: Vec<Arc<CameraHandle>> = finite.collect();
-        let over = |a: &Applied| matches!(a.actual, ActualState::Ended | ActualState::Failed | ActualState::Stopped);
-        // All at the same moment: a camera that failed may have come back while another was waited for.
-        while let Some(camera) = finite.iter().find(|camera| !over(&camera.applied.borrow())) {
-            // The sender lives as long as the camera's task; without it there is nothing left to wait for.
-            if camera.applied.clone().wait_for(over).await.is_err() {
-                break;
-            }
+        while let Some(camera) = self.still_going().await {
+            // An error: its task ended, since it was restarted or removed.
+            let mut applied = camera.applied.clone();
+            let _changed = applied.wait_for(is_over).await;
         }
         let queue = self.keyframes.clone();
         let _joined = tokio::task::spawn_blocking(move || queue.drain()).await;
@@ -177,6 +177,22 @@ impl Node {
             );
         }
     }
+}
+
+impl Node {
+    /// A finite camera that is not over. All at the same moment: one that failed may have come back while another was waited
+    /// for, and a reload may have brought another.
+    async fn still_going(&self) -> Option<Arc<CameraHandle>> {
+        let _no_reload = self.fleet.yard.hold().await;
+        let mut cameras = self.fleet.cameras.all().into_iter().map(|(_, camera)| camera);
+        // A camera whose task ended by itself gives nothing any more to wait for.
+        let ended = |camera: &CameraHandle| camera.applied.has_changed().is_err() || is_over(&camera.applied.borrow());
+        cameras.find(|camera| camera.finite && !ended(camera))
+    }
+}
+
+fn is_over(applied: &Applied) -> bool {
+    matches!(applied.actual, ActualState::Ended | ActualState::Failed | ActualState::Stopped)
 }
 
 /// What every camera did, so far.
@@ -247,18 +263,6 @@ async fn own_broker() -> Result<Embedded, AppError> {
     }
 }
 
-fn summaries(models: &Models) -> Vec<ModelSummary> {
-    let loaded = models.loaded.iter().map(|(name, model)| ModelSummary {
-        name: name.clone(),
-        family: Some(model.info.family.into()),
-        device: Some(model.info.device.as_str().into()),
-        input: Some(InputSize { width: model.info.width, height: model.info.height }),
-    });
-    let failed =
-        models.failed.keys().map(|name| ModelSummary { name: name.clone(), family: None, device: None, input: None });
-    loaded.chain(failed).collect()
-}
-
 /// Commands are said in their order, each at once: its wishes are out after the first poll. Waiting until they are applied
 /// and answering goes on beside the next ones, so that nobody's stop waits for another's.
 async fn judge(
@@ -291,17 +295,29 @@ async fn reply(fleet: Arc<NodeFleet>, raw: RawCommand, buses: Arc<Fanout>) {
     }
 }
 
+/// Remembers which labels were counted, so that the next boot can say that there are none.
+async fn note(counted: Arc<CountedLabels>, mut labels: mpsc::UnboundedReceiver<(Name, Label)>) {
+    let mut some = Vec::new();
+    while labels.recv_many(&mut some, 64).await > 0 {
+        let (counted, news) = (counted.clone(), std::mem::take(&mut some));
+        if let Ok(Err(e)) = tokio::task::spawn_blocking(move || counted.add(news)).await {
+            tracing::warn!("{e}; after a crash their last counts may stand on the broker");
+        }
+    }
+}
+
 /// Says the node's state whenever a part of it changes.
 async fn announce(fleet: Arc<NodeFleet>, publisher: Arc<dyn Publisher>, stop: CancellationToken) {
     let mut said = None;
     let mut tick = tokio::time::interval(LOOK);
     while tokio::select! { () = stop.cancelled() => false, _ = tick.tick() => true } {
         let state = fleet.node_state();
-        let essence = (state.cameras.clone(), state.buses.clone());
+        let essence = (state.cameras.clone(), state.models.clone(), state.buses.clone(), state.reload.clone());
         if said.as_ref() != Some(&essence) {
             said = Some(essence);
             let (payload, content_type) = codec::encode_json(&state);
             publisher.offer(Message::state(Topic::NodeState(fleet.node.clone()), payload, content_type, None));
+            fleet.feed.say(None, || LiveMessage::Node(state));
         }
     }
 }

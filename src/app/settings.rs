@@ -30,7 +30,7 @@ impl NodeFleet {
     }
 
     pub(super) async fn reset_settings(&self, camera: &Name) -> Answer {
-        self.tune(camera, |controls, _| Ok(controls.tuner.file().clone())).await
+        self.tune(camera, |controls, _| Ok(controls.tuner.file())).await
     }
 
     /// The change first, then the disk: that cannot keep a setting from being changed.

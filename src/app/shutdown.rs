@@ -21,16 +21,18 @@ impl Node {
         let before = summarise(&self.fleet, &self.fanout, self.started);
         self.stop_cameras.cancel();
         let deadline = tokio::time::Instant::now() + CAMERAS;
-        for (name, task) in self.cameras {
-            if tokio::time::timeout_at(deadline, task).await.is_err() {
+        // A reload that is under way sees that the node ends, or is nearly through.
+        let mut held = self.fleet.yard.hold().await;
+        for (name, tenant) in std::mem::take(&mut held.tenants) {
+            if tokio::time::timeout_at(deadline, tenant.task).await.is_err() {
                 tracing::warn!(camera = %name, "late: it did not stop within {CAMERAS:?} and is left behind");
             }
         }
-        self.models.loaded.values().for_each(|model| model.turns.shut());
+        held.models.loaded.values().for_each(|model| model.turns.shut());
         self.keyframes.shut();
         let deadline = Instant::now() + THREADS;
         join("keyframe encoder", self.keyframe_thread, deadline).await;
-        for (title, thread) in self.models.workers {
+        for (title, thread) in held.models.loaded.values().flat_map(|model| model.workers()) {
             join(&title, thread, deadline).await;
         }
         // Nobody speaks any more: the last word is `offline`.
@@ -48,7 +50,7 @@ impl Node {
 }
 
 /// Waits for a thread, but not for ever.
-async fn join(title: &str, thread: std::thread::JoinHandle<()>, deadline: Instant) {
+pub(super) async fn join(title: &str, thread: std::thread::JoinHandle<()>, deadline: Instant) {
     while !thread.is_finished() {
         if Instant::now() > deadline {
             tracing::warn!(thread = title, "late: it did not end within {THREADS:?} and is left behind");

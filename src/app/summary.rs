@@ -70,8 +70,11 @@ impl Summary {
     /// These figures with the states of an earlier look.
     #[must_use]
     pub(super) fn with_states_of(mut self, before: Self) -> Self {
-        for (row, before) in self.cameras.iter_mut().zip(before.cameras) {
-            (row.state, row.reason) = (before.state, before.reason);
+        for before_it in before.cameras {
+            // By name: a reload may have come in between.
+            if let Some(row) = self.cameras.iter_mut().find(|row| row.camera == before_it.camera) {
+                (row.state, row.reason) = (before_it.state, before_it.reason);
+            }
         }
         self.seconds = before.seconds;
         self

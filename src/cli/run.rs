@@ -40,12 +40,19 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn run_node(config: Loaded, until_done: Option<SummaryFormat>) -> anyhow::Result<ExitCode> {
-    let stop = signals::stop_token()?;
+    let (stop, hangups) = (signals::stop_token()?, signals::hangups()?);
     let node = tokio::select! {
         node = Node::start(config, Telemetry::install()?) => node?,
         () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
     };
     tracing::info!(node = %node.fleet.node, boot_id = %node.fleet.boot_id, page = %format_args!("http://{}/", node.http), "running");
+    let fleet = node.fleet.clone();
+    signals::on_hangup(hangups, move || {
+        let fleet = fleet.clone();
+        async move {
+            fleet.read_again().await;
+        }
+    });
     let line = status::follow(node.fleet.clone());
     let Some(format) = until_done else {
         tokio::select! {

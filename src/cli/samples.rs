@@ -122,6 +122,7 @@ pub fn node_state(node: &Name, config: &Config) -> String {
             .map(|name| ModelSummary { name: name.clone(), family: None, device: None, input: None })
             .collect(),
         buses: [bus("mqtt", mqtt || !nats), bus("nats", nats)].into_iter().flatten().collect(),
+        reload: None,
     })
 }
 

@@ -1,6 +1,7 @@
-//! SIGINT and SIGTERM: the first asks the node to end, the second ends the process at once.
+//! SIGINT and SIGTERM: the first asks the node to end, the second ends the process at once. SIGHUP asks it to read its
+//! configuration again.
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// A token that the first signal cancels.
@@ -27,4 +28,22 @@ pub fn stop_token() -> std::io::Result<CancellationToken> {
         }
     });
     Ok(token)
+}
+
+/// SIGHUPs from now on, for [`on_hangup`]: one that comes while the node starts must not end the process.
+///
+/// # Errors
+/// When the handler cannot be set.
+pub fn hangups() -> std::io::Result<Signal> {
+    signal(SignalKind::hangup())
+}
+
+/// Calls `reload` for every SIGHUP; those that come while one is under way are one.
+pub fn on_hangup<F: Future<Output = ()> + Send>(mut hangups: Signal, reload: impl Fn() -> F + Send + 'static) {
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            tracing::info!("SIGHUP: the configuration is read again");
+            reload().await;
+        }
+    });
 }

@@ -38,6 +38,10 @@ impl Switches {
     pub fn remember(&self, wished: impl FnOnce() -> BTreeMap<Name, DesiredState>) -> Result<(), MemoryError> {
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = wished();
+        for (camera, state) in states.iter() {
+            // One that is out of the configuration for an hour comes back as it was.
+            next.entry(camera.clone()).or_insert(*state);
+        }
         next.retain(|_, state| *state != DesiredState::Running);
         if *states == next {
             return Ok(());

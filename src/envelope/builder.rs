@@ -18,14 +18,31 @@ pub struct Origin {
 #[derive(Debug, Clone)]
 pub struct EnvelopeBuilder {
     origin: Origin,
-    detections: u64,
-    events: u64,
+    last: Numbers,
+}
+
+/// The numbers that were given last; 0 before the first. They never go back within a boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Numbers {
+    pub detections: u64,
+    pub events: u64,
 }
 
 impl EnvelopeBuilder {
     #[must_use]
     pub fn new(origin: Origin) -> Self {
-        Self { origin, detections: 0, events: 0 }
+        Self::after(origin, Numbers::default())
+    }
+
+    /// One that goes on where another of the same boot ended.
+    #[must_use]
+    pub fn after(origin: Origin, last: Numbers) -> Self {
+        Self { origin, last }
+    }
+
+    #[must_use]
+    pub fn numbers(&self) -> Numbers {
+        self.last
     }
 
     #[must_use]
@@ -36,20 +53,20 @@ impl EnvelopeBuilder {
     /// `seq` of the last detections message; 0 before the first.
     #[must_use]
     pub fn last_detections_seq(&self) -> u64 {
-        self.detections
+        self.last.detections
     }
 
     /// The next detections message. Call it only for one that will be offered: its number is taken.
     #[must_use]
     pub fn detections(&mut self, frame: &Frame, detections: Vec<Detection>, timing: Timing) -> Detections {
-        self.detections += 1;
+        self.last.detections += 1;
         Detections {
             timestamp: frame.captured_at,
             detections,
             camera: self.origin.camera.clone(),
             node: self.origin.node.clone(),
             boot_id: self.origin.boot_id.clone(),
-            seq: self.detections,
+            seq: self.last.detections,
             frame: frame.into(),
             timing,
             text: frame.text.clone(),
@@ -60,14 +77,14 @@ impl EnvelopeBuilder {
     /// The next event. Call it only for one that will be offered: its number is taken.
     #[must_use]
     pub fn event(&mut self, kind: EventKind, timestamp: Timestamp, track: TrackSpan) -> Event {
-        self.events += 1;
+        self.last.events += 1;
         Event {
             timestamp,
             event: kind,
             camera: self.origin.camera.clone(),
             node: self.origin.node.clone(),
             boot_id: self.origin.boot_id.clone(),
-            seq: self.events,
+            seq: self.last.events,
             track_id: track.id,
             label: track.label,
             score: track.score,
@@ -121,5 +138,7 @@ mod tests {
         assert_eq!(seqs, [1, 2, 3]);
         assert_eq!(builder.event(EventKind::Started, frame.captured_at, track).seq, 1);
         assert_eq!(builder.last_detections_seq(), 3);
+        let mut next = EnvelopeBuilder::after(builder.origin().clone(), builder.numbers());
+        assert_eq!(next.detections(&frame, vec![], Timing::default()).seq, 4);
     }
 }

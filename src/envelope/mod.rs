@@ -10,11 +10,12 @@ mod detections;
 mod event;
 mod keyframe;
 mod policy;
+mod reload;
 mod schema;
 mod state;
 mod still;
 
-pub use builder::{EnvelopeBuilder, Origin, TrackSpan};
+pub use builder::{EnvelopeBuilder, Numbers, Origin, TrackSpan};
 pub use config::{Encoding, KeyframeConfig, KeyframeWhen, PayloadChoice, PublishConfig, PublishWhen};
 pub use control::{Command, Reply, ReplyError, ReplyState, Verb};
 pub use counts::Counts;
@@ -22,6 +23,7 @@ pub use detections::{Detections, FrameInfo, Minimal, MinimalDetection, Timing};
 pub use event::{Event, EventKind};
 pub use keyframe::{KeyframeMeta, KeyframeReason};
 pub use policy::PublishPolicy;
+pub use reload::ReloadSummary;
 pub use schema::{SCHEMAS, schema};
 pub use state::{
     ActualState, BusState, CameraSettings, CameraState, CameraSummary, DesiredState, FrameCounts, InputSize,

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{KeyframeConfig, PublishConfig, is_false};
+use super::{KeyframeConfig, PublishConfig, ReloadSummary, is_false};
 use crate::domain::{BootId, Name, Timestamp, number};
 
 /// What was asked of a camera.
@@ -78,6 +78,9 @@ pub struct CameraState {
     /// Why the camera failed, or why it is still connecting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
+    /// When the camera came into this actual state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     pub settings: CameraSettings,
     pub frames: FrameCounts,
     /// Frames inferred a second, lately.
@@ -142,6 +145,9 @@ pub struct NodeState {
     pub cameras: Vec<CameraSummary>,
     pub models: Vec<ModelSummary>,
     pub buses: Vec<BusState>,
+    /// What the last reload did; absent before the first one of this boot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reload: Option<ReloadSummary>,
 }
 
 /// A camera in its node's state.

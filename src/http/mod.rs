@@ -1,8 +1,10 @@
 //! What the node says over HTTP: live page, API, metrics, health. It only looks on: a slow browser costs nothing.
 
 mod api;
+mod assets;
 mod commands;
 mod config;
+mod events;
 mod frames;
 mod gate;
 mod limits;
@@ -11,6 +13,8 @@ mod problem;
 mod routes;
 mod server;
 mod table;
+mod video;
+mod ws;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,7 +32,7 @@ pub use openapi::document as openapi;
 
 use crate::domain::RawCommand;
 use crate::envelope::{CameraState, Detections, NodeState, Reply};
-use crate::live::Studio;
+use crate::live::{BusFigures, Feed, Studio};
 
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
@@ -56,6 +60,9 @@ pub trait Board: Send + Sync {
     fn command<'a>(&'a self, command: &'a RawCommand) -> BoxFuture<'a, Vec<Reply>>;
     /// Hands a picture to a camera that is pushed to, and waits until it is taken; its number among the camera's frames.
     fn push<'a>(&'a self, camera: &'a str, picture: PushedPicture) -> BoxFuture<'a, Result<u64, PushRefusal>>;
+    /// What the node's viewers follow, and the latest events.
+    fn feed(&self) -> &Feed;
+    fn bus_figures(&self) -> Vec<BusFigures>;
     /// The metrics page, Prometheus text format 0.0.4.
     fn metrics(&self) -> String;
 }

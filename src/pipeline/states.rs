@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -13,6 +13,7 @@ use crate::bus::{Message, Publisher, Topic};
 use crate::codec;
 use crate::domain::Timestamp;
 use crate::envelope::{ActualState, CameraSettings, CameraState, FrameCounts, Origin, Reason};
+use crate::live::{Feed, LiveMessage};
 use crate::telemetry::{CameraMetrics, FrameOutcome};
 
 const ALL: [&str; 6] = ["connecting", "running", "paused", "stopped", "failed", "ended"];
@@ -29,12 +30,15 @@ pub struct StateView {
     pub metrics: Arc<CameraMetrics>,
     /// Frames inferred a second, as the bits of an `f32`.
     fps: Arc<AtomicU32>,
+    /// Why the camera ends before its node does.
+    leaving: Arc<OnceLock<Reason>>,
 }
 
 impl StateView {
     #[must_use]
     pub fn new(origin: Origin, settings: CameraSettings, metrics: Arc<CameraMetrics>) -> Self {
-        Self { origin, settings: Arc::new(Mutex::new(settings)), metrics, fps: Arc::default() }
+        let settings = Arc::new(Mutex::new(settings));
+        Self { origin, settings, metrics, fps: Arc::default(), leaving: Arc::default() }
     }
 
     fn settings(&self) -> MutexGuard<'_, CameraSettings> {
@@ -44,6 +48,12 @@ impl StateView {
     #[must_use]
     pub fn fps(&self) -> f32 {
         f32::from_bits(self.fps.load(Ordering::Relaxed))
+    }
+
+    /// The camera is about to end although its node does not.
+    pub fn leaves_because(&self, reason: Reason) {
+        // The first who ends it knows why.
+        let _known = self.leaving.set(reason);
     }
 
     #[must_use]
@@ -57,6 +67,7 @@ impl StateView {
             desired: applied.desired.state,
             actual: applied.actual,
             reason: applied.reason.clone(),
+            since: applied.since,
             settings: self.settings().clone(),
             frames: FrameCounts {
                 read: totals.read(),
@@ -74,6 +85,7 @@ pub struct Voice {
     view: StateView,
     applied: watch::Receiver<Applied>,
     publisher: Arc<dyn Publisher>,
+    feed: Arc<Feed>,
     /// Held from looking until it is said.
     turn: Arc<Mutex<()>>,
 }
@@ -86,6 +98,7 @@ impl Voice {
         let (payload, content_type) = codec::encode_json(&state);
         let topic = Topic::CameraState(camera.clone());
         self.publisher.offer(Message::state(topic, payload, content_type, Some(camera.clone())));
+        self.feed.say(Some(camera), || LiveMessage::State(state));
     }
 
     /// The camera goes by other settings now.
@@ -108,8 +121,14 @@ pub struct Announcer {
 
 impl Announcer {
     #[must_use]
-    pub fn new(view: StateView, applied: watch::Sender<Applied>, publisher: Arc<dyn Publisher>) -> Self {
-        let voice = Voice { view: view.clone(), applied: applied.subscribe(), publisher, turn: Arc::default() };
+    pub fn new(
+        view: StateView,
+        applied: watch::Sender<Applied>,
+        publisher: Arc<dyn Publisher>,
+        feed: Arc<Feed>,
+    ) -> Self {
+        applied.send_modify(|applied| applied.since = Some(Timestamp::now()));
+        let voice = Voice { view: view.clone(), applied: applied.subscribe(), publisher, feed, turn: Arc::default() };
         let mut announcer =
             Self { view, applied, voice, said: Instant::now(), online: false, samples: VecDeque::new() };
         announcer.say_status();
@@ -155,9 +174,10 @@ impl Announcer {
         self.say();
     }
 
-    /// The node ends: the camera is not there any more, whatever is wanted of it.
+    /// The camera ends, mostly with its node: it is not there any more, whatever is wanted of it.
     pub fn leave(&mut self) {
-        let reason = Reason { code: "node_shutdown".into(), message: "the node has ended".into() };
+        let node_ends = || Reason { code: "node_shutdown".into(), message: "the node has ended".into() };
+        let reason = self.view.leaving.get().cloned().unwrap_or_else(node_ends);
         let desired = self.applied.borrow().desired;
         self.settle(desired, ActualState::Stopped, Some(reason));
     }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::processor::{Processor, lock};
 use super::states::Voice;
 use super::{CameraConfig, KeyframeConfig, PublishConfig};
-use crate::domain::number;
+use crate::domain::{Name, number};
 
 /// The settings that `set` changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -97,8 +97,8 @@ impl Dial {
 
 /// Changes a camera's settings while it runs.
 pub struct Tuner {
-    /// As the file has them.
-    file: Tuning,
+    /// As the file has them. Locked after `now`.
+    file: Mutex<Tuning>,
     now: Mutex<Tuning>,
     processor: Arc<Mutex<Processor>>,
     max_fps: Arc<Dial>,
@@ -109,24 +109,24 @@ impl Tuner {
     /// `now` is what processor, dial and voice go by already.
     #[must_use]
     pub fn new(file: Tuning, now: Tuning, processor: Arc<Mutex<Processor>>, max_fps: Arc<Dial>, voice: Voice) -> Self {
-        Self { file, now: Mutex::new(now), processor, max_fps, voice }
+        Self { file: Mutex::new(file), now: Mutex::new(now), processor, max_fps, voice }
     }
 
     /// As the file has them.
     #[must_use]
-    pub fn file(&self) -> &Tuning {
-        &self.file
+    pub fn file(&self) -> Tuning {
+        held(&self.file).clone()
     }
 
     #[must_use]
     pub fn now(&self) -> Tuning {
-        self.held().clone()
+        held(&self.now).clone()
     }
 
     /// The keys in which they differ from the file's.
     #[must_use]
     pub fn changed(&self) -> Vec<String> {
-        self.now().differing(&self.file)
+        self.now().differing(&self.file())
     }
 
     /// All that `change` makes of the settings, or nothing. When this returns no frame is processed by the old ones any more,
@@ -135,11 +135,23 @@ impl Tuner {
     /// # Errors
     /// Those of `change`.
     pub fn tune<E>(&self, change: impl FnOnce(&Tuning) -> Result<Tuning, E>) -> Result<(), E> {
-        let mut now = self.held();
+        let mut now = held(&self.now);
         let next = change(&now)?;
+        self.turn_to(&mut now, next, None);
+        Ok(())
+    }
+
+    /// The file was changed while the camera runs: what it says now, what holds now, and the groups it is in.
+    pub fn refile(&self, file: Tuning, next: Tuning, groups: &[Name]) {
+        let mut now = held(&self.now);
+        *held(&self.file) = file;
+        self.turn_to(&mut now, next, Some(groups));
+    }
+
+    fn turn_to(&self, now: &mut Tuning, next: Tuning, groups: Option<&[Name]>) {
         lock(&self.processor).tune(&next);
         self.max_fps.set(next.max_fps);
-        let changed = next.differing(&self.file);
+        let changed = next.differing(&self.file());
         self.voice.tuned(|settings| {
             settings.max_fps = next.max_fps;
             settings.confidence = next.confidence;
@@ -147,15 +159,17 @@ impl Tuner {
             settings.publish = next.publish;
             settings.keyframes.clone_from(&next.keyframes);
             settings.changed = changed;
+            if let Some(groups) = groups {
+                groups.clone_into(&mut settings.groups);
+            }
         });
         *now = next;
-        Ok(())
     }
+}
 
-    fn held(&self) -> MutexGuard<'_, Tuning> {
-        // What is behind it is replaced whole.
-        self.now.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn held(tuning: &Mutex<Tuning>) -> MutexGuard<'_, Tuning> {
+    // What is behind it is replaced whole.
+    tuning.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -4,16 +4,17 @@
 //! never starves a slow one, and a camera is in one worker's hands at a time, so its frames stay in order. Loss place 1:
 //! what a lane has no room for is counted here.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::{QueueConfig, WhenFull};
 use crate::domain::Frame;
 use crate::telemetry::{CameraMetrics, FrameOutcome};
 
-/// Which lane; lanes are never removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LaneId(usize);
+/// Which lane. Never used again: who still holds that of a lane that was removed finds nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LaneId(u64);
 
 /// One opening of a lane: frames of an earlier one (a thread that was given up) are refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct Turn {
     pub lane: LaneId,
     pub epoch: Epoch,
     pub frame: Frame,
+    /// The camera's.
+    pub metrics: Arc<CameraMetrics>,
 }
 
 /// The lanes of one model.
@@ -35,12 +38,19 @@ pub struct Turns {
     room: Condvar,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    lanes: Vec<Lane>,
-    /// The lane to look at first.
-    next: usize,
+    lanes: BTreeMap<LaneId, Lane>,
+    added: u64,
+    /// Whose turn was the last one.
+    last: LaneId,
     shut: bool,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { lanes: BTreeMap::new(), added: 0, last: LaneId(0), shut: false }
+    }
 }
 
 #[derive(Debug)]
@@ -59,7 +69,9 @@ struct Lane {
 impl Turns {
     pub fn add(&self, queue: QueueConfig, metrics: Arc<CameraMetrics>) -> LaneId {
         let mut state = self.lock();
-        state.lanes.push(Lane {
+        state.added += 1;
+        let id = LaneId(state.added);
+        let lane = Lane {
             queue,
             metrics,
             waiting: VecDeque::with_capacity(queue.depth),
@@ -68,14 +80,25 @@ impl Turns {
             open: false,
             paused: false,
             busy: false,
-        });
-        LaneId(state.lanes.len() - 1)
+        };
+        state.lanes.insert(id, lane);
+        id
+    }
+
+    /// The lane is no more: what waits in it is dropped, counted, and whoever waits for it goes on.
+    pub fn remove(&self, lane: LaneId) {
+        let mut state = self.lock();
+        if let Some(mut lane) = state.lanes.remove(&lane) {
+            lane.drop_waiting(FrameOutcome::DroppedPaused);
+        }
+        drop(state);
+        self.room.notify_all();
     }
 
     /// Opens the lane for one capture session.
     pub fn open(&self, lane: LaneId) -> Epoch {
         let mut state = self.lock();
-        let lane = &mut state.lanes[lane.0];
+        let Some(lane) = state.lanes.get_mut(&lane) else { return Epoch(0) };
         lane.epoch += 1;
         lane.open = true;
         Epoch(lane.epoch)
@@ -83,35 +106,38 @@ impl Turns {
 
     /// Refuses what the lane's session still brings and drops what waits, counted.
     pub fn close(&self, lane: LaneId) {
-        let mut state = self.lock();
-        let lane = &mut state.lanes[lane.0];
-        lane.open = false;
-        lane.drop_waiting(FrameOutcome::DroppedPaused);
-        drop(state);
+        self.with(lane, |lane| {
+            lane.open = false;
+            lane.drop_waiting(FrameOutcome::DroppedPaused);
+        });
         self.room.notify_all();
     }
 
     /// A paused lane takes frames, counts them and keeps none.
     pub fn pause(&self, lane: LaneId, paused: bool) {
-        let mut state = self.lock();
-        let lane = &mut state.lanes[lane.0];
-        lane.paused = paused;
-        if paused {
-            lane.drop_waiting(FrameOutcome::DroppedPaused);
-        }
-        drop(state);
+        self.with(lane, |lane| {
+            lane.paused = paused;
+            if paused {
+                lane.drop_waiting(FrameOutcome::DroppedPaused);
+            }
+        });
         self.room.notify_all();
     }
 
-    /// Puts a frame into the lane and returns a buffer for the next one; `None` when the epoch is over.
-    /// Waits for room where the queue says `block`.
+    fn with(&self, lane: LaneId, act: impl FnOnce(&mut Lane)) {
+        if let Some(lane) = self.lock().lanes.get_mut(&lane) {
+            act(lane);
+        }
+    }
+
+    /// Puts a frame into the lane and returns a buffer for the next one; `None` when the epoch is over (the frame is then
+    /// the caller's to count). Waits for room where the queue says `block`.
     pub fn offer(&self, id: LaneId, epoch: Epoch, frame: Frame) -> Option<Frame> {
         let mut state = self.lock();
         loop {
             let shut = state.shut;
-            let lane = &mut state.lanes[id.0];
+            let lane = state.lanes.get_mut(&id)?;
             if shut || !lane.open || lane.epoch != epoch.0 {
-                lane.metrics.frame(FrameOutcome::DroppedPaused);
                 return None;
             }
             if lane.paused {
@@ -119,7 +145,11 @@ impl Turns {
                 return Some(frame);
             }
             if lane.waiting.len() < lane.queue.depth {
-                break;
+                lane.waiting.push_back(frame);
+                let spare = lane.spare.pop().unwrap_or_else(Frame::empty);
+                drop(state);
+                self.frame_waits.notify_one();
+                return Some(spare);
             }
             match lane.queue.when_full {
                 WhenFull::DropOldest => {
@@ -131,12 +161,6 @@ impl Turns {
                 WhenFull::Block => state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner),
             }
         }
-        let lane = &mut state.lanes[id.0];
-        lane.waiting.push_back(frame);
-        let spare = lane.spare.pop().unwrap_or_else(Frame::empty);
-        drop(state);
-        self.frame_waits.notify_one();
-        Some(spare)
     }
 
     /// Whether a frame would find room now: nothing has to go for it, nobody has to wait.
@@ -164,14 +188,13 @@ impl Turns {
 
     /// The worker is through with the lane's frame; its buffer comes back to be filled again.
     pub fn done(&self, lane: LaneId, buffer: Option<Frame>) {
-        let mut state = self.lock();
-        let lane = &mut state.lanes[lane.0];
-        lane.busy = false;
-        // Queue, hands of the worker, hands of the source: more buffers are never in use.
-        if let Some(buffer) = buffer.filter(|_| lane.spare.len() <= lane.queue.depth) {
-            lane.spare.push(buffer);
-        }
-        drop(state);
+        self.with(lane, |lane| {
+            lane.busy = false;
+            // Queue, hands of the worker, hands of the source: more buffers are never in use.
+            if let Some(buffer) = buffer.filter(|_| lane.spare.len() <= lane.queue.depth) {
+                lane.spare.push(buffer);
+            }
+        });
         self.frame_waits.notify_one();
         self.room.notify_all();
     }
@@ -179,22 +202,20 @@ impl Turns {
     /// Whether a turn's session is still the lane's current one.
     pub fn is_current(&self, lane: LaneId, epoch: Epoch) -> bool {
         let state = self.lock();
-        let lane = &state.lanes[lane.0];
-        lane.open && !lane.paused && lane.epoch == epoch.0
+        state.lanes.get(&lane).is_some_and(|lane| lane.open && !lane.paused && lane.epoch == epoch.0)
     }
 
     /// Whether the lane is that session's and takes nothing, for the camera is paused.
     pub fn is_paused(&self, lane: LaneId, epoch: Epoch) -> bool {
         let state = self.lock();
-        let lane = &state.lanes[lane.0];
-        lane.open && lane.paused && lane.epoch == epoch.0
+        state.lanes.get(&lane).is_some_and(|lane| lane.open && lane.paused && lane.epoch == epoch.0)
     }
 
     /// Waits until every frame of the session is processed, or the session is over.
     pub fn drain(&self, id: LaneId, epoch: Epoch) {
         let mut state = self.lock();
         loop {
-            let lane = &state.lanes[id.0];
+            let Some(lane) = state.lanes.get(&id) else { return };
             let over = state.shut || !lane.open || lane.epoch != epoch.0;
             if over || (lane.waiting.is_empty() && !lane.busy) {
                 return;
@@ -218,21 +239,14 @@ impl Turns {
 
 impl State {
     fn next_turn(&mut self) -> Option<Turn> {
-        let count = self.lanes.len();
-        for step in 0..count {
-            let at = (self.next + step) % count;
-            let lane = &mut self.lanes[at];
-            if lane.busy {
-                continue;
-            }
-            if let Some(frame) = lane.waiting.pop_front() {
-                lane.busy = true;
-                let epoch = Epoch(lane.epoch);
-                self.next = (at + 1) % count;
-                return Some(Turn { lane: LaneId(at), epoch, frame });
-            }
-        }
-        None
+        let ready = |(_, lane): &(&LaneId, &Lane)| !lane.busy && !lane.waiting.is_empty();
+        let after = self.lanes.range((Excluded(self.last), Unbounded)).find(ready);
+        let (&id, _) = after.or_else(|| self.lanes.range(..=self.last).find(ready))?;
+        let lane = self.lanes.get_mut(&id)?;
+        let frame = lane.waiting.pop_front()?;
+        lane.busy = true;
+        self.last = id;
+        Some(Turn { lane: id, epoch: Epoch(lane.epoch), frame, metrics: lane.metrics.clone() })
     }
 }
 
@@ -310,7 +324,7 @@ mod tests {
         });
         turns.close(id);
         assert!(source.join().unwrap());
-        assert_eq!(metrics.totals.outcome(FrameOutcome::DroppedPaused), 2);
+        assert_eq!(metrics.totals.outcome(FrameOutcome::DroppedPaused), 1, "the refused one is its source's to count");
         let again = turns.open(id);
         assert!(turns.offer(id, epoch, frame(3)).is_none(), "a session that was given up is refused");
         assert!(turns.offer(id, again, frame(4)).is_some());
@@ -327,5 +341,32 @@ mod tests {
         turns.pause(id, false);
         turns.offer(id, epoch, frame(3));
         assert_eq!(turns.take().unwrap().frame.id, 3);
+    }
+
+    #[test]
+    fn a_lane_that_is_removed_frees_who_waits_for_it_and_leaves_the_others_their_turns() {
+        let turns = Arc::new(Turns::default());
+        let (gone, epoch, metrics) = lane(&turns, 1, WhenFull::Block);
+        let (stays, other, _) = lane(&turns, 1, WhenFull::Block);
+        turns.offer(gone, epoch, frame(1)).unwrap();
+        turns.offer(stays, other, frame(2)).unwrap();
+        let in_hand = turns.take().unwrap();
+        turns.offer(gone, epoch, frame(3)).unwrap();
+        let waits = |wait: fn(&Turns, LaneId, Epoch)| {
+            let turns = turns.clone();
+            std::thread::spawn(move || wait(&turns, gone, epoch))
+        };
+        let source = waits(|turns, gone, epoch| assert!(turns.offer(gone, epoch, frame(4)).is_none()));
+        let camera = waits(Turns::drain);
+        turns.remove(gone);
+        source.join().unwrap();
+        camera.join().unwrap();
+        assert_eq!(metrics.totals.outcome(FrameOutcome::DroppedPaused), 1, "what waited in it");
+        assert!(!turns.is_current(gone, in_hand.epoch));
+        turns.done(in_hand.lane, Some(in_hand.frame));
+        let (new, new_epoch, _) = lane(&turns, 1, WhenFull::Block);
+        assert_ne!(new, gone);
+        turns.offer(new, new_epoch, frame(5)).unwrap();
+        assert_eq!([turns.take().unwrap().frame.id, turns.take().unwrap().frame.id], [2, 5]);
     }
 }

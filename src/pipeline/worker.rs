@@ -56,7 +56,7 @@ impl Seat {
     }
 }
 
-/// Who sits at which lane; written while the node is built, read afterwards.
+/// Who sits at which lane; written when a camera comes or goes.
 pub type Seats = Arc<RwLock<Vec<Seat>>>;
 
 /// Errors of one kind are logged so often at most.
@@ -72,6 +72,8 @@ pub fn work(turns: &Turns, seats: &Seats, detector: &mut dyn Detector) {
         let lane = turn.lane;
         let seat = seats.read().unwrap_or_else(PoisonError::into_inner).iter().find(|seat| seat.lane == lane).cloned();
         let Some(seat) = seat else {
+            // Its camera was removed while the frame waited.
+            turn.metrics.frame(FrameOutcome::DroppedPaused);
             turns.done(lane, Some(turn.frame));
             continue;
         };
@@ -102,7 +104,7 @@ fn one(
     detector: &mut dyn Detector,
     found: &mut Vec<Detection>,
 ) -> Result<Option<crate::domain::Frame>, String> {
-    let Turn { lane, epoch, frame } = turn;
+    let Turn { lane, epoch, frame, .. } = turn;
     let wait = frame.ready_at.elapsed();
     #[expect(clippy::cast_possible_truncation, reason = "it was one")]
     detector.set_confidence(seat.floor.get() as f32);

@@ -165,6 +165,18 @@ pub const MODEL_INFO: Metric = metric(
     Unit::Count,
     "1 for each model that is loaded: how its outputs are decoded, and the device that was taken.",
 );
+pub const RELOAD_SUCCESSFUL: Metric = metric(
+    "sightwire_config_last_reload_successful",
+    Gauge,
+    Unit::Count,
+    "1 when the configuration was taken the last time it was read, 0 when it was refused.",
+);
+pub const RELOAD_TIMESTAMP: Metric = metric(
+    "sightwire_config_last_reload_success_timestamp_seconds",
+    Gauge,
+    Unit::Seconds,
+    "When a configuration was taken last, seconds since the Unix epoch.",
+);
 
 pub const VIEWERS: Metric = metric(
     "sightwire_viewers",
@@ -230,6 +242,8 @@ pub const ALL: &[Metric] = &[
     VIDEO_SUPERSEDED,
     VIDEO_ENCODE,
     VIDEO_BYTES,
+    RELOAD_SUCCESSFUL,
+    RELOAD_TIMESTAMP,
 ];
 
 /// Histogram bounds, seconds: 0.1 ms to 10 s, three to a factor of ten where it matters.

@@ -112,6 +112,18 @@ impl Tracker {
         Self { config, tracks: Vec::new(), last_id: 0, last_update: None }
     }
 
+    /// The id that was given last; 0 before the first.
+    #[must_use]
+    pub fn last_id(&self) -> u64 {
+        self.last_id
+    }
+
+    /// Goes on after the ids of another tracker of the same camera.
+    #[must_use]
+    pub fn after(self, last_id: u64) -> Self {
+        Self { last_id, ..self }
+    }
+
     /// Other scores begin and keep a track from now on; the tracks at hand stay.
     pub fn configure(&mut self, config: TrackerConfig) {
         self.config = config;

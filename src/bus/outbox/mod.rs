@@ -16,7 +16,7 @@ mod strand;
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -77,7 +77,7 @@ pub struct Outbox {
     bus: &'static str,
     metrics: BusMetrics,
     /// Cameras whose capture-to-publish totals this outbox fills (the first bus does).
-    cameras: HashMap<Name, Arc<CameraMetrics>>,
+    cameras: RwLock<HashMap<Name, Arc<CameraMetrics>>>,
     inner: Mutex<Inner>,
     ready: Notify,
     idle: Notify,
@@ -157,8 +157,13 @@ impl Outbox {
             closed: false,
             closed_empty: false,
         };
-        let (ready, idle) = (Notify::new(), Notify::new());
+        let (ready, idle, cameras) = (Notify::new(), Notify::new(), RwLock::new(cameras));
         Arc::new(Self { bus, metrics, cameras, inner: Mutex::new(inner), ready, idle })
+    }
+
+    /// Fills this camera's totals as well.
+    pub fn fill(&self, camera: Name, metrics: Arc<CameraMetrics>) {
+        self.cameras.write().unwrap_or_else(PoisonError::into_inner).insert(camera, metrics);
     }
 
     #[must_use]
@@ -357,9 +362,10 @@ impl Outbox {
         }
         let (Some(camera), Some(captured)) = (&item.message.camera, item.message.captured_at) else { return };
         let capture = captured.elapsed();
-        self.metrics.published(camera.as_str(), capture, item.offered_at.elapsed());
-        if let Some(metrics) = self.cameras.get(camera) {
-            metrics.totals.latency.record(capture);
+        let deliver = item.offered_at.elapsed();
+        self.metrics.published(camera.as_str(), capture, deliver);
+        if let Some(metrics) = self.cameras.read().unwrap_or_else(PoisonError::into_inner).get(camera) {
+            metrics.published(capture, deliver);
         }
     }
 
