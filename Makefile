@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh Debian machine with Rust: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build test chaos soak clients fuzz fuzz-build lint fmt bench schemas
+.PHONY: help setup demo build test chaos soak clients fuzz fuzz-api fuzz-build lint fmt bench schemas
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -34,6 +34,9 @@ fuzz-build: setup ## Build the fuzz targets in fuzz/, with the stable compiler
 
 fuzz: setup ## Run each fuzz target for a while (FUZZ_SECONDS=20; part of `make chaos`)
 	@.ci/fuzz run $(or $(FUZZ_SECONDS),20)
+
+fuzz-api: setup ## Throw what the OpenAPI document allows and forbids at the HTTP API (FUZZ_CASES=50)
+	@.ci/fuzz-api
 
 lint: ## Formatting, clippy, shell scripts, licences and sources of the crates
 	@.ci/setup lint

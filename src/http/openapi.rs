@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::problem::{CONTENT_TYPE, Problem};
 use super::routes;
 use super::table::{Answer, Body, Content, Kind, Operation};
+use crate::envelope::Verb;
 
 const TAGS: [(&str, &str); 6] = [
     ("api", "State of the node and its cameras"),
@@ -104,6 +105,7 @@ fn parameters(operation: &Operation) -> Vec<Value> {
     let in_path = names.map(|name| {
         let schema = match name.trim_start_matches('*') {
             "camera" | "group" => json!({ "type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,63}$" }),
+            "command" => json!({ "type": "string", "enum": Verb::ALL.map(Verb::as_str) }),
             _ => json!({ "type": "string" }),
         };
         json!({ "name": name, "in": "path", "required": true, "schema": schema })

@@ -30,6 +30,24 @@ fn strange_requests_are_answered_and_kill_nothing() {
 }
 
 #[test]
+fn limits_and_names_that_cannot_be_are_refused() {
+    let folder = Folder::new();
+    let config = small(&folder, "");
+    for (keys, says) in [
+        ("hosts: [\"https://garage.local\"]", "without scheme"),
+        ("hosts: [\"garage.local:8720\"]", "without scheme"),
+        ("session: 0s", "lasts no time"),
+        ("max_connections: 100, max_streams: 93", "fewer than 8"),
+        ("max_connections: 7", "max_connections"),
+        ("max_frame: 1GiB", "256MiB"),
+        ("max_frame: 0B", "256MiB"),
+    ] {
+        let config = config.replace("127.0.0.1:0", &format!("\"127.0.0.1:0\", {keys}"));
+        folder.with(&config, &["check", "--offline"]).fails(2, &["http", says]);
+    }
+}
+
+#[test]
 fn without_the_token_nothing_but_health_is_answered() {
     let folder = Folder::new();
     let config = small(&folder, "");

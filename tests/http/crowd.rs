@@ -27,6 +27,32 @@ fn one_connection_too_many_is_told_so_and_the_next_free_place_is_given_away() {
 }
 
 #[test]
+fn two_hundred_viewers_leave_room_for_everything_else() {
+    let node = Node::start("", ONE);
+    node.until_state("door", "running");
+    let watch = || {
+        let mut viewer = node.connect();
+        write!(viewer, "GET /cameras/door/stream.mjpeg HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        let mut head = [0; 12];
+        viewer.read_exact(&mut head).unwrap();
+        (viewer, head)
+    };
+    let mut viewers = Vec::new();
+    for n in 0..200 {
+        let (viewer, head) = watch();
+        assert_eq!(&head, b"HTTP/1.1 200", "viewer {n}");
+        viewers.push(viewer);
+    }
+    node.get("/cameras/door/stream.mjpeg", &[]).problem(503, "too_many_streams");
+    for path in ["/healthz", "/metrics", "/api/cameras", "/"] {
+        node.get(path, &[]).expect(200);
+    }
+    node.post("/api/cameras/door/pause", &[], b"").expect(200);
+    viewers.truncate(190);
+    until("a seat is free again", || &watch().1 == b"HTTP/1.1 200");
+}
+
+#[test]
 fn who_sends_slowly_is_not_waited_for() {
     let node = Node::start("", ONE);
     let begun = Instant::now();
