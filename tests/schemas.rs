@@ -146,6 +146,7 @@ fn whatever_is_encoded_fits_its_schema() {
                 seq,
                 frame,
                 timing: Timing { decode: 0.123_456, ..Timing::default() },
+                text: vec!["a line".into()],
                 replayed,
             };
             for (payload, name) in [(PayloadChoice::Full, "detections"), (PayloadChoice::Minimal, "minimal")] {

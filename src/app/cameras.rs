@@ -9,16 +9,17 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::models::Models;
+use super::push::{self, PushDoor};
 use super::settings::remembered;
 use super::yard::{CameraPast, Tenancy};
 use crate::bus::Publisher;
-use crate::control::{Overrides, Switches};
+use crate::control::{CountedLabels, Overrides, Switches};
 use crate::domain::{BootId, Label, Name};
 use crate::envelope::{ActualState, CameraSettings, CameraState, DesiredState, Detections, Origin, Reason};
 use crate::live::{Feed, Status, Studio, VideoConfig};
 use crate::pipeline::{
-    Announcer, Applied, Camera, CameraConfig, Desired, Dial, KeyframeQueue, KeyframeSlot, Processor, ProcessorParts,
-    Seat, SessionContext, Shutter, StateView, TrackerChoice, Tuner, Tuning, Watch, lock_processor,
+    Announcer, Applied, Camera, CameraConfig, Desired, Dial, FirstSeen, KeyframeQueue, KeyframeSlot, Processor,
+    ProcessorParts, Seat, SessionContext, Shutter, StateView, TrackerChoice, Tuner, Tuning, Watch, lock_processor,
 };
 use crate::source::OpenOptions;
 
@@ -35,6 +36,8 @@ pub struct CameraHandle {
     pub finite: bool,
     /// None where its model did not load: nothing brings it to life.
     pub controls: Option<Controls>,
+    /// Where programs push its pictures to, when it is made for that.
+    pub push: Option<PushDoor>,
 }
 
 /// By what a camera that lives is changed and asked.
@@ -127,6 +130,8 @@ pub struct CameraYard<'a> {
     pub switches: &'a Switches,
     pub feed: Arc<Feed>,
     pub overrides: &'a Overrides,
+    pub counted: &'a CountedLabels,
+    pub first_seen: FirstSeen,
     pub shutdown: CancellationToken,
 }
 
@@ -169,6 +174,7 @@ impl CameraYard<'_> {
             groups: RwLock::new(config.groups.clone()),
             finite: config.source.is_finite(config.looping),
             controls: None,
+            push: None,
         };
         let Some(model) = model else {
             let why = self.models.failed.get(&config.model);
@@ -183,6 +189,8 @@ impl CameraYard<'_> {
         let parts = ProcessorParts {
             tracker: config.tracker,
             tuning: tuning.clone(),
+            counted: self.counted.of(name),
+            first_seen: self.first_seen.clone(),
             origin,
             publisher: self.publisher.clone(),
             metrics: metrics.clone(),
@@ -195,6 +203,9 @@ impl CameraYard<'_> {
         let lane = model.turns.add(config.queue, metrics.clone());
         let (seat, faults) = Seat::new(name.clone(), lane, processor.clone(), metrics.clone());
         model.seats.write().unwrap_or_else(PoisonError::into_inner).push(seat);
+        let frame_ids = past.frame_ids.clone();
+        let (source, pushed) = push::opener(&config.source, &frame_ids);
+        handle.push = pushed.map(|push| PushDoor::new(push, config.queue.when_full, model.turns.clone(), lane));
         let max_fps = Arc::new(Dial::new(tuning.max_fps));
         handle.controls = Some(Controls {
             shutter: lock_processor(&processor).shutter(),
@@ -204,14 +215,14 @@ impl CameraYard<'_> {
         });
         let context = SessionContext {
             camera: name.clone(),
-            source: Arc::new(config.source.clone()),
+            source,
             options: OpenOptions { pace: config.pace, looping: config.looping, ..OpenOptions::default() },
             max_fps,
             processor,
             turns: model.turns.clone(),
             lane,
             metrics,
-            frame_ids: past.frame_ids.clone(),
+            frame_ids,
             grace: SessionContext::GRACE,
             watch: Watch::new(&config.picture_check, config.source.kind()).map(|watch| Arc::new(Mutex::new(watch))),
         };

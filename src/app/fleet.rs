@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::cameras::{CameraHandle, Cameras};
+use super::push;
 use super::yard::Yard;
 use crate::bus::{Fanout, LinkState, SpoolState};
 use crate::control::{Answer, Fleet, Overrides, Refusal, Switches, answer};
@@ -18,7 +19,7 @@ use crate::envelope::{
     ActualState, BusState, CameraState, CameraSummary, DesiredState, Detections, KeyframeMeta, NodeState, Reply,
     SpoolSummary,
 };
-use crate::http::{Board, Part, Readiness};
+use crate::http::{Board, Part, PushRefusal, PushedPicture, Readiness};
 use crate::live::{BusFigures, Feed, MessageFigures, Studio};
 use crate::pipeline::Desired;
 use crate::telemetry::Telemetry;
@@ -275,6 +276,13 @@ impl Board for NodeFleet {
 
     fn command<'a>(&'a self, command: &'a RawCommand) -> BoxFuture<'a, Vec<Reply>> {
         Box::pin(answer(self, command))
+    }
+
+    fn push<'a>(&'a self, camera: &'a str, picture: PushedPicture) -> BoxFuture<'a, Result<u64, PushRefusal>> {
+        Box::pin(async move {
+            let camera = self.cameras.get(camera).ok_or(PushRefusal::UnknownCamera)?;
+            push::push(&camera, picture).await
+        })
     }
 
     fn feed(&self) -> &Feed {

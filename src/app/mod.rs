@@ -5,6 +5,7 @@ mod fleet;
 mod models;
 mod node;
 mod onlookers;
+mod push;
 mod settings;
 mod shutdown;
 mod summary;

@@ -22,8 +22,8 @@ use crate::bus::{
 };
 use crate::codec;
 use crate::config::Loaded;
-use crate::control::{Fleet, Overrides, Switches, answer};
-use crate::domain::{BootId, Name, RawCommand, Timestamp};
+use crate::control::{CountedLabels, Fleet, Overrides, Switches, answer};
+use crate::domain::{BootId, Label, Name, RawCommand, Timestamp};
 use crate::envelope::ActualState;
 use crate::http::Server;
 use crate::inference::Runtime;
@@ -70,6 +70,9 @@ impl Node {
         let Loaded { file, node, state_dir, config, .. } = config;
         let switches = Arc::new(Switches::open(&state_dir, &node)?);
         let overrides = Arc::new(Overrides::open(&state_dir, &node)?);
+        let counted = Arc::new(CountedLabels::open(&state_dir, &node)?);
+        let (first_seen, labels) = mpsc::unbounded_channel();
+        tokio::spawn(note(counted.clone(), labels));
         let (runtime_for_models, config_for_models) = (runtime.clone(), config.clone());
         let models = tokio::task::spawn_blocking(move || Models::load(&runtime_for_models, &config_for_models))
             .await
@@ -114,6 +117,8 @@ impl Node {
             overrides: overrides.clone(),
             feed: feed.clone(),
             telemetry: telemetry.clone(),
+            counted,
+            first_seen,
             shutdown: stop_cameras.clone(),
         };
         let yard = Yard::open(grounds, config, models, metrics.into_iter().collect());
@@ -287,6 +292,17 @@ async fn reply(fleet: Arc<NodeFleet>, raw: RawCommand, buses: Arc<Fanout>) {
         let topic = Topic::reply(raw.reply_to.as_ref(), &fleet.node);
         let correlation = raw.reply_to.as_ref().and_then(|to| to.correlation.clone());
         buses.offer_to(raw.bus, Message::reply(topic, codec::encode_json(&reply).0, correlation));
+    }
+}
+
+/// Remembers which labels were counted, so that the next boot can say that there are none.
+async fn note(counted: Arc<CountedLabels>, mut labels: mpsc::UnboundedReceiver<(Name, Label)>) {
+    let mut some = Vec::new();
+    while labels.recv_many(&mut some, 64).await > 0 {
+        let (counted, news) = (counted.clone(), std::mem::take(&mut some));
+        if let Ok(Err(e)) = tokio::task::spawn_blocking(move || counted.add(news)).await {
+            tracing::warn!("{e}; after a crash their last counts may stand on the broker");
+        }
     }
 }
 

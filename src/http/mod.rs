@@ -5,6 +5,7 @@ mod assets;
 mod commands;
 mod config;
 mod events;
+mod frames;
 mod gate;
 mod limits;
 mod openapi;
@@ -26,6 +27,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use config::HttpConfig;
+pub use frames::{PushRefusal, PushedPicture};
 pub use openapi::document as openapi;
 
 use crate::domain::RawCommand;
@@ -56,6 +58,8 @@ pub trait Board: Send + Sync {
     fn readiness(&self) -> Readiness;
     /// Carries a command out as if a bus had brought it (`bus` is `http`); one answer a target.
     fn command<'a>(&'a self, command: &'a RawCommand) -> BoxFuture<'a, Vec<Reply>>;
+    /// Hands a picture to a camera that is pushed to, and waits until it is taken; its number among the camera's frames.
+    fn push<'a>(&'a self, camera: &'a str, picture: PushedPicture) -> BoxFuture<'a, Result<u64, PushRefusal>>;
     /// What the node's viewers follow, and the latest events.
     fn feed(&self) -> &Feed;
     fn bus_figures(&self) -> Vec<BusFigures>;

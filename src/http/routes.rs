@@ -10,7 +10,7 @@ use super::gate::{self, Gate};
 use super::limits::{self, Limits};
 use super::problem::{self, Problem};
 use super::table::Operation;
-use super::{Board, HttpConfig, api, assets, commands, events, openapi, video, ws};
+use super::{Board, HttpConfig, api, assets, commands, events, frames, openapi, video, ws};
 
 /// Scripts, styles and pictures are this node's own files; nothing stands in the page itself, and no page shows ours in a frame.
 const POLICY: &str = "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; worker-src 'self' blob:; \
@@ -36,6 +36,7 @@ pub fn operations() -> Vec<Operation> {
         events::operations(),
         ws::operations(),
         commands::operations(),
+        frames::operations(),
         gate::operations(),
         openapi::operations(),
         video::operations(),

@@ -1,11 +1,11 @@
 //! What is made of a frame once its objects are found: tracks, payloads, counts, keyframes. One a camera.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::keyframes::{KeyframeJob, KeyframeSlot};
 use super::shutter::Shutter;
@@ -13,7 +13,7 @@ use super::tuning::{Dial, Tuning};
 use super::{KeyframeConfig, KeyframeWhen, PublishConfig, TrackerChoice};
 use crate::bus::{Message, MessageKind, Publisher, Qos, Topic};
 use crate::codec;
-use crate::domain::{Detection, Frame, Label, Timestamp};
+use crate::domain::{Detection, Frame, Label, Name, Timestamp};
 use crate::envelope::{
     Counts, Detections, EnvelopeBuilder, Event, EventKind, KeyframeReason, Numbers, Origin, PublishPolicy, Timing,
     TrackSpan,
@@ -25,6 +25,9 @@ use crate::tracker::{TrackEvent, TrackEventKind, Tracker, TrackerConfig};
 
 /// The latest result of a camera, for whoever looks on.
 pub type Live = watch::Sender<Option<Arc<Detections>>>;
+
+/// Where a label goes of which a camera says for the first time that it sees some.
+pub type FirstSeen = mpsc::UnboundedSender<(Name, Label)>;
 
 /// Between two pictures of a camera that are made for the gallery alone.
 const THUMBNAIL_REST: Duration = Duration::from_secs(1);
@@ -42,6 +45,9 @@ pub struct Processor {
     past: Past,
     policy: PublishPolicy,
     counts: Counts,
+    /// Labels of which somebody was told that some are seen, in earlier boots too.
+    counted: BTreeSet<Label>,
+    first_seen: FirstSeen,
     publisher: Arc<dyn Publisher>,
     metrics: Arc<CameraMetrics>,
     keyframes: Arc<KeyframeSlot>,
@@ -61,6 +67,9 @@ pub struct Processor {
 pub struct ProcessorParts {
     pub tracker: TrackerChoice,
     pub tuning: Tuning,
+    /// Labels that earlier boots counted: they are said to be zero now, wanted or not.
+    pub counted: BTreeSet<Label>,
+    pub first_seen: FirstSeen,
     pub origin: Origin,
     pub publisher: Arc<dyn Publisher>,
     pub metrics: Arc<CameraMetrics>,
@@ -93,7 +102,19 @@ pub fn lock(processor: &Mutex<Processor>) -> MutexGuard<'_, Processor> {
 impl Processor {
     #[must_use]
     pub fn new(parts: ProcessorParts) -> Self {
-        let ProcessorParts { tracker, tuning, origin, publisher, metrics, keyframes, live, studio, feed } = parts;
+        let ProcessorParts {
+            tracker,
+            tuning,
+            counted,
+            first_seen,
+            origin,
+            publisher,
+            metrics,
+            keyframes,
+            live,
+            studio,
+            feed,
+        } = parts;
         let Tuning { confidence, labels, publish, keyframes: keyframe_config, .. } = tuning;
         let wanted = labels.as_deref().map(label_set);
         let tracker = match tracker {
@@ -102,7 +123,9 @@ impl Processor {
         };
         let mut processor = Self {
             policy: PublishPolicy::new(publish),
-            counts: Counts::new(wanted.iter().flatten().cloned()),
+            counts: Counts::new(wanted.iter().flatten().chain(&counted).cloned()),
+            counted,
+            first_seen,
             publish,
             keyframe_config,
             wanted,
@@ -325,9 +348,13 @@ impl Processor {
         self.say_counts(changed);
     }
 
-    fn say_counts(&self, changed: Vec<(Label, u32)>) {
+    fn say_counts(&mut self, changed: Vec<(Label, u32)>) {
         let camera = &self.builder.origin().camera;
         for (label, count) in changed {
+            if count > 0 && self.counted.insert(label.clone()) {
+                // Nobody listens any more when the node ends.
+                let _ended = self.first_seen.send((camera.clone(), label.clone()));
+            }
             let topic = Topic::Count(camera.clone(), label.to_string());
             self.publisher.offer(Message::word(topic, count.to_string(), Some(camera.clone())));
         }
