@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh Debian machine with Rust: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build test chaos soak clients fuzz fuzz-api fuzz-build lint fmt bench schemas
+.PHONY: help setup demo build test e2e chaos soak clients fuzz fuzz-api fuzz-build lint fmt bench schemas
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -16,6 +16,9 @@ build: setup ## Build the program: target/release/sightwire
 
 test: setup ## Run the whole suite, against real brokers and a real RTSP server
 	cargo test --locked
+
+e2e: setup ## The live page in Chromium, the whole of it: every button, video by each way with its boxes, how old what one sees is; pictures in target/page
+	cargo test --locked --test page -- --include-ignored --nocapture
 
 chaos: setup ## Kill, freeze and cut off real brokers hundreds of times and a camera fifty, soak, fuzz: about 20 minutes, a summary at the end
 	@.ci/chaos all

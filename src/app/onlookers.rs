@@ -22,7 +22,9 @@ pub async fn tell(fleet: Arc<NodeFleet>, stop: CancellationToken) {
     while tokio::select! { () = stop.cancelled() => false, _ = tick.tick() => true } {
         let cameras = fleet.cameras.all();
         if fleet.feed.viewers() == 0 {
-            cameras.iter().for_each(|(_, camera)| camera.view.metrics.recent.rest());
+            for (_, camera) in &cameras {
+                camera.view.metrics.recent.rest();
+            }
             before.clear();
             continue;
         }

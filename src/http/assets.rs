@@ -35,7 +35,9 @@ const ASSETS: &[Asset] = assets! {
 /// One tag for all: they change together, with the program.
 static TAG: LazyLock<HeaderValue> = LazyLock::new(|| {
     let mut hasher = DefaultHasher::new();
-    ASSETS.iter().for_each(|asset| asset.body.hash(&mut hasher));
+    for asset in ASSETS {
+        asset.body.hash(&mut hasher);
+    }
     HeaderValue::try_from(format!("\"{:016x}\"", hasher.finish())).unwrap_or(HeaderValue::from_static("\"page\""))
 });
 

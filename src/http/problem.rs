@@ -19,7 +19,7 @@ pub struct Problem {
     #[serde(rename = "type")]
     kind: &'static str,
     /// The status in words.
-    title: String,
+    title: &'static str,
     /// As in the status line.
     status: u16,
     /// A word for programs, as in a reply's `error`: `unknown_camera`, `wrong_host`, …
@@ -31,14 +31,14 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     replies: Vec<Reply>,
     #[serde(skip)]
-    retry_after: Option<u64>,
+    retry_after: Option<u32>,
 }
 
 impl Problem {
     pub fn new(status: StatusCode, code: impl Into<String>, detail: impl Into<String>) -> Self {
         Self {
             kind: "about:blank",
-            title: status.canonical_reason().unwrap_or("Error").into(),
+            title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
             code: code.into(),
             detail: detail.into(),
@@ -52,7 +52,7 @@ impl Problem {
     }
 
     /// Worth another try after so many seconds.
-    pub fn retry_after(self, seconds: u64) -> Self {
+    pub fn retry_after(self, seconds: u32) -> Self {
         Self { retry_after: Some(seconds), ..self }
     }
 

@@ -19,7 +19,7 @@ const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 const OFFER: &str = "/cameras/{camera}/whep";
 const SESSION: &str = "/cameras/{camera}/whep/{session}";
 /// Seconds after which a viewer that found the house full may try again.
-const LATER: u64 = 10;
+const LATER: u32 = 10;
 
 pub fn operations() -> Vec<Operation> {
     let gone = "No such camera, no such session, or `http.webrtc.enabled: false`";

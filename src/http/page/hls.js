@@ -70,17 +70,18 @@ class Mse {
         continue;
       }
       misses = 0;
-      if (playlist.map && playlist.map !== this.#map) await this.#begin(playlist.map);
       // At the first look only the newest are wanted: who looks on now wants to see now.
-      const fresh = playlist.segments.filter((segment) => !this.#done.has(segment));
+      const fresh = playlist.segments.filter(({ address }) => !this.#done.has(address));
       const wanted = this.#done.size === 0 ? fresh.slice(-2) : fresh;
-      for (const segment of playlist.segments) this.#done.add(segment);
-      for (const segment of wanted) {
+      for (const { address, map, anew } of wanted) {
         if (this.#closed) return;
-        await this.#append(await bytes(segment));
-        this.#keepUp();
+        // Another size, or another clock: begun anew, as somebody who comes now would.
+        if (this.#buffer && (anew || map !== this.#map)) throw new Error("the stream began anew");
+        if (!this.#buffer) await this.#begin(map);
+        await this.#append(await bytes(address));
+        await this.#keepUp();
       }
-      for (const old of this.#done) if (!playlist.segments.includes(old)) this.#done.delete(old);
+      this.#done = new Set(playlist.segments.map(({ address }) => address));
       await sleep(wanted.length ? 120 : Math.min(400, playlist.target * 200));
     }
   }
@@ -88,11 +89,16 @@ class Mse {
   async #load() {
     const answer = await fetch(this.#playlist, { cache: "no-store" });
     if (!answer.ok) throw new Error(answer.status === 404 ? "not available" : `the node answered ${answer.status}`);
-    const [lines, playlist] = [(await answer.text()).split("\n").map((line) => line.trim()), { map: null, segments: [], target: 1 }];
-    for (const line of lines) {
-      if (line.startsWith("#EXT-X-MAP:")) playlist.map = this.#address(line.match(/URI="([^"]+)"/)?.[1]);
+    const playlist = { segments: [], target: 1 };
+    let [map, anew] = [null, false];
+    for (const line of (await answer.text()).split("\n").map((line) => line.trim())) {
+      if (line.startsWith("#EXT-X-MAP:")) map = this.#address(line.match(/URI="([^"]+)"/)?.[1]);
+      else if (line === "#EXT-X-DISCONTINUITY") anew = true;
       else if (line.startsWith("#EXT-X-TARGETDURATION:")) playlist.target = Number(line.split(":")[1]) || 1;
-      else if (line && !line.startsWith("#")) playlist.segments.push(this.#address(line));
+      else if (line && !line.startsWith("#")) {
+        playlist.segments.push({ address: this.#address(line), map, anew });
+        anew = false;
+      }
     }
     return playlist;
   }
@@ -105,12 +111,8 @@ class Mse {
     this.#map = map;
     const init = await bytes(map);
     const kind = `video/mp4; codecs="${codec(init)}"`;
-    if (!this.#buffer) {
-      if (!MediaSource.isTypeSupported(kind)) throw new Error(`this browser plays no ${kind}`);
-      this.#buffer = this.#source.addSourceBuffer(kind);
-    } else {
-      this.#buffer.changeType(kind);
-    }
+    if (!this.#source.constructor.isTypeSupported(kind)) throw new Error(`this browser plays no ${kind}`);
+    this.#buffer = this.#source.addSourceBuffer(kind);
     await this.#append(init);
   }
 
@@ -128,15 +130,14 @@ class Mse {
     await settled;
   }
 
-  #keepUp() {
+  async #keepUp() {
     const [video, { buffered }] = [this.#video, this.#buffer];
     if (buffered.length === 0) return;
     const [begin, end] = [buffered.start(buffered.length - 1), buffered.end(buffered.length - 1)];
     if (video.currentTime < begin || end - video.currentTime > BEHIND) video.currentTime = Math.max(begin, end - CUSHION);
     if (video.paused) video.play().catch(() => {});
-    if (buffered.start(0) < video.currentTime - 2 * KEEP && !this.#buffer.updating) {
-      this.#buffer.remove(0, video.currentTime - KEEP);
-      return new Promise((resolve) => this.#buffer.addEventListener("updateend", resolve, { once: true }));
+    if (buffered.start(0) < video.currentTime - 2 * KEEP) {
+      await this.#settled(() => this.#buffer.remove(0, video.currentTime - KEEP));
     }
   }
 }
