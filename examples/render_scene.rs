@@ -28,6 +28,7 @@ fn main() -> anyhow::Result<()> {
             seed: whole(seed)?,
             frames: 0,
             objects: whole(objects)?.try_into()?,
+            clock: false,
         };
         let (first, step, count) = (whole(first)?, whole(step)?, whole(count)?);
         let scene = Scene::new(params);

@@ -10,6 +10,7 @@ pub mod domain;
 pub mod envelope;
 pub mod http;
 pub mod inference;
+pub mod live;
 pub mod pipeline;
 pub mod source;
 pub mod telemetry;

@@ -23,8 +23,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("codec", &["domain", "envelope"]),
     ("bus", &["domain", "telemetry"]),
     ("control", &["domain", "telemetry", "envelope"]),
-    ("pipeline", &["domain", "telemetry", "source", "inference", "tracker", "envelope", "codec", "bus", "control"]),
-    ("http", &["domain", "telemetry", "envelope", "control"]),
+    ("live", &["domain", "telemetry", "envelope", "codec"]),
+    (
+        "pipeline",
+        &["domain", "telemetry", "source", "inference", "tracker", "envelope", "codec", "bus", "control", "live"],
+    ),
+    ("http", &["domain", "telemetry", "envelope", "control", "live"]),
     ("config", &["domain", "bus", "envelope", "http", "inference", "pipeline", "source"]),
     (
         "app",
@@ -38,6 +42,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "codec",
             "bus",
             "control",
+            "live",
             "pipeline",
             "http",
             "config",
@@ -64,9 +69,10 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// Crate, and the only places where it may be named.
 const CUPBOARDS: &[(&str, &[&str])] = &[
-    ("opencv", &["source/", "codec/jpeg.rs", "codec/png.rs"]),
+    ("opencv", &["source/", "codec/jpeg.rs", "codec/png.rs", "codec/scale.rs"]),
     ("ab_glyph", &["codec/overlay/"]),
     ("icu_normalizer", &["codec/overlay/"]),
+    ("openh264", &["codec/h264.rs"]),
     ("ort", &["inference/"]),
     ("rumqttc_v4", &["bus/mqtt/"]),
     ("rumqttc_v5", &["bus/mqtt/"]),
@@ -75,6 +81,9 @@ const CUPBOARDS: &[(&str, &[&str])] = &[
     ("prost", &["codec/"]),
     ("rusqlite", &["bus/spool/", "bus/outbox/spooled.rs"]),
     ("axum", &["http/"]),
+    ("hyper", &["http/"]),
+    ("hyper_util", &["http/"]),
+    ("tower", &["http/"]),
     ("metrics", &["telemetry/"]),
     ("metrics_exporter_prometheus", &["telemetry/"]),
     ("tracing_subscriber", &["telemetry/"]),

@@ -12,6 +12,7 @@ use sightwire::bus::{Message, MessageKind, Publisher};
 use sightwire::domain::{BBox, BootId, Detection, Frame, Name, Timestamp};
 use sightwire::envelope::{ActualState, CameraSettings, Origin, PublishConfig};
 use sightwire::inference::{DetectTiming, Detector, InferenceError};
+use sightwire::live::{Studio, VideoConfig};
 use sightwire::pipeline::{
     Announcer, Applied, Camera, CameraConfig, Desired, KeyframeQueue, Processor, ProcessorParts, QueueConfig, Seat,
     Seats, SessionContext, StateView, Tuning, Turns, work,
@@ -194,6 +195,7 @@ impl Yard {
             publisher: publisher.clone(),
             metrics: metrics.clone(),
             live: watch::channel(None).0,
+            studio: Studio::new(name.clone(), VideoConfig::default(), Box::new(|| unreachable!("nobody watches"))),
         })));
         let lane = self.turns.add(QueueConfig::default(), metrics.clone());
         let (seat, faults) = Seat::new(name.clone(), lane, processor.clone(), metrics.clone());

@@ -15,6 +15,7 @@ use crate::bus::Publisher;
 use crate::control::{Overrides, Switches};
 use crate::domain::{BootId, Label, Name};
 use crate::envelope::{ActualState, CameraSettings, CameraState, DesiredState, Detections, Origin, Reason};
+use crate::live::{Status, Studio, VideoConfig};
 use crate::pipeline::{
     Announcer, Applied, Camera, CameraConfig, Desired, Dial, KeyframeQueue, KeyframeSlot, Processor, ProcessorParts,
     Seat, SessionContext, Shutter, StateView, TrackerChoice, Tuner, Tuning, Watch, lock_processor,
@@ -28,6 +29,7 @@ pub struct CameraHandle {
     pub view: StateView,
     pub latest: watch::Receiver<Option<Arc<Detections>>>,
     pub keyframes: Arc<KeyframeSlot>,
+    pub studio: Arc<Studio>,
     groups: RwLock<Vec<Name>>,
     /// It ends by itself (a file, a slideshow).
     pub finite: bool,
@@ -68,6 +70,13 @@ impl CameraHandle {
     #[must_use]
     pub fn is_broken(&self) -> bool {
         self.controls.is_none()
+    }
+}
+
+/// Viewers of a camera that is gone see the end.
+impl Drop for CameraHandle {
+    fn drop(&mut self) {
+        self.studio.shut();
     }
 }
 
@@ -113,6 +122,7 @@ pub struct CameraYard<'a> {
     pub boot_id: BootId,
     pub publisher: Arc<dyn Publisher>,
     pub keyframes: Arc<KeyframeQueue>,
+    pub video: VideoConfig,
     pub models: &'a Models,
     pub switches: &'a Switches,
     pub overrides: &'a Overrides,
@@ -145,6 +155,7 @@ impl CameraYard<'_> {
         let (desired, wishes) = watch::channel(switched);
         let (applied_sender, applied) = watch::channel(Applied { desired: switched, ..Applied::default() });
         let (live, latest) = watch::channel(None);
+        let studio = Studio::new(name.clone(), self.video, status(applied.clone()));
         let keyframes = self.keyframes.slot(metrics.clone());
         let announcer = Announcer::new(view.clone(), applied_sender, self.publisher.clone());
         let mut handle = CameraHandle {
@@ -153,6 +164,7 @@ impl CameraYard<'_> {
             view,
             latest,
             keyframes: keyframes.clone(),
+            studio: studio.clone(),
             groups: RwLock::new(config.groups.clone()),
             finite: config.source.is_finite(config.looping),
             controls: None,
@@ -175,6 +187,7 @@ impl CameraYard<'_> {
             metrics: metrics.clone(),
             keyframes,
             live,
+            studio,
         };
         let processor = Arc::new(Mutex::new(Processor::new(parts).after(past.said)));
         let lane = model.turns.add(config.queue, metrics.clone());
@@ -205,6 +218,14 @@ impl CameraYard<'_> {
         let task = tokio::spawn(watched(name.clone(), camera.run(self.shutdown.clone())));
         (handle, task, Some(tenancy))
     }
+}
+
+/// How the camera stands, for its viewers.
+fn status(applied: watch::Receiver<Applied>) -> Box<dyn Fn() -> Status + Send + Sync> {
+    Box::new(move || {
+        let applied = applied.borrow();
+        Status { actual: applied.actual, reason: applied.reason.clone(), since: applied.since }
+    })
 }
 
 /// A panic in a camera's task must not pass unheard: its last state would look alive.

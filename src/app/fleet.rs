@@ -19,6 +19,7 @@ use crate::envelope::{
     SpoolSummary,
 };
 use crate::http::{Board, Part, Readiness};
+use crate::live::Studio;
 use crate::pipeline::Desired;
 use crate::telemetry::Telemetry;
 
@@ -238,6 +239,10 @@ impl Board for NodeFleet {
 
     fn keyframe(&self, camera: &str) -> Option<Bytes> {
         self.cameras.get(camera)?.keyframes.last()
+    }
+
+    fn studio(&self, camera: &str) -> Option<Arc<Studio>> {
+        Some(self.cameras.get(camera)?.studio.clone())
     }
 
     fn node(&self) -> NodeState {

@@ -106,6 +106,7 @@ impl Node {
             fanout: fanout.clone(),
             subscriptions,
             keyframes: keyframes.clone(),
+            video: config.http.video,
             switches: switches.clone(),
             overrides: overrides.clone(),
             telemetry: telemetry.clone(),

@@ -1,14 +1,18 @@
 //! How it is said: the envelope's types as bytes, and back.
 
+mod h264;
 mod jpeg;
 mod json;
 mod overlay;
 mod png;
 mod protobuf;
+mod scale;
 
+pub use h264::{H264Encoder, H264Picture};
 pub use jpeg::{JpegEncoder, shrink_jpeg};
 pub use overlay::Overlay;
 pub use png::encode_png;
+pub use scale::{scale, shown_size};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -36,6 +40,8 @@ pub enum CodecError {
     Jpeg(String),
     #[error("the picture cannot be written as PNG: {0}")]
     Png(String),
+    #[error("the picture cannot be shown as video: {0}")]
+    Video(String),
 }
 
 /// The content type that goes with an encoding.

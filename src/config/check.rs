@@ -10,6 +10,8 @@ use super::problem::Problem;
 use super::resolve::{is_builtin, is_bundled};
 use super::tree::{Content, Node, Path};
 use crate::bus::{MqttConfig, NatsConfig, SpoolConfig};
+use crate::domain::{Size, redact};
+use crate::http::HttpConfig;
 use crate::inference::LabelsConfig;
 
 /// Problems and warnings of a configuration that was read; `config` may lack sections that have problems of their own.
@@ -152,6 +154,30 @@ impl Check<'_> {
             let what = format!("{shown} can be reached from other machines, and there is no 'token_file'");
             let fix = "name a file that holds a token, or listen on loopback: 127.0.0.1:8720";
             self.problem(&path.key("listen"), what, fix);
+        }
+        for (index, host) in http.hosts.iter().enumerate().filter(|(_, host)| !HttpConfig::is_host(host)) {
+            let what = format!("'{}' is not a host's name", redact(host));
+            self.problem(
+                &path.key("hosts").index(index),
+                what,
+                "write the name alone, without scheme, port and path: garage.local",
+            );
+        }
+        if http.session.0.is_zero() {
+            self.problem(&path.key("session"), "a login that lasts no time", "give a length of time such as 12h or 7d");
+        }
+        if http.max_streams + HttpConfig::RESERVE > http.max_connections {
+            let what = format!(
+                "leaves fewer than {} of max_connections ({}) to all else",
+                HttpConfig::RESERVE,
+                http.max_connections
+            );
+            let fix = "lower it, or raise 'max_connections'";
+            self.problem(&path.key("max_streams"), what, fix);
+        }
+        if !(Size(1)..=HttpConfig::LARGEST_FRAME).contains(&http.max_frame) {
+            let what = format!("{} is no size for a picture", self.raw(&path.key("max_frame")));
+            self.problem(&path.key("max_frame"), what, format!("give from 1B to {}", HttpConfig::LARGEST_FRAME));
         }
     }
 

@@ -1,22 +1,33 @@
 //! What the node says over HTTP: live page, API, metrics, health. It only looks on: a slow browser costs nothing.
 
-mod auth;
+mod api;
+mod commands;
 mod config;
+mod gate;
+mod limits;
+mod openapi;
+mod problem;
 mod routes;
+mod server;
+mod table;
+mod video;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use config::HttpConfig;
+pub use openapi::document as openapi;
 
 use crate::domain::RawCommand;
 use crate::envelope::{CameraState, Detections, NodeState, Reply};
+use crate::live::Studio;
 
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
@@ -35,6 +46,8 @@ pub trait Board: Send + Sync {
     fn latest(&self, camera: &str) -> Option<Arc<Detections>>;
     /// The camera's last keyframe, JPEG.
     fn keyframe(&self, camera: &str) -> Option<Bytes>;
+    /// Where the camera's pictures and video are made for those who watch.
+    fn studio(&self, camera: &str) -> Option<Arc<Studio>>;
     /// What the node says of itself on its `state` topic: cameras, models with their devices, buses.
     fn node(&self) -> NodeState;
     fn readiness(&self) -> Readiness;
@@ -45,7 +58,7 @@ pub trait Board: Send + Sync {
 }
 
 /// Whether the node does its work, part by part.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Readiness {
     pub ready: bool,
     pub buses: Vec<Part>,
@@ -54,7 +67,7 @@ pub struct Readiness {
     pub spools: Vec<Part>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Part {
     pub name: String,
     pub ready: bool,
@@ -66,7 +79,8 @@ pub struct Part {
 pub struct Server {
     pub addr: SocketAddr,
     listener: TcpListener,
-    token: auth::Token,
+    config: HttpConfig,
+    gate: gate::Gate,
 }
 
 impl Server {
@@ -75,19 +89,16 @@ impl Server {
     /// # Errors
     /// When the port is taken or the token cannot be read.
     pub async fn bind(config: &HttpConfig) -> Result<Self, HttpError> {
-        let token = auth::Token::load(config)?;
+        let gate = gate::Gate::new(config)?;
         let fail = |e: std::io::Error| HttpError::Listen { addr: config.listen, why: e.to_string() };
         let listener = TcpListener::bind(config.listen).await.map_err(fail)?;
         let addr = listener.local_addr().map_err(fail)?;
-        Ok(Self { addr, listener, token })
+        Ok(Self { addr, listener, config: config.clone(), gate })
     }
 
     /// Serves until `shutdown`.
     pub async fn serve(self, board: Arc<dyn Board>, shutdown: CancellationToken) {
-        let router = routes::router(board, self.token);
-        let served = axum::serve(self.listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await;
-        if let Err(e) = served {
-            tracing::error!("the HTTP server ended: {e}");
-        }
+        let router = routes::router(board, self.gate, &self.config);
+        server::serve(self.listener, router, self.config.max_connections, shutdown).await;
     }
 }

@@ -1,98 +1,60 @@
-//! The paths.
+//! The router: the table's paths behind gate and limits.
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router, middleware};
-use serde::Serialize;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::Response;
+use axum::{Router, middleware};
 
-use super::{Board, auth};
-use crate::envelope::{CameraState, Detections, NodeState};
+use super::gate::{self, Gate};
+use super::limits::{self, Limits};
+use super::problem::{self, Problem};
+use super::table::Operation;
+use super::{Board, HttpConfig, api, commands, openapi, video};
 
-const PAGE: &str = include_str!("page.html");
+/// Scripts, styles and pictures are this node's own files; nothing stands in the page itself, and no page shows ours in a frame.
+const POLICY: &str = "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; worker-src 'self' blob:; \
+    object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+const HEADERS: [(HeaderName, &str); 8] = [
+    (header::CONTENT_SECURITY_POLICY, POLICY),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (HeaderName::from_static("permissions-policy"), "camera=(), microphone=(), geolocation=(), display-capture=()"),
+    // What a camera sees is not for a shared cache.
+    (header::CACHE_CONTROL, "no-store"),
+];
 
-type Shared = State<Arc<dyn Board>>;
-
-/// A camera as the API shows it.
-#[derive(Serialize)]
-struct CameraView {
-    #[serde(flatten)]
-    state: CameraState,
-    /// The latest detections message; absent when the camera is not running.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    latest: Option<Arc<Detections>>,
+/// Every path there is.
+pub fn operations() -> Vec<Operation> {
+    [api::operations(), commands::operations(), gate::operations(), openapi::operations(), video::operations()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
-pub fn router(board: Arc<dyn Board>, token: auth::Token) -> Router {
-    Router::new()
-        .route("/", get(|| async { Html(PAGE) }))
-        .route("/api/cameras", get(cameras))
-        .route("/api/cameras/{camera}", get(camera))
-        .route("/api/node", get(node))
-        .route("/cameras/{camera}/keyframe.jpg", get(keyframe))
-        .route("/metrics", get(metrics))
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(readyz))
+pub fn router(board: Arc<dyn Board>, gate: Gate, config: &HttpConfig) -> Router {
+    let operations = operations();
+    let limits = Arc::new(Limits::new(config, &operations));
+    let paths =
+        operations.into_iter().fold(Router::new(), |router, operation| router.route(operation.path, operation.handler));
+    paths
         .fallback(|| async {
-            missing("nothing is here; see / for the live page, /api/cameras, /api/node, /metrics, /readyz")
+            Problem::missing("not_found", "nothing is here; / is the live page, /api/openapi.json names every path")
         })
-        .layer(middleware::from_fn_with_state(token, auth::guard))
+        .layer(middleware::from_fn_with_state(limits, limits::limit))
+        .layer(middleware::from_fn_with_state(Arc::new(gate), gate::guard))
+        .layer(middleware::map_response(problem::worded))
         .layer(middleware::map_response(headers))
         .with_state(board)
 }
 
-async fn cameras(State(board): Shared) -> Json<Vec<CameraView>> {
-    let view = |state: CameraState| CameraView { latest: board.latest(state.camera.as_str()), state };
-    Json(board.cameras().into_iter().map(view).collect())
-}
-
-async fn camera(State(board): Shared, Path(name): Path<String>) -> Response {
-    match board.cameras().into_iter().find(|state| state.camera.as_str() == name) {
-        Some(state) => Json(CameraView { latest: board.latest(&name), state }).into_response(),
-        None => missing("no such camera on this node"),
-    }
-}
-
-async fn node(State(board): Shared) -> Json<NodeState> {
-    Json(board.node())
-}
-
-async fn keyframe(State(board): Shared, Path(name): Path<String>) -> Response {
-    match board.keyframe(&name) {
-        Some(jpeg) => {
-            ([(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "no-store")], jpeg).into_response()
-        }
-        None => missing("no such camera, or no keyframe of it yet (is `keyframes` set?)"),
-    }
-}
-
-async fn metrics(State(board): Shared) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], board.metrics()).into_response()
-}
-
-async fn readyz(State(board): Shared) -> Response {
-    let readiness = board.readiness();
-    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(readiness)).into_response()
-}
-
-/// Problem details, RFC 9457.
-fn missing(detail: &str) -> Response {
-    let body = serde_json::json!({ "title": "Not Found", "status": 404, "detail": detail }).to_string();
-    (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
-}
-
+/// A handler that says one of these itself is heeded.
 async fn headers(mut response: Response) -> Response {
-    let policy = "default-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src 'self' data: blob:; frame-ancestors 'none'";
-    for (name, value) in [
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (HeaderName::from_static("content-security-policy"), policy),
-    ] {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    for (name, value) in HEADERS {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
 }

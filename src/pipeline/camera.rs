@@ -31,6 +31,8 @@ pub struct Applied {
     pub desired: Desired,
     pub actual: ActualState,
     pub reason: Option<Reason>,
+    /// When `actual` became so; None: as the node started.
+    pub since: Option<Timestamp>,
 }
 
 pub struct Camera {

@@ -19,6 +19,7 @@ use crate::envelope::{
     TrackSpan,
 };
 use crate::inference::DetectTiming;
+use crate::live::Studio;
 use crate::telemetry::{CameraMetrics, FrameOutcome, Stage};
 use crate::tracker::{TrackEvent, TrackEventKind, Tracker, TrackerConfig};
 
@@ -47,6 +48,7 @@ pub struct Processor {
     last_encode: Duration,
     events: Vec<TrackEvent>,
     live: Live,
+    studio: Arc<Studio>,
 }
 
 /// What a processor is built from.
@@ -58,6 +60,7 @@ pub struct ProcessorParts {
     pub metrics: Arc<CameraMetrics>,
     pub keyframes: Arc<KeyframeSlot>,
     pub live: Live,
+    pub studio: Arc<Studio>,
 }
 
 /// How far a camera's numbers went: they never go back within a boot, whatever becomes of the camera.
@@ -82,7 +85,7 @@ pub fn lock(processor: &Mutex<Processor>) -> MutexGuard<'_, Processor> {
 impl Processor {
     #[must_use]
     pub fn new(parts: ProcessorParts) -> Self {
-        let ProcessorParts { tracker, tuning, origin, publisher, metrics, keyframes, live } = parts;
+        let ProcessorParts { tracker, tuning, origin, publisher, metrics, keyframes, live, studio } = parts;
         let Tuning { confidence, labels, publish, keyframes: keyframe_config, .. } = tuning;
         let wanted = labels.as_deref().map(label_set);
         let tracker = match tracker {
@@ -108,6 +111,7 @@ impl Processor {
             last_encode: Duration::ZERO,
             events: Vec::new(),
             live,
+            studio,
         };
         // A node that comes back says its zeros, so that nobody sees the ghosts of the last boot.
         processor.publish_counts(&[]);
@@ -165,7 +169,7 @@ impl Processor {
         self.hand_over(frame.clone(), &[], None, KeyframeReason::Snapshot);
     }
 
-    /// Says what was found in the frame. Gives the frame's buffer back unless a keyframe took it.
+    /// Says what was found in the frame. Gives a buffer back unless a keyframe or a viewer took it.
     pub fn process(
         &mut self,
         frame: Frame,
@@ -317,7 +321,10 @@ impl Processor {
     }
 
     fn keyframe(&mut self, frame: Frame, found: &[Detection], said: bool, had_event: bool) -> Option<Frame> {
-        let Some(reason) = self.keyframe_reason(frame.captured_instant, said, had_event) else { return Some(frame) };
+        let Some(reason) = self.keyframe_reason(frame.captured_instant, said, had_event) else {
+            return self.studio.take(frame, found);
+        };
+        self.studio.offer(&frame, found);
         self.last_keyframe = Some(frame.captured_instant);
         let seq = said.then(|| self.builder.last_detections_seq());
         self.hand_over(frame, found, seq, reason);

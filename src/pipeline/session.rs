@@ -289,7 +289,7 @@ mod tests {
         let admitted = |rate: &mut RateLimit, from: i64| {
             (from..from + 100).filter(|n| rate.admits(Timestamp::from_micros(n * 100_000))).count()
         };
-        assert_eq!(admitted(&mut rate, 0), 10);
+        assert!((10..=11).contains(&admitted(&mut rate, 0)));
         rate.turn_to(5.0);
         assert!((49..=51).contains(&admitted(&mut rate, 100)));
         rate.turn_to(0.0);

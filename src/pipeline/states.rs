@@ -143,7 +143,8 @@ impl Announcer {
     /// The camera stands so, and this wish was acted upon. Said when any of it is new.
     pub fn settle(&mut self, desired: Desired, actual: ActualState, reason: Option<Reason>) {
         let before = self.applied.borrow().clone();
-        let now = Applied { desired, actual, reason };
+        let since = if before.actual == actual { before.since } else { Some(Timestamp::now()) };
+        let now = Applied { desired, actual, reason, since };
         if before == now {
             return;
         }

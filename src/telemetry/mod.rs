@@ -11,6 +11,7 @@ mod panics;
 mod quantiles;
 mod recorder;
 mod spool;
+mod video;
 
 pub use bus::{BusMetrics, DropReason, MessageKind, Notice, Outcome};
 pub use camera::{CameraMetrics, CameraTotals, FrameOutcome, KeyframeOutcome, Stage};
@@ -20,3 +21,4 @@ pub use panics::{log_panics, panic_place};
 pub use quantiles::Quantiles;
 pub use recorder::{Telemetry, TelemetryError, count_command, set_build_info, set_last_reload, set_model_info};
 pub use spool::SpoolMetrics;
+pub use video::{VideoFormat, VideoMetrics, VideoOutcome, Way};

@@ -178,6 +178,33 @@ pub const RELOAD_TIMESTAMP: Metric = metric(
     "When a configuration was taken last, seconds since the Unix epoch.",
 );
 
+pub const VIEWERS: Metric = metric(
+    "sightwire_viewers",
+    Gauge,
+    Unit::Count,
+    "Who watches the camera now, by way (mjpeg, still, webrtc; hls: 1 while anybody fetches its playlist).",
+);
+pub const VIDEO_FRAMES: Metric = metric(
+    "sightwire_video_frames_total",
+    Counter,
+    Unit::Count,
+    "Pictures encoded for viewers, once however many watch, by format (jpeg, h264) and outcome (encoded, skipped by the rate control, failed).",
+);
+pub const VIDEO_SUPERSEDED: Metric = metric(
+    "sightwire_video_superseded_total",
+    Counter,
+    Unit::Count,
+    "Frames that a newer one replaced before they were encoded for viewers: the encoder is slower than the camera.",
+);
+pub const VIDEO_ENCODE: Metric = metric(
+    "sightwire_video_encode_seconds",
+    Histogram,
+    Unit::Seconds,
+    "Time to encode one picture for viewers, by format.",
+);
+pub const VIDEO_BYTES: Metric =
+    metric("sightwire_video_bytes_total", Counter, Unit::Bytes, "Bytes of video handed to viewers' sockets, by way.");
+
 pub const ALL: &[Metric] = &[
     STAGE_DURATION,
     CAPTURE_TO_PUBLISH,
@@ -210,6 +237,11 @@ pub const ALL: &[Metric] = &[
     CONTROL_COMMANDS,
     BUILD_INFO,
     MODEL_INFO,
+    VIEWERS,
+    VIDEO_FRAMES,
+    VIDEO_SUPERSEDED,
+    VIDEO_ENCODE,
+    VIDEO_BYTES,
     RELOAD_SUCCESSFUL,
     RELOAD_TIMESTAMP,
 ];

@@ -21,6 +21,7 @@ use crate::control::{Overrides, Switches};
 use crate::domain::{BootId, Name};
 use crate::envelope::{DesiredState, ModelSummary, ReloadSummary};
 use crate::inference::Runtime;
+use crate::live::VideoConfig;
 use crate::pipeline::KeyframeQueue;
 use crate::telemetry::{CameraMetrics, Telemetry};
 
@@ -34,6 +35,7 @@ pub struct Grounds {
     pub fanout: Arc<Fanout>,
     pub subscriptions: Subscriptions,
     pub keyframes: Arc<KeyframeQueue>,
+    pub video: VideoConfig,
     pub switches: Arc<Switches>,
     pub overrides: Arc<Overrides>,
     pub telemetry: Telemetry,
@@ -107,6 +109,7 @@ fn start(grounds: &Grounds, cameras: &Cameras, held: &mut Held, name: &Name, wis
         boot_id: grounds.boot_id.clone(),
         publisher: grounds.fanout.clone(),
         keyframes: grounds.keyframes.clone(),
+        video: grounds.video,
         models: &held.models,
         switches: &grounds.switches,
         overrides: &grounds.overrides,

@@ -8,6 +8,7 @@ mod caption;
 mod fallback;
 mod palette;
 mod place;
+mod sign;
 mod text;
 
 use canvas::{Canvas, Rect};

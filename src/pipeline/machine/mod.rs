@@ -189,7 +189,7 @@ impl Machine {
                 if !self.is_open() {
                     return Vec::new();
                 }
-                self.phase = Phase::Waiting;
+                (self.phase, self.picture) = (Phase::Waiting, None);
                 self.failure = failure.as_ref().map(Failure::reason).or_else(|| self.failure.take());
                 failure.map(Action::Report).into_iter().chain([Action::WaitForRoom]).collect()
             }

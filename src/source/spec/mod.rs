@@ -166,7 +166,7 @@ impl JsonSchema for SourceSpec {
             "minLength": 1,
             "description": "Where the pictures come from: a video file (relative to this configuration file), rtsp://, \
                 rtsps://, http:// or https:// (MJPEG, HLS), webcam:N, images:DIR_OR_GLOB?every=5s (a slideshow) or \
-                synthetic:shapes?width=&height=&fps=&seed=&frames=&objects= (a drawn scene)",
+                synthetic:shapes?width=&height=&fps=&seed=&frames=&objects=&clock= (a drawn scene)",
             "examples": [
                 "rtsp://user:${CAM_PASSWORD}@camera/stream1",
                 "clips/street.mp4",
@@ -206,9 +206,9 @@ mod tests {
             kind("images:a?.png"),
             SourceKind::Images { pattern: "a?.png".into(), every: Duration::from_secs(1) }
         );
-        let wanted = SceneParams { width: 320, height: 240, fps: 7.5, seed: 9, frames: 30, objects: 3 };
+        let wanted = SceneParams { width: 320, height: 240, fps: 7.5, seed: 9, frames: 30, objects: 3, clock: true };
         assert_eq!(
-            kind("synthetic:shapes?width=320&height=240&fps=7.5&seed=9&frames=30&objects=3"),
+            kind("synthetic:shapes?width=320&height=240&fps=7.5&seed=9&frames=30&objects=3&clock=true"),
             SourceKind::Synthetic(wanted)
         );
         assert_eq!(kind("synthetic:shapes"), SourceKind::Synthetic(SceneParams::default()));
@@ -226,7 +226,8 @@ mod tests {
             ("images:x?often=1s", "known here: every"),
             ("images:x?every=fast", "length of time"),
             ("synthetic:clouds", "known: shapes"),
-            ("synthetic:shapes?colour=red", "known here: width, height, fps, seed, frames, objects"),
+            ("synthetic:shapes?colour=red", "known here: width, height, fps, seed, frames, objects, clock"),
+            ("synthetic:shapes?clock=1", "not true or false"),
             ("synthetic:shapes?width=8", "from 16 to 7680"),
             ("synthetic:shapes?height=99999", "from 16 to 7680"),
             ("synthetic:shapes?fps=0", "above 0"),

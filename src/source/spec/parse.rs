@@ -124,12 +124,13 @@ fn synthetic(rest: &str) -> Result<SourceKind, InvalidSpec> {
             "objects" => params.objects = small(1, 100)?,
             "seed" => params.seed = whole(0, u64::MAX)?,
             "frames" => params.frames = whole(0, u64::MAX)?,
+            "clock" => params.clock = value.parse().map_err(|_| bad("not true or false".into()))?,
             "fps" => match value.parse::<f64>() {
                 Ok(fps) if fps > 0.0 && fps <= 1000.0 => params.fps = fps,
                 _ => return Err(bad("not a number above 0 and up to 1000".into())),
             },
             _ => {
-                let known = "width, height, fps, seed, frames, objects";
+                let known = "width, height, fps, seed, frames, objects, clock";
                 return Err(InvalidSpec::UnknownKey { shown, key: shorten(key), known });
             }
         }

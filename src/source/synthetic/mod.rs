@@ -1,11 +1,13 @@
 //! A seeded scene of moving, labelled shapes whose true boxes are known: demo, tests and training need no camera.
 
+mod clock;
 mod motion;
 mod paint;
 mod rng;
 mod shape;
 mod source;
 
+pub use clock::read_clock;
 use motion::{Body, Stage};
 use paint::{Canvas, Noise};
 pub use shape::LABELS;
@@ -30,11 +32,13 @@ pub struct SceneParams {
     pub frames: u64,
     /// Shapes at the same time, at most.
     pub objects: u32,
+    /// A camera writes the time of capture over the scene, for [`read_clock`].
+    pub clock: bool,
 }
 
 impl Default for SceneParams {
     fn default() -> Self {
-        Self { width: 640, height: 480, fps: 15.0, seed: 1, frames: 0, objects: 5 }
+        Self { width: 640, height: 480, fps: 15.0, seed: 1, frames: 0, objects: 5, clock: false }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Scene, SceneParams};
+use super::{Scene, SceneParams, clock};
 use crate::domain::{Frame, Timestamp, TimestampSource};
 use crate::source::{FrameSource, OpenOptions, Pace, Read, SourceError};
 
@@ -70,6 +70,9 @@ impl FrameSource for SyntheticSource {
         frame.height = params.height;
         self.scene.render(self.index, &mut frame.bgr);
         self.index += 1;
+        if params.clock {
+            clock::draw(&mut frame.bgr, params.width as usize, params.height as usize, frame.captured_at);
+        }
         frame.ready_at = Instant::now();
         frame.decode = frame.ready_at.duration_since(frame.captured_instant);
         Ok(Read::Frame)

@@ -1,0 +1,103 @@
+//! What is read: the node, its cameras, metrics, health.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::problem::Problem;
+use super::table::{Answer, Operation};
+use super::{Board, Readiness};
+use crate::envelope::{CameraState, Detections, NodeState};
+
+const PAGE: &str = include_str!("page.html");
+/// The page's style and script stand in it.
+const PAGE_POLICY: &str = "default-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src 'self' data: blob:; \
+    object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+pub type Shared = State<Arc<dyn Board>>;
+
+/// A camera as the API shows it.
+#[derive(Serialize, JsonSchema)]
+struct CameraView {
+    #[serde(flatten)]
+    state: CameraState,
+    /// The latest detections message; absent when the camera is not running.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latest: Option<Arc<Detections>>,
+}
+
+pub fn operations() -> Vec<Operation> {
+    vec![
+        Operation::get("/", "page", "The live page", get(page)).tag("live").answer(Answer::page()),
+        Operation::get("/api/cameras", "cameras", "All cameras of this node", get(cameras)).answer(Answer::json::<
+            Vec<CameraView>,
+        >(
+            "Each with its state and its latest message",
+        )),
+        Operation::get("/api/cameras/{camera}", "camera", "One camera", get(camera))
+            .answer(Answer::json::<CameraView>("Its state and its latest message"))
+            .problem(404, "No such camera on this node"),
+        Operation::get("/api/node", "node", "The node: version, cameras, models, buses", get(node))
+            .answer(Answer::json::<NodeState>("As on its `state` topic")),
+        Operation::get("/cameras/{camera}/keyframe.jpg", "keyframe", "The camera's last keyframe", get(keyframe))
+            .tag("pictures")
+            .answer(Answer::media("image/jpeg").says("The picture"))
+            .problem(404, "No such camera, or no keyframe of it yet"),
+        Operation::get("/metrics", "metrics", "Metrics for Prometheus", get(metrics))
+            .tag("health")
+            .answer(Answer::text("Text format 0.0.4")),
+        Operation::get("/healthz", "health", "The process lives", get(|| async { "ok\n" }))
+            .tag("health")
+            .details("Open without a token and under any Host.")
+            .answer(Answer::text("`ok`")),
+        Operation::get("/readyz", "ready", "Whether buses are connected and cameras run", get(readyz))
+            .tag("health")
+            .answer(Answer::json::<Readiness>("All is well"))
+            .answer(Answer::json::<Readiness>("Something is not; the parts say what").status(503)),
+    ]
+}
+
+async fn page() -> Response {
+    ([(header::CONTENT_SECURITY_POLICY, PAGE_POLICY)], Html(PAGE)).into_response()
+}
+
+async fn cameras(State(board): Shared) -> Json<Vec<CameraView>> {
+    let view = |state: CameraState| CameraView { latest: board.latest(state.camera.as_str()), state };
+    Json(board.cameras().into_iter().map(view).collect())
+}
+
+async fn camera(State(board): Shared, Path(name): Path<String>) -> Result<Json<CameraView>, Problem> {
+    let found = board.cameras().into_iter().find(|state| state.camera.as_str() == name);
+    let view = |state| Json(CameraView { latest: board.latest(&name), state });
+    found
+        .map(view)
+        .ok_or_else(|| Problem::missing("unknown_camera", "no such camera on this node; /api/cameras names them"))
+}
+
+async fn node(State(board): Shared) -> Json<NodeState> {
+    Json(board.node())
+}
+
+async fn keyframe(State(board): Shared, Path(name): Path<String>) -> Response {
+    match board.keyframe(&name) {
+        Some(jpeg) => ([(header::CONTENT_TYPE, "image/jpeg")], jpeg).into_response(),
+        None => Problem::missing("no_keyframe", "no such camera, or no keyframe of it yet (is `keyframes` set?)")
+            .into_response(),
+    }
+}
+
+async fn metrics(State(board): Shared) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], board.metrics()).into_response()
+}
+
+async fn readyz(State(board): Shared) -> Response {
+    let readiness = board.readiness();
+    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(readiness)).into_response()
+}

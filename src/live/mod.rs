@@ -1,0 +1,48 @@
+//! What onlookers see as it happens. It costs nothing while nobody looks, and nobody who looks is waited for.
+//!
+//! A camera's [`Studio`] takes the frames that were processed, with the boxes that were found in them, and a thread of its own
+//! makes pictures and video of them, once however many watch.
+
+mod config;
+mod easel;
+mod slate;
+mod studio;
+mod viewer;
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+pub use crate::telemetry::Way;
+pub use config::VideoConfig;
+pub use studio::{Status, Studio};
+pub use viewer::{Pictures, Told, Units};
+
+use crate::domain::Timestamp;
+
+/// One JPEG with the boxes drawn in.
+#[derive(Debug, Clone)]
+pub struct Picture {
+    pub jpeg: Bytes,
+    pub captured_at: Timestamp,
+    /// That of the detections message; 0 where it shows no frame of the camera's.
+    pub frame_id: u64,
+}
+
+/// One encoded picture of the video.
+#[derive(Debug, Clone)]
+pub struct AccessUnit {
+    /// H.264, Annex B; SPS and PPS lie before each IDR picture.
+    pub data: Bytes,
+    /// It can be decoded without those before it.
+    pub idr: bool,
+    /// When the frame was captured; of one that is shown again, or of a slate, when it was drawn.
+    pub captured_at: Timestamp,
+    /// Its monotonic twin, later in each unit than in the one before.
+    pub captured_instant: Instant,
+    pub width: u32,
+    pub height: u32,
+}
+
+#[cfg(test)]
+mod tests;

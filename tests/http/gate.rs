@@ -1,0 +1,154 @@
+//! Who may come in.
+
+use crate::client::{Node, SECRET};
+
+const ONE: &str = "  door: { source: \"synthetic:shapes?width=160&height=120\", model: shapes }\n";
+
+fn bearer() -> String {
+    format!("Bearer {SECRET}")
+}
+
+#[test]
+fn a_page_of_another_site_reaches_nothing_by_name_form_or_socket() {
+    let node = Node::start(", hosts: [garage.local]", ONE);
+    let port = node.address.rsplit(':').next().unwrap();
+    for own in ["localhost", &format!("localhost:{port}"), &node.address, "[::1]", "garage.local:8720"] {
+        node.get("/api/cameras", &[("Host", own)]).expect(200);
+    }
+    for bent in ["evil.example", &format!("evil.example:{port}"), "127.0.0.1.evil.example"] {
+        let problem = node.get("/api/cameras", &[("Host", bent)]).problem(421, "wrong_host");
+        assert!(problem["detail"].as_str().unwrap().contains("hosts: ["), "says what to configure: {problem}");
+        node.get("/healthz", &[("Host", bent)]).expect(200);
+    }
+    node.get("/", &[("Host", "evil.example"), ("Accept", "text/html")]).expect(421);
+    node.get("/api/cameras", &[("Host", "")]).expect(400);
+
+    let own = format!("http://{}", node.address);
+    for origin in ["http://evil.example", "null", "http://127.0.0.1:1", "https://garage.local.evil.example"] {
+        node.post("/api/cameras/door/stop", &[("Origin", origin)], b"").problem(403, "cross_site");
+        let upgrade = [("Origin", origin), ("Upgrade", "websocket"), ("Connection", "upgrade")];
+        node.get("/ws", &upgrade).problem(403, "cross_site");
+    }
+    node.post("/api/cameras/door/stop", &[("Sec-Fetch-Site", "same-site")], b"").problem(403, "cross_site");
+    let picture = [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "no-cors"), ("Sec-Fetch-Dest", "image")];
+    node.get("/cameras/door/keyframe.jpg", &picture).problem(403, "cross_site");
+    let link = [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document")];
+    node.get("/", &link).expect(200);
+    assert_eq!(node.camera("door")["desired"], "running", "nothing of this was heeded");
+
+    node.post("/api/cameras/door/stop", &[("Origin", &own), ("Sec-Fetch-Site", "same-origin")], b"").expect(200);
+    node.post("/api/cameras/door/start", &[("Origin", "https://garage.local")], b"").expect(200);
+    let preflight = [("Origin", "http://evil.example"), ("Access-Control-Request-Method", "PUT")];
+    let answer = node.send("OPTIONS", "/api/cameras/door/stop", &preflight, b"");
+    assert!(!answer.headers.keys().any(|name| name.starts_with("access-control")), "{:?}", answer.headers);
+}
+
+#[test]
+fn a_browser_logs_in_with_a_form_and_gets_a_cookie_that_scripts_cannot_see() {
+    let node = Node::start(", token_file: token", ONE);
+    let page = [("Accept", "text/html,application/xhtml+xml")];
+    let sent = node.get("/cameras/x?a=b", &page).expect(303);
+    assert_eq!(sent.header("location"), "/login?next=%2Fcameras%2Fx%3Fa%3Db");
+    let problem = node.get("/api/cameras", &[("Accept", "application/json")]).expect(401);
+    assert_eq!(problem.header("www-authenticate"), "Bearer");
+    problem.problem(401, "token_needed");
+    let form = node.get("/login?next=/api/node", &[]).expect(200);
+    assert!(form.text().contains(r#"name="next" value="/api/node""#), "{}", form.text());
+    node.get("/login.css", &[]).expect(200);
+
+    let kind = ("Content-Type", "application/x-www-form-urlencoded");
+    let refused = node.post("/login", &[kind], b"token=wrong-wrong-wrong&next=/x").expect(401);
+    assert!(refused.header("set-cookie").is_empty() && refused.text().contains("not the token"));
+    let body = format!("token={SECRET}&next=/api/node");
+    let cross = [kind, ("Origin", "http://evil.example")];
+    node.post("/login", &cross, body.as_bytes()).problem(403, "cross_site");
+    node.post("/login", &[("Content-Type", "text/plain")], body.as_bytes()).expect(415);
+    let welcome = node.post("/login", &[kind], body.as_bytes()).expect(303);
+    assert_eq!(welcome.header("location"), "/api/node");
+    let cookie = welcome.header("set-cookie").to_owned();
+    for flag in ["HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=604800"] {
+        assert!(cookie.contains(flag), "{flag} is missing in {cookie}");
+    }
+    assert!(!cookie.contains("Secure") && !cookie.contains("geheim"));
+    let by_tls = node.post("/login", &[kind, ("X-Forwarded-Proto", "https")], body.as_bytes()).expect(303);
+    assert!(by_tls.header("set-cookie").contains("; Secure"));
+    let away = node.post("/login", &[kind], format!("token={SECRET}&next=//evil.example").as_bytes()).expect(303);
+    assert_eq!(away.header("location"), "/");
+
+    let session = cookie.split(';').next().unwrap();
+    node.get("/api/cameras", &[("Cookie", session)]).expect(200);
+    node.post("/api/cameras/door/stop", &[("Cookie", session), ("Origin", "http://evil.example")], b"").expect(403);
+    let out = node.post("/logout", &[("Cookie", session)], b"").expect(303);
+    assert!(out.header("set-cookie").contains("Max-Age=0"));
+    node.get("/api/cameras", &[("Cookie", session)]).expect(401);
+    node.get("/api/cameras", &[("Cookie", &format!("sightwire_session={SECRET}"))]).expect(401);
+}
+
+#[test]
+fn programs_bring_the_token_and_guessing_it_is_slow() {
+    let node = Node::start(", token_file: token", ONE);
+    let right = bearer();
+    for path in ["/", "/metrics", "/readyz", "/api/cameras", "/api/openapi.json"] {
+        node.get(path, &[]).expect(401);
+        let answer = node.get(path, &[("Authorization", &right)]);
+        assert!(matches!(answer.status, 200 | 503), "{path}: {}", answer.status);
+    }
+    node.get("/metrics", &[("Authorization", &right), ("Host", "sightwire:8720")]).expect(200);
+    node.get("/healthz", &[]).expect(200);
+    let mut said = Vec::new();
+    for _ in 0..30 {
+        said.push(node.get("/metrics", &[("Authorization", "Bearer geraten-geraten")]).status);
+    }
+    assert!(said.starts_with(&[401, 401, 401]) && said.contains(&429), "{said:?}");
+    let waits = node.get("/metrics", &[("Authorization", "Bearer geraten-geraten")]);
+    if waits.status == 429 {
+        assert!(waits.header("retry-after").parse::<u32>().is_ok(), "{:?}", waits.headers);
+    }
+    node.get("/healthz", &[]).expect(200);
+}
+
+#[test]
+fn every_answer_carries_what_browsers_are_to_heed() {
+    let node = Node::start("", ONE);
+    for path in ["/", "/login", "/api/cameras", "/nowhere", "/healthz", "/metrics"] {
+        let answer = node.get(path, &[]);
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
+        assert_eq!(answer.header("cross-origin-resource-policy"), "same-origin", "{path}");
+        assert_eq!(answer.header("cross-origin-opener-policy"), "same-origin", "{path}");
+        assert!(answer.header("permissions-policy").contains("camera=()"), "{path}");
+        let policy = answer.header("content-security-policy");
+        assert!(policy.contains("frame-ancestors 'none'") && policy.contains("default-src 'self'"), "{path}: {policy}");
+        assert!(answer.header("access-control-allow-origin").is_empty(), "{path}");
+    }
+}
+
+#[test]
+fn a_cameras_password_comes_out_nowhere() {
+    let cameras = format!(
+        "{ONE}  gate: {{ source: \"rtsp://joe:{SECRET}@127.0.0.1:9/s\", model: shapes }}\n  \
+         old: {{ source: \"http://127.0.0.1:9/snap?user=joe&password={SECRET}\", model: shapes }}\n"
+    );
+    let node = Node::start("", &cameras);
+    node.until_state("gate", "failed");
+    node.until_state("old", "failed");
+    // Every answer that is read is searched for it.
+    for path in [
+        "/",
+        "/api/cameras",
+        "/api/cameras/gate",
+        "/api/cameras/old",
+        "/api/node",
+        "/metrics",
+        "/readyz",
+        "/api/openapi.json",
+    ] {
+        node.get(path, &[]);
+    }
+    for path in ["/api/cameras/gate/status", "/api/node/status", "/api/cameras/gate/stop", "/api/cameras/old/explode"] {
+        node.post(path, &[], b"");
+    }
+    let shown = node.camera("gate")["settings"]["source"].as_str().unwrap().to_owned();
+    assert_eq!(shown, "rtsp://***@127.0.0.1:9/s");
+    assert!(!node.log().contains(SECRET));
+}
