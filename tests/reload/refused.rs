@@ -1,6 +1,7 @@
 //! A file that is wrong changes nothing and says why.
 
 use crate::common::retained;
+use crate::node::wait_for;
 use crate::{Yard, camera, names};
 
 const SECRET: &str = "geheim";
@@ -26,7 +27,7 @@ fn a_bad_file_changes_nothing_and_says_all_that_is_wrong_without_its_secrets() {
             format!("{good}  b: {{ source: \"rtsp://u:${{NOT_SET_{SECRET}}}@h/s\", model: shapes }}\n"),
             &["cameras.b.source"],
         ),
-        (String::new(), &["mapping"]),
+        (String::new(), &["the file is empty"]),
         ("\u{0}\u{1}".into(), &["sightwire.yaml"]),
     ];
     for (at, (text, says)) in bad.into_iter().enumerate() {
@@ -63,7 +64,7 @@ fn a_file_with_warnings_goes_through_and_they_are_said() {
     let done = yard.hang_up();
     assert_eq!((&done["ok"], names(&done["changed"])), (&true.into(), vec!["a"]), "{done}");
     assert!(names(&done["warnings"])[0].contains("no label is published"), "{done}");
-    assert!(
-        retained(yard.broker.port, "sightwire/nodes/garage/state").is_some_and(|state| state.contains("\"reload\""))
-    );
+    wait_for("the state that is retained says so", || {
+        retained(yard.broker.port, "sightwire/nodes/garage/state").filter(|state| state.contains("\"reload\""))
+    });
 }
