@@ -61,6 +61,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "envelope",
             "codec",
             "bus",
+            "live",
             "pipeline",
             "http",
         ],

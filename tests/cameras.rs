@@ -2,6 +2,7 @@
 //! are put in by the traits that real ones come in by.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use sightwire::bus::{Message, MessageKind, Publisher};
 use sightwire::domain::{BBox, BootId, Detection, Frame, Name, Timestamp};
-use sightwire::envelope::{ActualState, CameraSettings, Origin, PublishConfig};
+use sightwire::envelope::{ActualState, CameraSettings, DesiredState, Origin, PublishConfig};
 use sightwire::inference::{DetectTiming, Detector, InferenceError};
 use sightwire::live::{Studio, VideoConfig};
 use sightwire::pipeline::{
@@ -19,7 +20,7 @@ use sightwire::pipeline::{
 };
 use sightwire::source::{FrameSource, OpenOptions, Opener, Read, SourceError, SourceSpec};
 use sightwire::telemetry::{CameraMetrics, FrameOutcome, log_panics};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -147,7 +148,7 @@ struct Handle {
     name: Name,
     applied: watch::Receiver<Applied>,
     metrics: Arc<CameraMetrics>,
-    _desired: watch::Sender<Desired>,
+    desired: watch::Sender<Desired>,
 }
 
 impl Yard {
@@ -191,10 +192,13 @@ impl Yard {
             keyframes: keyframes.slot(metrics.clone()),
             tracker: config.tracker,
             tuning: Tuning::new(&config, 0.4),
+            counted: BTreeSet::new(),
+            first_seen: mpsc::unbounded_channel().0,
             origin,
             publisher: publisher.clone(),
             metrics: metrics.clone(),
             live: watch::channel(None).0,
+            feed: Arc::default(),
             studio: Studio::new(name.clone(), VideoConfig::default(), Box::new(|| unreachable!("nobody watches"))),
         })));
         let lane = self.turns.add(QueueConfig::default(), metrics.clone());
@@ -213,15 +217,22 @@ impl Yard {
             grace: Duration::from_millis(300),
             watch: None,
         };
-        let camera = Camera::new(context, wishes, Announcer::new(view, sender, publisher), faults);
+        let camera = Camera::new(context, wishes, Announcer::new(view, sender, publisher, Arc::default()), faults);
         tokio::spawn(camera.run(self.shutdown.clone()));
-        Handle { name, applied, metrics, _desired: desired }
+        Handle { name, applied, metrics, desired }
     }
 
     fn sequence(&self, camera: &Handle, kind: MessageKind, key: &str) -> Vec<u64> {
         let said = self.bus.said.lock().unwrap_or_else(PoisonError::into_inner);
         let of = said.iter().filter(|(name, of, _)| *name == camera.name && *of == kind);
         of.map(|(_, _, value)| value[key].as_u64().unwrap()).collect()
+    }
+
+    /// Detections and events.
+    fn said(&self, camera: &Handle) -> usize {
+        let said = self.bus.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let spoken = |kind: &MessageKind| matches!(kind, MessageKind::Detections | MessageKind::Event);
+        said.iter().filter(|(name, kind, _)| *name == camera.name && spoken(kind)).count()
     }
 
     async fn end(mut self) {
@@ -240,6 +251,22 @@ impl Handle {
     fn reason(&self) -> Option<(&'static str, String)> {
         let applied = self.applied.borrow();
         applied.reason.as_ref().map(|reason| (applied.actual.as_str(), format!("{}: {}", reason.code, reason.message)))
+    }
+
+    /// A command as the control room would put it: what is stopped can only be started.
+    fn wish(&self, random: &mut fastrand::Rng) {
+        self.desired.send_modify(|desired| {
+            let stopped = desired.state == DesiredState::Stopped;
+            match random.u8(..6) {
+                0 | 1 => (desired.state, desired.begins) = (DesiredState::Running, desired.begins + 1),
+                2 => desired.state = DesiredState::Stopped,
+                3 if !stopped => desired.state = DesiredState::Paused,
+                4 if !stopped => desired.state = DesiredState::Running,
+                5 if !stopped => desired.restarts += 1,
+                _ => {}
+            }
+            desired.generation += 1;
+        });
     }
 
     async fn until(&mut self, what: &str, wanted: impl Fn(&Applied) -> bool) {
@@ -395,5 +422,42 @@ async fn threads_stuck_in_native_code_are_replaced_a_few_times_and_no_more_until
     stuck.infers(10).await;
     assert_eq!(opened.load(Ordering::Relaxed), 5);
     drop(tokio::task::spawn_blocking(move || writer.join().unwrap()).await.unwrap());
+    yard.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_commands_come_a_camera_ends_where_the_last_one_wants_it_and_says_nothing_while_it_is_quiet() {
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let yard = Yard::new(|_| Ok(()));
+    let scene: SourceSpec = "synthetic:shapes?width=64&height=48&fps=50".parse().unwrap();
+    let mut camera = yard.camera_of("door", Arc::new(scene));
+    let mut quiet = 0;
+    for _ in 0..30 {
+        for _ in 0..random.usize(1..9) {
+            camera.wish(&mut random);
+            tokio::time::sleep(Duration::from_millis(random.u64(..40))).await;
+        }
+        let wanted = *camera.desired.borrow();
+        let actual = match wanted.state {
+            DesiredState::Running => ActualState::Running,
+            DesiredState::Paused => ActualState::Paused,
+            DesiredState::Stopped => ActualState::Stopped,
+        };
+        camera.until("where it is wanted", |a| a.desired == wanted && a.actual == actual).await;
+        if wanted.state == DesiredState::Running {
+            camera.infers(2).await;
+        } else {
+            quiet += 1;
+            let before = yard.said(&camera);
+            tokio::time::sleep(Duration::from_millis(80)).await;
+            assert_eq!(yard.said(&camera), before, "{wanted:?}");
+        }
+    }
+    assert!(quiet > 0, "never stopped or paused");
+    assert_unbroken(&yard.sequence(&camera, MessageKind::Detections, "seq"));
+    assert_unbroken(&yard.sequence(&camera, MessageKind::Event, "seq"));
+    assert_eq!(camera.metrics.totals.panics(), 0);
     yard.end().await;
 }

@@ -13,7 +13,11 @@ use sightwire::envelope::*;
 
 fn names() -> impl Iterator<Item = (&'static str, Value)> {
     let payloads = SCHEMAS.into_iter().map(|name| (name, schema(name).unwrap()));
-    payloads.chain([("config", sightwire::config::schema()), ("bench", sightwire::cli::bench_schema())])
+    payloads.chain([
+        ("config", sightwire::config::schema()),
+        ("bench", sightwire::cli::bench_schema()),
+        ("live", sightwire::live::schema()),
+    ])
 }
 
 fn valid(name: &str, payload: &Value) -> Result<(), String> {
@@ -142,6 +146,7 @@ fn whatever_is_encoded_fits_its_schema() {
                 seq,
                 frame,
                 timing: Timing { decode: 0.123_456, ..Timing::default() },
+                text: vec!["a line".into()],
                 replayed,
             };
             for (payload, name) in [(PayloadChoice::Full, "detections"), (PayloadChoice::Minimal, "minimal")] {
@@ -183,6 +188,7 @@ fn states_replies_and_keyframe_metadata_fit_their_schemas() {
         desired: DesiredState::Running,
         actual: ActualState::Failed,
         reason: Some(Reason { code: "source_unreachable".into(), message: "connection refused".into() }),
+        since: Some(Timestamp::now()),
         settings: CameraSettings {
             source: "rtsp://***@camera/stream1".into(),
             model: "street".parse().unwrap(),

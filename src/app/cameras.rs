@@ -9,16 +9,17 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::models::Models;
+use super::push::{self, PushDoor};
 use super::settings::remembered;
 use super::yard::{CameraPast, Tenancy};
 use crate::bus::Publisher;
-use crate::control::{Overrides, Switches};
+use crate::control::{CountedLabels, Overrides, Switches};
 use crate::domain::{BootId, Label, Name};
 use crate::envelope::{ActualState, CameraSettings, CameraState, DesiredState, Detections, Origin, Reason};
-use crate::live::{Status, Studio, VideoConfig};
+use crate::live::{Feed, Status, Studio, VideoConfig};
 use crate::pipeline::{
-    Announcer, Applied, Camera, CameraConfig, Desired, Dial, KeyframeQueue, KeyframeSlot, Processor, ProcessorParts,
-    Seat, SessionContext, Shutter, StateView, TrackerChoice, Tuner, Tuning, Watch, lock_processor,
+    Announcer, Applied, Camera, CameraConfig, Desired, Dial, FirstSeen, KeyframeQueue, KeyframeSlot, Processor,
+    ProcessorParts, Seat, SessionContext, Shutter, StateView, TrackerChoice, Tuner, Tuning, Watch, lock_processor,
 };
 use crate::source::OpenOptions;
 
@@ -35,6 +36,8 @@ pub struct CameraHandle {
     pub finite: bool,
     /// None where its model did not load: nothing brings it to life.
     pub controls: Option<Controls>,
+    /// Where programs push its pictures to, when it is made for that.
+    pub push: Option<PushDoor>,
 }
 
 /// By what a camera that lives is changed and asked.
@@ -125,7 +128,10 @@ pub struct CameraYard<'a> {
     pub video: VideoConfig,
     pub models: &'a Models,
     pub switches: &'a Switches,
+    pub feed: Arc<Feed>,
     pub overrides: &'a Overrides,
+    pub counted: &'a CountedLabels,
+    pub first_seen: FirstSeen,
     pub shutdown: CancellationToken,
 }
 
@@ -157,7 +163,7 @@ impl CameraYard<'_> {
         let (live, latest) = watch::channel(None);
         let studio = Studio::new(name.clone(), self.video, status(applied.clone()));
         let keyframes = self.keyframes.slot(metrics.clone());
-        let announcer = Announcer::new(view.clone(), applied_sender, self.publisher.clone());
+        let announcer = Announcer::new(view.clone(), applied_sender, self.publisher.clone(), self.feed.clone());
         let mut handle = CameraHandle {
             desired,
             applied,
@@ -168,6 +174,7 @@ impl CameraYard<'_> {
             groups: RwLock::new(config.groups.clone()),
             finite: config.source.is_finite(config.looping),
             controls: None,
+            push: None,
         };
         let Some(model) = model else {
             let why = self.models.failed.get(&config.model);
@@ -182,17 +189,23 @@ impl CameraYard<'_> {
         let parts = ProcessorParts {
             tracker: config.tracker,
             tuning: tuning.clone(),
+            counted: self.counted.of(name),
+            first_seen: self.first_seen.clone(),
             origin,
             publisher: self.publisher.clone(),
             metrics: metrics.clone(),
             keyframes,
             live,
+            feed: self.feed.clone(),
             studio,
         };
         let processor = Arc::new(Mutex::new(Processor::new(parts).after(past.said)));
         let lane = model.turns.add(config.queue, metrics.clone());
         let (seat, faults) = Seat::new(name.clone(), lane, processor.clone(), metrics.clone());
         model.seats.write().unwrap_or_else(PoisonError::into_inner).push(seat);
+        let frame_ids = past.frame_ids.clone();
+        let (source, pushed) = push::opener(&config.source, &frame_ids);
+        handle.push = pushed.map(|push| PushDoor::new(push, config.queue.when_full, model.turns.clone(), lane));
         let max_fps = Arc::new(Dial::new(tuning.max_fps));
         handle.controls = Some(Controls {
             shutter: lock_processor(&processor).shutter(),
@@ -202,14 +215,14 @@ impl CameraYard<'_> {
         });
         let context = SessionContext {
             camera: name.clone(),
-            source: Arc::new(config.source.clone()),
+            source,
             options: OpenOptions { pace: config.pace, looping: config.looping, ..OpenOptions::default() },
             max_fps,
             processor,
             turns: model.turns.clone(),
             lane,
             metrics,
-            frame_ids: past.frame_ids.clone(),
+            frame_ids,
             grace: SessionContext::GRACE,
             watch: Watch::new(&config.picture_check, config.source.kind()).map(|watch| Arc::new(Mutex::new(watch))),
         };

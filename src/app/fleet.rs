@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::cameras::{CameraHandle, Cameras};
+use super::push;
 use super::yard::Yard;
 use crate::bus::{Fanout, LinkState, SpoolState};
 use crate::control::{Answer, Fleet, Overrides, Refusal, Switches, answer};
@@ -18,8 +19,8 @@ use crate::envelope::{
     ActualState, BusState, CameraState, CameraSummary, DesiredState, Detections, KeyframeMeta, NodeState, Reply,
     SpoolSummary,
 };
-use crate::http::{Board, Part, Readiness};
-use crate::live::Studio;
+use crate::http::{Board, Part, PushRefusal, PushedPicture, Readiness};
+use crate::live::{BusFigures, Feed, MessageFigures, Studio};
 use crate::pipeline::Desired;
 use crate::telemetry::Telemetry;
 
@@ -44,6 +45,7 @@ pub struct NodeFleet {
     /// Cancelled by `shutdown`: whoever runs the node ends it.
     pub ending: CancellationToken,
     pub telemetry: Telemetry,
+    pub feed: Arc<Feed>,
 }
 
 impl NodeFleet {
@@ -274,6 +276,38 @@ impl Board for NodeFleet {
 
     fn command<'a>(&'a self, command: &'a RawCommand) -> BoxFuture<'a, Vec<Reply>> {
         Box::pin(answer(self, command))
+    }
+
+    fn push<'a>(&'a self, camera: &'a str, picture: PushedPicture) -> BoxFuture<'a, Result<u64, PushRefusal>> {
+        Box::pin(async move {
+            let camera = self.cameras.get(camera).ok_or(PushRefusal::UnknownCamera)?;
+            push::push(&camera, picture).await
+        })
+    }
+
+    fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    fn bus_figures(&self) -> Vec<BusFigures> {
+        let figures = self.fanout.figures().into_iter();
+        figures
+            .map(|(name, tally, round_trip)| {
+                let state = self.buses.iter().find(|(bus, _)| *bus == name).map(|(_, state)| state.borrow().clone());
+                let state = state.unwrap_or_default();
+                BusFigures {
+                    name: name.into(),
+                    connected: state.connected,
+                    problem: state.problem(),
+                    round_trip: round_trip.map(|took| took.as_secs_f64() * 1e3),
+                    messages: MessageFigures {
+                        waiting: tally.waiting,
+                        delivered: tally.delivered(),
+                        lost: tally.lost(),
+                    },
+                }
+            })
+            .collect()
     }
 
     fn metrics(&self) -> String {

@@ -4,6 +4,8 @@ mod cameras;
 mod fleet;
 mod models;
 mod node;
+mod onlookers;
+mod push;
 mod settings;
 mod shutdown;
 mod summary;

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::cameras::CameraHandle;
 use super::models::Models;
+use super::onlookers;
 use super::yard::{Grounds, Yard, control_topics};
 use super::{AppError, CameraRow, NodeFleet, Summary};
 use crate::bus::{
@@ -21,11 +22,12 @@ use crate::bus::{
 };
 use crate::codec;
 use crate::config::Loaded;
-use crate::control::{Fleet, Overrides, Switches, answer};
-use crate::domain::{BootId, Name, RawCommand, Timestamp};
+use crate::control::{CountedLabels, Fleet, Overrides, Switches, answer};
+use crate::domain::{BootId, Label, Name, RawCommand, Timestamp};
 use crate::envelope::ActualState;
 use crate::http::Server;
 use crate::inference::Runtime;
+use crate::live::{Feed, LiveMessage};
 use crate::pipeline::{Applied, KeyframeQueue, smaller_keyframe};
 use crate::telemetry::{CameraMetrics, Telemetry, set_build_info, set_last_reload};
 
@@ -68,6 +70,9 @@ impl Node {
         let Loaded { file, node, state_dir, config, .. } = config;
         let switches = Arc::new(Switches::open(&state_dir, &node)?);
         let overrides = Arc::new(Overrides::open(&state_dir, &node)?);
+        let counted = Arc::new(CountedLabels::open(&state_dir, &node)?);
+        let (first_seen, labels) = mpsc::unbounded_channel();
+        tokio::spawn(note(counted.clone(), labels));
         let (runtime_for_models, config_for_models) = (runtime.clone(), config.clone());
         let models = tokio::task::spawn_blocking(move || Models::load(&runtime_for_models, &config_for_models))
             .await
@@ -97,6 +102,7 @@ impl Node {
             let (queue, publisher) = (keyframes.clone(), publisher.clone());
             move || queue.run(publisher.as_ref())
         })?;
+        let feed = Arc::new(Feed::default());
         let (stop_cameras, stop_services) = (CancellationToken::new(), CancellationToken::new());
         let grounds = Grounds {
             file,
@@ -109,7 +115,10 @@ impl Node {
             video: config.http.video,
             switches: switches.clone(),
             overrides: overrides.clone(),
+            feed: feed.clone(),
             telemetry: telemetry.clone(),
+            counted,
+            first_seen,
             shutdown: stop_cameras.clone(),
         };
         let yard = Yard::open(grounds, config, models, metrics.into_iter().collect());
@@ -128,11 +137,13 @@ impl Node {
             overrides,
             ending: CancellationToken::new(),
             telemetry,
+            feed,
         });
         let http = server.addr;
         tokio::spawn(server.serve(fleet.clone(), stop_services.clone()));
         tokio::spawn(judge(fleet.clone(), incoming, fanout.clone(), stop_services.clone()));
         tokio::spawn(announce(fleet.clone(), publisher.clone(), stop_services.clone()));
+        tokio::spawn(onlookers::tell(fleet.clone(), stop_services.clone()));
         Ok(Self {
             fleet,
             http,
@@ -284,6 +295,17 @@ async fn reply(fleet: Arc<NodeFleet>, raw: RawCommand, buses: Arc<Fanout>) {
     }
 }
 
+/// Remembers which labels were counted, so that the next boot can say that there are none.
+async fn note(counted: Arc<CountedLabels>, mut labels: mpsc::UnboundedReceiver<(Name, Label)>) {
+    let mut some = Vec::new();
+    while labels.recv_many(&mut some, 64).await > 0 {
+        let (counted, news) = (counted.clone(), std::mem::take(&mut some));
+        if let Ok(Err(e)) = tokio::task::spawn_blocking(move || counted.add(news)).await {
+            tracing::warn!("{e}; after a crash their last counts may stand on the broker");
+        }
+    }
+}
+
 /// Says the node's state whenever a part of it changes.
 async fn announce(fleet: Arc<NodeFleet>, publisher: Arc<dyn Publisher>, stop: CancellationToken) {
     let mut said = None;
@@ -295,6 +317,7 @@ async fn announce(fleet: Arc<NodeFleet>, publisher: Arc<dyn Publisher>, stop: Ca
             said = Some(essence);
             let (payload, content_type) = codec::encode_json(&state);
             publisher.offer(Message::state(Topic::NodeState(fleet.node.clone()), payload, content_type, None));
+            fleet.feed.say(None, || LiveMessage::Node(state));
         }
     }
 }

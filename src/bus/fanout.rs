@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::{Link, Message, Outbox, Publisher, Tally, Topic};
+use super::{Link, Message, MessageKind, Outbox, Publisher, Tally, Topic};
 use crate::domain::Name;
 use crate::telemetry::CameraMetrics;
 
@@ -58,6 +59,15 @@ impl Fanout {
     #[must_use]
     pub fn camera_tally(&self, camera: &Name) -> Tally {
         self.outboxes.iter().map(|outbox| outbox.camera_tally(camera)).fold(Tally::default(), Tally::plus)
+    }
+
+    /// Each bus's name, all its messages' figures, and how long its last delivery probe was on the way.
+    #[must_use]
+    pub fn figures(&self) -> Vec<(&'static str, Tally, Option<Duration>)> {
+        let all = |outbox: &Outbox| {
+            MessageKind::ALL.map(|kind| outbox.tally(kind)).into_iter().fold(Tally::default(), Tally::plus)
+        };
+        self.outboxes.iter().map(|outbox| (outbox.bus(), all(outbox), outbox.metrics().last_round_trip())).collect()
     }
 
     /// Resolves once no bus has anything waiting.

@@ -10,7 +10,7 @@ use crate::config::{self, Config, Loaded};
 use crate::domain::{Frame, Name};
 use crate::inference::{ModelConfig, OnnxDetector, Runtime};
 use crate::pipeline::CameraConfig;
-use crate::source::{self, OpenOptions, Read};
+use crate::source::{self, OpenOptions, Read, SourceKind};
 
 #[derive(Debug, clap::Args)]
 pub struct CheckArgs {
@@ -150,6 +150,9 @@ fn open_model(config: &ModelConfig, cameras: &[(Name, Option<Vec<String>>)]) -> 
 }
 
 fn open_source(config: &CameraConfig) -> Result<String, String> {
+    if matches!(config.source.kind(), SourceKind::Push { .. }) {
+        return Ok("waits for pictures: PUT /cameras/<camera>/frame once the node runs".into());
+    }
     let begin = Instant::now();
     let options = OpenOptions { pace: source::Pace::Asap, ..OpenOptions::default() };
     let mut source = source::open(&config.source, &options).map_err(|e| e.to_string())?;

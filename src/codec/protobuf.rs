@@ -43,6 +43,7 @@ pub(super) fn encode_detections(full: &envelope::Detections) -> Bytes {
             track: t.track,
             encode: t.encode,
         }),
+        text: full.text.clone(),
         replayed: full.replayed,
     };
     message.encode_to_vec().into()
@@ -141,6 +142,7 @@ pub(super) fn decode_detections(bytes: &[u8]) -> Result<envelope::Detections, Co
             track: t.track,
             encode: t.encode,
         },
+        text: message.text,
         replayed: message.replayed,
     })
 }
@@ -221,6 +223,7 @@ fn frame(message: Option<wire::Frame>) -> Result<envelope::FrameInfo, CodecError
         wire::TimestampSource::Rtcp => domain::TimestampSource::Rtcp,
         wire::TimestampSource::Host => domain::TimestampSource::Host,
         wire::TimestampSource::File => domain::TimestampSource::File,
+        wire::TimestampSource::Client => domain::TimestampSource::Client,
         wire::TimestampSource::Unspecified => return Err(CodecError::Field("timestamp_source")),
     };
     Ok(envelope::FrameInfo { id: message.id, width: message.width, height: message.height, timestamp_source })
@@ -232,6 +235,7 @@ impl From<envelope::FrameInfo> for wire::Frame {
             domain::TimestampSource::Rtcp => wire::TimestampSource::Rtcp,
             domain::TimestampSource::Host => wire::TimestampSource::Host,
             domain::TimestampSource::File => wire::TimestampSource::File,
+            domain::TimestampSource::Client => wire::TimestampSource::Client,
         };
         Self { id: frame.id, width: frame.width, height: frame.height, timestamp_source: timestamp_source.into() }
     }

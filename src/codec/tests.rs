@@ -24,7 +24,12 @@ fn detection() -> impl Strategy<Value = Detection> {
 }
 
 fn frame() -> impl Strategy<Value = FrameInfo> {
-    let source = prop::sample::select(vec![TimestampSource::Rtcp, TimestampSource::Host, TimestampSource::File]);
+    let source = prop::sample::select(vec![
+        TimestampSource::Rtcp,
+        TimestampSource::Host,
+        TimestampSource::File,
+        TimestampSource::Client,
+    ]);
     (any::<u64>(), any::<u32>(), any::<u32>(), source).prop_map(|(id, width, height, timestamp_source)| FrameInfo {
         id,
         width,
@@ -44,6 +49,7 @@ fn detections() -> impl Strategy<Value = Detections> {
             seq,
             frame,
             timing: Timing { decode: stage, inference: stage, ..Timing::default() },
+            text: (0..seq % 3).map(|n| format!("line {n}")).collect(),
             replayed,
         },
     )
@@ -167,6 +173,7 @@ fn json_is_the_contracts_word_for_word() {
             track: 0.05,
             encode: 0.02,
         },
+        text: Vec::new(),
         replayed: false,
     };
     let (bytes, content_type) = encode_detections(&full, PayloadChoice::Full, Encoding::Json);

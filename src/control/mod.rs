@@ -3,12 +3,14 @@
 //! Reading is pure; what applying means is the node's ([`Fleet`]). A command that is retained, expired, malformed or unknown
 //! is refused, counted and answered, and stops nothing.
 
+mod counted;
 mod dispatch;
 mod memory;
 mod overrides;
 mod parse;
 mod switches;
 
+pub use counted::CountedLabels;
 pub use dispatch::{Answer, Fleet, answer};
 pub use memory::MemoryError;
 pub use overrides::{Flat, Overrides};

@@ -16,6 +16,8 @@ pub enum TimestampSource {
     Host,
     /// The file's own timeline, laid from the moment the file was opened; of a still picture, the file's date.
     File,
+    /// What the program said that pushed the picture.
+    Client,
 }
 
 impl TimestampSource {
@@ -25,6 +27,7 @@ impl TimestampSource {
             Self::Rtcp => "rtcp",
             Self::Host => "host",
             Self::File => "file",
+            Self::Client => "client",
         }
     }
 }
@@ -46,6 +49,8 @@ pub struct Frame {
     pub width: u32,
     pub height: u32,
     pub bgr: Vec<u8>,
+    /// Lines that came with the picture; only a source that brings some touches them.
+    pub text: Vec<String>,
 }
 
 impl Frame {
@@ -62,6 +67,7 @@ impl Frame {
             width: 0,
             height: 0,
             bgr: Vec::new(),
+            text: Vec::new(),
         }
     }
 }

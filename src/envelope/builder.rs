@@ -69,6 +69,7 @@ impl EnvelopeBuilder {
             seq: self.last.detections,
             frame: frame.into(),
             timing,
+            text: frame.text.clone(),
             replayed: false,
         }
     }

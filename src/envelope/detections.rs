@@ -27,6 +27,9 @@ pub struct Detections<C = Name> {
     pub seq: u64,
     pub frame: FrameInfo,
     pub timing: Timing,
+    /// Lines that came with the picture (`push:`); absent when none did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub text: Vec<String>,
     /// True when the message is delivered late, after an outage; absent otherwise.
     #[serde(default, skip_serializing_if = "is_false")]
     pub replayed: bool,

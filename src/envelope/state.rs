@@ -78,6 +78,9 @@ pub struct CameraState {
     /// Why the camera failed, or why it is still connecting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
+    /// When the camera came into this actual state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     pub settings: CameraSettings,
     pub frames: FrameCounts,
     /// Frames inferred a second, lately.

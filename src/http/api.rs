@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -14,11 +14,6 @@ use super::problem::Problem;
 use super::table::{Answer, Operation};
 use super::{Board, Readiness};
 use crate::envelope::{CameraState, Detections, NodeState};
-
-const PAGE: &str = include_str!("page.html");
-/// The page's style and script stand in it.
-const PAGE_POLICY: &str = "default-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src 'self' data: blob:; \
-    object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 pub type Shared = State<Arc<dyn Board>>;
 
@@ -34,7 +29,6 @@ struct CameraView {
 
 pub fn operations() -> Vec<Operation> {
     vec![
-        Operation::get("/", "page", "The live page", get(page)).tag("live").answer(Answer::page()),
         Operation::get("/api/cameras", "cameras", "All cameras of this node", get(cameras)).answer(Answer::json::<
             Vec<CameraView>,
         >(
@@ -61,10 +55,6 @@ pub fn operations() -> Vec<Operation> {
             .answer(Answer::json::<Readiness>("All is well"))
             .answer(Answer::json::<Readiness>("Something is not; the parts say what").status(503)),
     ]
-}
-
-async fn page() -> Response {
-    ([(header::CONTENT_SECURITY_POLICY, PAGE_POLICY)], Html(PAGE)).into_response()
 }
 
 async fn cameras(State(board): Shared) -> Json<Vec<CameraView>> {

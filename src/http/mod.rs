@@ -1,8 +1,11 @@
 //! What the node says over HTTP: live page, API, metrics, health. It only looks on: a slow browser costs nothing.
 
 mod api;
+mod assets;
 mod commands;
 mod config;
+mod events;
+mod frames;
 mod gate;
 mod limits;
 mod openapi;
@@ -11,6 +14,7 @@ mod routes;
 mod server;
 mod table;
 mod video;
+mod ws;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,11 +27,12 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use config::HttpConfig;
+pub use frames::{PushRefusal, PushedPicture};
 pub use openapi::document as openapi;
 
 use crate::domain::RawCommand;
 use crate::envelope::{CameraState, Detections, NodeState, Reply};
-use crate::live::Studio;
+use crate::live::{BusFigures, Feed, Studio};
 
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
@@ -53,6 +58,11 @@ pub trait Board: Send + Sync {
     fn readiness(&self) -> Readiness;
     /// Carries a command out as if a bus had brought it (`bus` is `http`); one answer a target.
     fn command<'a>(&'a self, command: &'a RawCommand) -> BoxFuture<'a, Vec<Reply>>;
+    /// Hands a picture to a camera that is pushed to, and waits until it is taken; its number among the camera's frames.
+    fn push<'a>(&'a self, camera: &'a str, picture: PushedPicture) -> BoxFuture<'a, Result<u64, PushRefusal>>;
+    /// What the node's viewers follow, and the latest events.
+    fn feed(&self) -> &Feed;
+    fn bus_figures(&self) -> Vec<BusFigures>;
     /// The metrics page, Prometheus text format 0.0.4.
     fn metrics(&self) -> String;
 }

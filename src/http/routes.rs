@@ -10,7 +10,7 @@ use super::gate::{self, Gate};
 use super::limits::{self, Limits};
 use super::problem::{self, Problem};
 use super::table::Operation;
-use super::{Board, HttpConfig, api, commands, openapi, video};
+use super::{Board, HttpConfig, api, assets, commands, events, frames, openapi, video, ws};
 
 /// Scripts, styles and pictures are this node's own files; nothing stands in the page itself, and no page shows ours in a frame.
 const POLICY: &str = "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; worker-src 'self' blob:; \
@@ -19,7 +19,8 @@ const HEADERS: [(HeaderName, &str); 8] = [
     (header::CONTENT_SECURITY_POLICY, POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
-    (header::REFERRER_POLICY, "no-referrer"),
+    // With `no-referrer` a browser says `Origin: null` even for our own login form.
+    (header::REFERRER_POLICY, "same-origin"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     (HeaderName::from_static("permissions-policy"), "camera=(), microphone=(), geolocation=(), display-capture=()"),
@@ -29,10 +30,18 @@ const HEADERS: [(HeaderName, &str); 8] = [
 
 /// Every path there is.
 pub fn operations() -> Vec<Operation> {
-    [api::operations(), commands::operations(), gate::operations(), openapi::operations(), video::operations()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let rooms = [
+        assets::operations(),
+        api::operations(),
+        events::operations(),
+        ws::operations(),
+        commands::operations(),
+        frames::operations(),
+        gate::operations(),
+        openapi::operations(),
+        video::operations(),
+    ];
+    rooms.into_iter().flatten().collect()
 }
 
 pub fn router(board: Arc<dyn Board>, gate: Gate, config: &HttpConfig) -> Router {

@@ -15,7 +15,7 @@ use super::Board;
 use super::api::Shared;
 use super::problem::Problem;
 use super::table::{Answer, Kind, Operation};
-use crate::live::{Picture, Pictures, Studio, Way};
+use crate::live::{HLS_PLAYLIST, Picture, Pictures, Studio, Way};
 
 const MULTIPART: &str = "multipart/x-mixed-replace; boundary=picture";
 /// A browser shows a picture when it sees what ends it, so this goes out with the picture and not with the next one.
@@ -44,6 +44,19 @@ pub fn operations() -> Vec<Operation> {
             .answer(Answer::media("image/jpeg").says("The picture"))
             .problem(404, "No such camera on this node")
             .problem(503, "No picture can be made; the log says why"),
+        Operation::get("/cameras/{camera}/hls/index.m3u8", "hls", "The camera as HLS, with boxes: the playlist", get(playlist))
+            .tag("live")
+            .details(
+                "Segments of about a second, fragmented MP4 with H.264. The first who asks waits for the first segment; ten \
+                 seconds after the last one asked, encoding ends.",
+            )
+            .answer(Answer::media(HLS_PLAYLIST).says("The playlist"))
+            .problem(404, "No such camera on this node")
+            .problem(503, "No segment was made in time; try again"),
+        Operation::get("/cameras/{camera}/hls/{file}", "hls_file", "A file that the HLS playlist names", get(file))
+            .tag("live")
+            .answer(Answer::media("video/mp4").says("The head, or a segment (then of type video/iso.segment)"))
+            .problem(404, "No such camera, or not there any more"),
     ]
 }
 
@@ -108,6 +121,25 @@ async fn still(State(board): Shared, method: Method, Path(camera): Path<String>)
     studio.metrics.sent(Way::Still, picture.jpeg.len());
     let said = [(TIMESTAMP, picture.captured_at.as_secs_f64().to_string()), (FRAME_ID, picture.frame_id.to_string())];
     Ok(([kind], said, picture.jpeg.clone()).into_response())
+}
+
+async fn playlist(State(board): Shared, Path(camera): Path<String>) -> Result<Response, Problem> {
+    let studio = studio(board.as_ref(), &camera)?;
+    let late = || {
+        let detail = "the video's first segment was not there in time; try again";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no_video", detail).retry_after(1)
+    };
+    let text = studio.hls_playlist().await.ok_or_else(late)?;
+    studio.metrics.sent(Way::Hls, text.len());
+    Ok(([(header::CONTENT_TYPE, HLS_PLAYLIST)], text).into_response())
+}
+
+async fn file(State(board): Shared, Path((camera, file)): Path<(String, String)>) -> Result<Response, Problem> {
+    let studio = studio(board.as_ref(), &camera)?;
+    let gone = || Problem::missing("no_segment", "not there any more, or never was; index.m3u8 names what there is");
+    let (bytes, kind) = studio.hls_file(&file).ok_or_else(gone)?;
+    studio.metrics.sent(Way::Hls, bytes.len());
+    Ok(([(header::CONTENT_TYPE, kind)], bytes).into_response())
 }
 
 #[cfg(test)]

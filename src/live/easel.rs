@@ -125,7 +125,10 @@ impl Easel {
         let h264 = demand.h264 && due;
         let jpeg = if demand.jpeg == Want::Now { Want::Now } else { Want::Nothing };
         let canvas = std::mem::replace(&mut self.canvas, Frame::empty());
-        let moment = Moment { frame_id: canvas.id, at: canvas.captured_at, ..Moment::now() };
+        // On the cameras' own clock, so that the next frame, captured a moment ago, still comes later.
+        let stays = self.shown.map_or(Duration::ZERO, |shown| shown.elapsed());
+        let instant = canvas.captured_instant + stays;
+        let moment = Moment { at: canvas.captured_at, instant, frame_id: canvas.id };
         self.encode(studio, &canvas, moment, Demand { jpeg, h264, ..demand });
         self.canvas = canvas;
     }

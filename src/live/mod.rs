@@ -1,10 +1,15 @@
 //! What onlookers see as it happens. It costs nothing while nobody looks, and nobody who looks is waited for.
 //!
+//! The node's [`Feed`] tells what is said and how everything does; its [`Gallery`] keeps the latest events with their pictures.
 //! A camera's [`Studio`] takes the frames that were processed, with the boxes that were found in them, and a thread of its own
 //! makes pictures and video of them, once however many watch.
 
 mod config;
 mod easel;
+mod feed;
+mod gallery;
+mod hls;
+mod message;
 mod slate;
 mod studio;
 mod viewer;
@@ -15,6 +20,12 @@ use bytes::Bytes;
 
 pub use crate::telemetry::Way;
 pub use config::VideoConfig;
+pub use feed::{Feed, FeedItem, Follower, Heard};
+pub use gallery::{EventId, Gallery, GalleryEvent};
+pub use hls::PLAYLIST as HLS_PLAYLIST;
+pub use message::{
+    BusFigures, CameraFigures, FrameFigures, LiveCamera, LiveMessage, MessageFigures, Snapshot, Spread, schema,
+};
 pub use studio::{Status, Studio};
 pub use viewer::{Pictures, Told, Units};
 

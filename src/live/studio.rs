@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::{broadcast, watch};
 
 use super::easel::Easel;
+use super::hls::Hls;
 use super::viewer::Seat;
 use super::{AccessUnit, Picture, Pictures, Units, VideoConfig, Way};
 use crate::domain::{Detection, Frame, Name, Timestamp};
 use crate::envelope::{ActualState, Reason};
-use crate::telemetry::{VideoFormat, VideoMetrics, VideoOutcome};
+use crate::telemetry::{VideoFormat, VideoMetrics, VideoOutcome, step_back};
 
 /// Units that a viewer may lie behind before it misses some: two seconds of them.
 const BEHIND: usize = 64;
@@ -39,6 +40,7 @@ pub struct Studio {
     watched: AtomicBool,
     desk: Mutex<Desk>,
     changed: Condvar,
+    pub(super) hls: Arc<Hls>,
     me: Weak<Self>,
 }
 
@@ -114,6 +116,7 @@ impl Studio {
             watched: AtomicBool::new(false),
             desk: Mutex::new(desk),
             changed: Condvar::new(),
+            hls: Hls::new(),
             me: me.clone(),
         })
     }
@@ -154,7 +157,7 @@ impl Studio {
         let mut bgr = spare.map_or_else(Vec::new, |spare| spare.bgr);
         bgr.clear();
         bgr.extend_from_slice(&frame.bgr);
-        let copy = Frame { bgr, ..*frame };
+        let copy = Frame { bgr, text: Vec::new(), ..*frame };
         let mut desk = self.lock();
         if let Some(buffer) = self.put(&mut desk, Job { frame: copy, detections: detections.to_vec() }) {
             desk.spare = Some(buffer);
@@ -233,6 +236,8 @@ impl Studio {
 
     /// The thread's life. A fault of the program's own ends the video, never the camera.
     fn run(&self) {
+        // Who looks on must not take the cores from detection.
+        step_back();
         if catch_unwind(AssertUnwindSafe(|| self.work())).is_err() {
             tracing::error!(camera = %self.camera, "the video ends for its viewers: a fault of the program's own; please report it");
             self.metrics.frame(VideoFormat::Jpeg, VideoOutcome::Failed);

@@ -14,6 +14,7 @@ use crate::bus::{Message, MessageKind, Publisher, Qos, Topic};
 use crate::codec::{self, JpegEncoder};
 use crate::domain::{Detection, Frame};
 use crate::envelope::{Encoding, FrameInfo, KeyframeConfig, KeyframeMeta, KeyframeReason, Origin};
+use crate::live::{EventId, Feed};
 use crate::telemetry::{CameraMetrics, KeyframeOutcome};
 
 /// A picture to be said, with the boxes that were computed on it.
@@ -23,13 +24,20 @@ pub struct KeyframeJob {
     pub origin: Origin,
     /// `seq` of the detections message of the same frame, when there was one.
     pub seq: Option<u64>,
-    pub reason: KeyframeReason,
+    /// `None`: for the gallery alone, no keyframe.
+    pub reason: Option<KeyframeReason>,
+    /// The events of this picture.
+    pub shown: Vec<EventId>,
+    pub feed: Arc<Feed>,
     /// How the picture and its metadata are made.
     pub config: KeyframeConfig,
     pub encoding: Encoding,
     /// Who asked for this picture; none where a rule did.
     pub waiting: Vec<oneshot::Sender<Shot>>,
 }
+
+/// A picture for the gallery alone is as wide, and as good.
+const THUMBNAIL: (u32, u8) = (480, 75);
 
 /// A camera's place in the queue.
 pub struct KeyframeSlot {
@@ -53,7 +61,14 @@ impl KeyframeSlot {
             }
             return;
         };
-        self.metrics.keyframe(KeyframeOutcome::Superseded);
+        if job.reason.is_none() {
+            // What is for the gallery alone takes no keyframe's place.
+            *place = Some(before);
+            return;
+        }
+        if before.reason.is_some() {
+            self.metrics.keyframe(KeyframeOutcome::Superseded);
+        }
         *place = if job.waiting.is_empty() && !before.waiting.is_empty() {
             Some(before)
         } else {
@@ -120,8 +135,12 @@ impl KeyframeQueue {
             let job = lock(&slot.job).take();
             if let Some(mut job) = job {
                 let waiting = std::mem::take(&mut job.waiting);
+                let Some(reason) = job.reason else {
+                    slot.thumbnail(&job, &mut encoder, &mut jpeg);
+                    continue;
+                };
                 // One camera's odd picture must not take the others' encoder away.
-                let encode = || slot.encode(&job, &mut encoder, &mut jpeg, publisher);
+                let encode = || slot.encode(&job, reason, &mut encoder, &mut jpeg, publisher);
                 let shot = catch_unwind(AssertUnwindSafe(encode)).unwrap_or_else(|_| {
                     slot.metrics.keyframe(KeyframeOutcome::Failed);
                     Err("the encoder panicked; please report it".into())
@@ -169,9 +188,24 @@ impl KeyframeQueue {
 }
 
 impl KeyframeSlot {
+    /// A small picture of events that make no keyframe.
+    fn thumbnail(&self, job: &KeyframeJob, encoder: &mut JpegEncoder, jpeg: &mut Vec<u8>) {
+        let (width, quality) = THUMBNAIL;
+        let mut encode = || encoder.encode(&job.frame, width, quality, Some(&job.detections), jpeg);
+        match catch_unwind(AssertUnwindSafe(&mut encode)) {
+            Ok(Ok(_)) => job.feed.picture(&job.origin.camera, &job.shown, &Bytes::copy_from_slice(jpeg)),
+            Ok(Err(error)) => tracing::debug!(camera = %job.origin.camera, "no picture of the event: {error}"),
+            Err(_) => {
+                self.metrics.keyframe(KeyframeOutcome::Failed);
+                *encoder = JpegEncoder::default();
+            }
+        }
+    }
+
     fn encode(
         &self,
         job: &KeyframeJob,
+        reason: KeyframeReason,
         encoder: &mut JpegEncoder,
         jpeg: &mut Vec<u8>,
         publisher: &dyn Publisher,
@@ -187,6 +221,7 @@ impl KeyframeSlot {
         self.metrics.keyframe(KeyframeOutcome::Encoded);
         let bytes = Bytes::copy_from_slice(jpeg);
         *lock(&self.last) = Some(bytes.clone());
+        job.feed.picture(&job.origin.camera, &job.shown, &bytes);
         let meta = KeyframeMeta {
             timestamp: job.frame.captured_at,
             camera: job.origin.camera.clone(),
@@ -198,7 +233,7 @@ impl KeyframeSlot {
             height,
             bytes: bytes.len() as u64,
             content_type: codec::JPEG.into(),
-            reason: job.reason,
+            reason,
         };
         let camera = &job.origin.camera;
         // The metadata first: who has the picture can look it up.

@@ -27,7 +27,7 @@ pub use failure::Failure;
 pub use keyframes::{KeyframeQueue, KeyframeSlot, smaller as smaller_keyframe};
 pub use machine::Desired;
 pub use picture::{Condition, Facts, Hold, Judge, Limits, PictureCheck, Sample, Watch};
-pub use processor::{Past, Processor, ProcessorParts, lock as lock_processor};
+pub use processor::{FirstSeen, Past, Processor, ProcessorParts, lock as lock_processor};
 pub use session::SessionContext;
 pub use shutter::{Shot, Shutter};
 pub use states::{Announcer, StateView, Voice};

@@ -1,11 +1,11 @@
 //! What is made of a frame once its objects are found: tracks, payloads, counts, keyframes. One a camera.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::keyframes::{KeyframeJob, KeyframeSlot};
 use super::shutter::Shutter;
@@ -13,18 +13,24 @@ use super::tuning::{Dial, Tuning};
 use super::{KeyframeConfig, KeyframeWhen, PublishConfig, TrackerChoice};
 use crate::bus::{Message, MessageKind, Publisher, Qos, Topic};
 use crate::codec;
-use crate::domain::{Detection, Frame, Label, Timestamp};
+use crate::domain::{Detection, Frame, Label, Name, Timestamp};
 use crate::envelope::{
     Counts, Detections, EnvelopeBuilder, Event, EventKind, KeyframeReason, Numbers, Origin, PublishPolicy, Timing,
     TrackSpan,
 };
 use crate::inference::DetectTiming;
-use crate::live::Studio;
+use crate::live::{EventId, Feed, LiveMessage, Studio};
 use crate::telemetry::{CameraMetrics, FrameOutcome, Stage};
 use crate::tracker::{TrackEvent, TrackEventKind, Tracker, TrackerConfig};
 
 /// The latest result of a camera, for whoever looks on.
 pub type Live = watch::Sender<Option<Arc<Detections>>>;
+
+/// Where a label goes of which a camera says for the first time that it sees some.
+pub type FirstSeen = mpsc::UnboundedSender<(Name, Label)>;
+
+/// Between two pictures of a camera that are made for the gallery alone.
+const THUMBNAIL_REST: Duration = Duration::from_secs(1);
 
 pub struct Processor {
     publish: PublishConfig,
@@ -39,6 +45,9 @@ pub struct Processor {
     past: Past,
     policy: PublishPolicy,
     counts: Counts,
+    /// Labels of which somebody was told that some are seen, in earlier boots too.
+    counted: BTreeSet<Label>,
+    first_seen: FirstSeen,
     publisher: Arc<dyn Publisher>,
     metrics: Arc<CameraMetrics>,
     keyframes: Arc<KeyframeSlot>,
@@ -48,6 +57,9 @@ pub struct Processor {
     last_encode: Duration,
     events: Vec<TrackEvent>,
     live: Live,
+    feed: Arc<Feed>,
+    /// When a picture was last made for the gallery alone.
+    last_thumbnail: Option<Instant>,
     studio: Arc<Studio>,
 }
 
@@ -55,11 +67,16 @@ pub struct Processor {
 pub struct ProcessorParts {
     pub tracker: TrackerChoice,
     pub tuning: Tuning,
+    /// Labels that earlier boots counted: they are said to be zero now, wanted or not.
+    pub counted: BTreeSet<Label>,
+    pub first_seen: FirstSeen,
     pub origin: Origin,
     pub publisher: Arc<dyn Publisher>,
     pub metrics: Arc<CameraMetrics>,
     pub keyframes: Arc<KeyframeSlot>,
     pub live: Live,
+    /// Everything said, for whoever looks on.
+    pub feed: Arc<Feed>,
     pub studio: Arc<Studio>,
 }
 
@@ -85,7 +102,19 @@ pub fn lock(processor: &Mutex<Processor>) -> MutexGuard<'_, Processor> {
 impl Processor {
     #[must_use]
     pub fn new(parts: ProcessorParts) -> Self {
-        let ProcessorParts { tracker, tuning, origin, publisher, metrics, keyframes, live, studio } = parts;
+        let ProcessorParts {
+            tracker,
+            tuning,
+            counted,
+            first_seen,
+            origin,
+            publisher,
+            metrics,
+            keyframes,
+            live,
+            studio,
+            feed,
+        } = parts;
         let Tuning { confidence, labels, publish, keyframes: keyframe_config, .. } = tuning;
         let wanted = labels.as_deref().map(label_set);
         let tracker = match tracker {
@@ -94,7 +123,9 @@ impl Processor {
         };
         let mut processor = Self {
             policy: PublishPolicy::new(publish),
-            counts: Counts::new(wanted.iter().flatten().cloned()),
+            counts: Counts::new(wanted.iter().flatten().chain(&counted).cloned()),
+            counted,
+            first_seen,
             publish,
             keyframe_config,
             wanted,
@@ -111,6 +142,8 @@ impl Processor {
             last_encode: Duration::ZERO,
             events: Vec::new(),
             live,
+            feed,
+            last_thumbnail: None,
             studio,
         };
         // A node that comes back says its zeros, so that nobody sees the ghosts of the last boot.
@@ -166,7 +199,7 @@ impl Processor {
 
     /// Hands over a picture that somebody asked for while nothing is looked for in pictures.
     pub fn shoot(&self, frame: &Frame) {
-        self.hand_over(frame.clone(), &[], None, KeyframeReason::Snapshot);
+        self.hand_over(frame.clone(), &[], None, Some(KeyframeReason::Snapshot), Vec::new());
     }
 
     /// Says what was found in the frame. Gives a buffer back unless a keyframe or a viewer took it.
@@ -198,14 +231,14 @@ impl Processor {
             encode: Timing::millis(self.last_encode),
         };
         // Events first: they begin what the detections message shows.
-        let had_event = self.publish_events(frame.captured_at, Some(frame.captured_instant));
+        let shown = self.publish_events(frame.captured_at, Some(frame.captured_instant));
         let said = self.policy.decide(frame.captured_instant, found);
         if said {
             self.publish_detections(&frame, found, timing);
         }
         self.publish_counts(found);
         self.metrics.frame(FrameOutcome::Inferred);
-        self.keyframe(frame, found, said, had_event)
+        self.keyframe(frame, found, said, shown)
     }
 
     /// The camera stops or has ended: open tracks end, and it sees nothing.
@@ -258,11 +291,14 @@ impl Processor {
             late: Some(codec::late(publish.encoding)),
             shrink: None,
         });
-        self.live.send_replace(Some(Arc::new(message)));
+        let message = Arc::new(message);
+        self.feed.say(Some(&message.camera), || LiveMessage::Detections(message.clone()));
+        self.live.send_replace(Some(message));
     }
 
-    /// True when there were any.
-    fn publish_events(&mut self, at: Timestamp, captured: Option<Instant>) -> bool {
+    /// What the gallery calls them.
+    fn publish_events(&mut self, at: Timestamp, captured: Option<Instant>) -> Vec<EventId> {
+        let mut shown = Vec::new();
         let events = std::mem::take(&mut self.events);
         for event in &events {
             let kind = match event.kind {
@@ -281,11 +317,11 @@ impl Processor {
             };
             let message = self.builder.event(kind, at, track);
             self.publish_event(&message, captured);
+            shown.push(self.feed.event(message));
         }
-        let any = !events.is_empty();
         // The buffer is kept: no allocation a frame.
         self.events = events;
-        any
+        shown
     }
 
     fn publish_event(&self, event: &Event, captured: Option<Instant>) {
@@ -312,37 +348,62 @@ impl Processor {
         self.say_counts(changed);
     }
 
-    fn say_counts(&self, changed: Vec<(Label, u32)>) {
+    fn say_counts(&mut self, changed: Vec<(Label, u32)>) {
         let camera = &self.builder.origin().camera;
         for (label, count) in changed {
+            if count > 0 && self.counted.insert(label.clone()) {
+                // Nobody listens any more when the node ends.
+                let _ended = self.first_seen.send((camera.clone(), label.clone()));
+            }
             let topic = Topic::Count(camera.clone(), label.to_string());
             self.publisher.offer(Message::word(topic, count.to_string(), Some(camera.clone())));
         }
     }
 
-    fn keyframe(&mut self, frame: Frame, found: &[Detection], said: bool, had_event: bool) -> Option<Frame> {
-        let Some(reason) = self.keyframe_reason(frame.captured_instant, said, had_event) else {
+    fn keyframe(&mut self, frame: Frame, found: &[Detection], said: bool, shown: Vec<EventId>) -> Option<Frame> {
+        let reason = self.keyframe_reason(frame.captured_instant, said, !shown.is_empty());
+        if reason.is_some() {
+            self.last_keyframe = Some(frame.captured_instant);
+        } else if !self.thumbnail_due(frame.captured_instant, &shown) {
             return self.studio.take(frame, found);
-        };
+        }
         self.studio.offer(&frame, found);
-        self.last_keyframe = Some(frame.captured_instant);
         let seq = said.then(|| self.builder.last_detections_seq());
-        self.hand_over(frame, found, seq, reason);
+        self.hand_over(frame, found, seq, reason, shown);
         None
     }
 
-    fn hand_over(&self, frame: Frame, found: &[Detection], seq: Option<u64>, reason: KeyframeReason) {
-        let waiting = if reason == KeyframeReason::Snapshot { self.shutter.take() } else { Vec::new() };
+    fn hand_over(
+        &self,
+        frame: Frame,
+        found: &[Detection],
+        seq: Option<u64>,
+        reason: Option<KeyframeReason>,
+        shown: Vec<EventId>,
+    ) {
+        let waiting = if reason == Some(KeyframeReason::Snapshot) { self.shutter.take() } else { Vec::new() };
         self.keyframes.put(KeyframeJob {
             frame,
             detections: found.to_vec(),
             origin: self.builder.origin().clone(),
             seq,
             reason,
+            shown,
+            feed: self.feed.clone(),
             config: self.keyframe_config.clone().unwrap_or_default(),
             encoding: self.publish.encoding,
             waiting,
         });
+    }
+
+    /// Events that make no keyframe have a small picture all the same, but never more than one a second.
+    fn thumbnail_due(&mut self, now: Instant, shown: &[EventId]) -> bool {
+        let rests = |last: Instant| now.saturating_duration_since(last) < THUMBNAIL_REST;
+        if shown.is_empty() || self.last_thumbnail.is_some_and(rests) {
+            return false;
+        }
+        self.last_thumbnail = Some(now);
+        true
     }
 
     fn keyframe_reason(&self, now: Instant, said: bool, had_event: bool) -> Option<KeyframeReason> {

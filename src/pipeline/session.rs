@@ -168,7 +168,9 @@ impl Thread {
                 streaming = true;
                 let _given_up = self.sender.blocking_send(SessionEvent::Streaming);
             }
-            frame.id = frame_ids.fetch_add(1, Ordering::Relaxed) + 1;
+            if !source.numbers_frames() {
+                frame.id = frame_ids.fetch_add(1, Ordering::Relaxed) + 1;
+            }
             metrics.frame_read(frame.decode);
             self.look(&frame);
             rate.turn_to(self.context.max_fps.get());

@@ -13,6 +13,7 @@ use crate::bus::{Message, Publisher, Topic};
 use crate::codec;
 use crate::domain::Timestamp;
 use crate::envelope::{ActualState, CameraSettings, CameraState, FrameCounts, Origin, Reason};
+use crate::live::{Feed, LiveMessage};
 use crate::telemetry::{CameraMetrics, FrameOutcome};
 
 const ALL: [&str; 6] = ["connecting", "running", "paused", "stopped", "failed", "ended"];
@@ -66,6 +67,7 @@ impl StateView {
             desired: applied.desired.state,
             actual: applied.actual,
             reason: applied.reason.clone(),
+            since: applied.since,
             settings: self.settings().clone(),
             frames: FrameCounts {
                 read: totals.read(),
@@ -83,6 +85,7 @@ pub struct Voice {
     view: StateView,
     applied: watch::Receiver<Applied>,
     publisher: Arc<dyn Publisher>,
+    feed: Arc<Feed>,
     /// Held from looking until it is said.
     turn: Arc<Mutex<()>>,
 }
@@ -95,6 +98,7 @@ impl Voice {
         let (payload, content_type) = codec::encode_json(&state);
         let topic = Topic::CameraState(camera.clone());
         self.publisher.offer(Message::state(topic, payload, content_type, Some(camera.clone())));
+        self.feed.say(Some(camera), || LiveMessage::State(state));
     }
 
     /// The camera goes by other settings now.
@@ -117,8 +121,14 @@ pub struct Announcer {
 
 impl Announcer {
     #[must_use]
-    pub fn new(view: StateView, applied: watch::Sender<Applied>, publisher: Arc<dyn Publisher>) -> Self {
-        let voice = Voice { view: view.clone(), applied: applied.subscribe(), publisher, turn: Arc::default() };
+    pub fn new(
+        view: StateView,
+        applied: watch::Sender<Applied>,
+        publisher: Arc<dyn Publisher>,
+        feed: Arc<Feed>,
+    ) -> Self {
+        applied.send_modify(|applied| applied.since = Some(Timestamp::now()));
+        let voice = Voice { view: view.clone(), applied: applied.subscribe(), publisher, feed, turn: Arc::default() };
         let mut announcer =
             Self { view, applied, voice, said: Instant::now(), online: false, samples: VecDeque::new() };
         announcer.say_status();

@@ -163,6 +163,13 @@ impl Turns {
         }
     }
 
+    /// Whether a frame would find room now: nothing has to go for it, nobody has to wait.
+    pub fn has_room(&self, id: LaneId) -> bool {
+        let state = self.lock();
+        let lane = &state.lanes[id.0];
+        lane.waiting.len() < lane.queue.depth
+    }
+
     /// The next camera's oldest waiting frame, waiting for one; `None` once shut.
     pub fn take(&self) -> Option<Turn> {
         let mut state = self.lock();

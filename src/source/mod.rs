@@ -9,6 +9,7 @@ mod diagnose;
 mod error;
 mod images;
 mod picture;
+mod push;
 mod spec;
 pub mod synthetic;
 mod video;
@@ -20,6 +21,7 @@ pub use config::Pace;
 pub use error::{Disposition, SourceError};
 pub use images::list as list_pictures;
 pub use picture::{read_picture, read_picture_from};
+pub use push::{Push, PushError};
 pub use spec::{InvalidSpec, SourceKind, SourceSpec};
 pub use video::instruct_ffmpeg;
 
@@ -41,6 +43,11 @@ pub trait FrameSource: Send {
     /// # Errors
     /// Says by its [`Disposition`] whether opening the source again may help.
     fn read(&mut self, frame: &mut Frame) -> Result<Read, SourceError>;
+
+    /// Whether frames come with their `id`: whoever hands pictures over wants to know which they became.
+    fn numbers_frames(&self) -> bool {
+        false
+    }
 }
 
 /// Opens a source; blocks for `open_timeout` and a moment at most.
@@ -56,6 +63,10 @@ pub fn open(spec: &SourceSpec, options: &OpenOptions) -> Result<Box<dyn FrameSou
         SourceKind::Stream(url) => Box::new(video::LiveSource::stream(url, options)?),
         SourceKind::Webcam(index) => Box::new(video::LiveSource::webcam(*index, options)?),
         SourceKind::Images { pattern, every } => Box::new(images::ImagesSource::open(pattern, *every, options)?),
+        SourceKind::Push { .. } => {
+            let why = "its pictures are pushed to a running node: PUT /cameras/<camera>/frame".into();
+            return Err(SourceError::Open { source_name: spec.shown(), why });
+        }
         SourceKind::Synthetic(params) => Box::new(synthetic::SyntheticSource::open(*params, options.clone())),
     })
 }

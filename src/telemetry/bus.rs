@@ -1,6 +1,7 @@
 //! One bus's figures: the law of messages, the outbox's fill, latency up to the socket and up to the acknowledgement.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -164,6 +165,8 @@ pub struct BusMetrics {
     connected: Gauge,
     reconnects: Counter,
     round_trip: Histogram,
+    /// The last one in microseconds; 0: none yet.
+    last_round_trip: AtomicU64,
     delivering: Gauge,
     control: Gauge,
     notices: [Counter; 9],
@@ -206,6 +209,7 @@ impl BusMetrics {
             connected,
             reconnects: recorder::counter(&names::BUS_RECONNECTS, &[("bus", bus)]),
             round_trip: recorder::histogram(&names::BUS_ROUND_TRIP, &[("bus", bus)]),
+            last_round_trip: AtomicU64::new(0),
             delivering,
             control,
             notices: Notice::ALL.map(notice),
@@ -249,6 +253,14 @@ impl BusMetrics {
 
     pub fn round_trip(&self, took: Duration) {
         self.round_trip.record(took.as_secs_f64());
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.last_round_trip.store(micros.max(1), Ordering::Relaxed);
+    }
+
+    /// Of the last delivery probe that came back.
+    pub fn last_round_trip(&self) -> Option<Duration> {
+        let micros = self.last_round_trip.load(Ordering::Relaxed);
+        (micros > 0).then(|| Duration::from_micros(micros))
     }
 
     pub fn notice(&self, notice: Notice) {

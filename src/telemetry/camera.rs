@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use metrics::{Counter, Gauge, Histogram};
 
-use super::{Quantiles, names, recorder};
+use super::{Quantiles, Recent, names, recorder};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
@@ -136,6 +136,12 @@ impl CameraTotals {
             .sum()
     }
 
+    /// Frames that were read and not judged yet: they wait, or are in the works.
+    #[must_use]
+    pub fn queued(&self) -> u64 {
+        self.read().saturating_sub(FrameOutcome::ALL.map(|o| self.outcome(o)).iter().sum())
+    }
+
     /// Frames inferred a second between the first and the last; 0 before the second one.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a rate")]
@@ -162,6 +168,8 @@ pub struct CameraMetrics {
     pictures: Mutex<HashMap<&'static str, Gauge>>,
     labels: Mutex<HashMap<String, Counter>>,
     pub totals: CameraTotals,
+    /// The last second, while somebody looks on.
+    pub recent: Recent,
 }
 
 impl std::fmt::Debug for CameraMetrics {
@@ -192,11 +200,19 @@ impl CameraMetrics {
             pictures: Mutex::default(),
             labels: Mutex::default(),
             totals: CameraTotals::default(),
+            recent: Recent::default(),
         }
     }
 
     pub fn stage(&self, stage: Stage, took: Duration) {
         self.stages[stage as usize].record(took.as_secs_f64());
+        self.recent.stage(stage, took);
+    }
+
+    /// A detections message was handed to the first bus: so long after its frame's capture, so long after it was offered.
+    pub fn published(&self, capture: Duration, deliver: Duration) {
+        self.totals.latency.record(capture);
+        self.recent.published(capture, deliver);
     }
 
     pub fn frame_read(&self, decode: Duration) {
@@ -269,6 +285,7 @@ impl CameraMetrics {
 
     /// Counts one published object. Labels are the model's classes, so their number is bounded.
     pub fn detection(&self, label: &str) {
+        self.recent.label(label);
         let mut labels = self.labels.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(counter) = labels.get(label) {
             counter.increment(1);

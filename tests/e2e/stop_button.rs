@@ -12,7 +12,7 @@ use crate::witness::{Inbox, MqttWitness, NatsWitness, Received, assert_valid, pu
 const SETTLE: Duration = Duration::from_millis(1500);
 
 /// `left` and `right`, each with a keyframe a detections message; `left` alone is in the group `outdoor`.
-fn two_cameras(buses: &str) -> Home {
+pub fn two_cameras(buses: &str) -> Home {
     let camera = |name: &str, groups: &str, seed: u32| {
         format!(
             "  {name}:\n    source: {}\n    model: shapes\n    groups: [{groups}]\n    max_fps: 0\n    \
@@ -23,13 +23,13 @@ fn two_cameras(buses: &str) -> Home {
     Home::new(&format!("{buses}{SHAPES}cameras:\n{}{}", camera("left", "outdoor", 5), camera("right", "", 6)))
 }
 
-fn ready(node: &Node) {
+pub fn ready(node: &Node) {
     node.wait_until("left", "running");
     node.wait_until("right", "running");
     wait_for("the buses are connected", || (node.get("/readyz").0 == 200).then_some(()));
 }
 
-fn flows(inbox: &Inbox, camera: &str) {
+pub fn flows(inbox: &Inbox, camera: &str) {
     let before = inbox.of(camera, "detections").len();
     inbox.wait_many(&format!("more of {camera}"), before + 3, |m| m.is_of(camera, "detections"));
 }
@@ -43,17 +43,17 @@ fn frames(node: &Node, camera: &str) -> u64 {
 }
 
 /// Commands by MQTT 5, with a response topic and correlation data.
-struct Asker<'a> {
-    port: u16,
-    inbox: &'a Inbox,
+pub struct Asker<'a> {
+    pub port: u16,
+    pub inbox: &'a Inbox,
 }
 
 impl Asker<'_> {
-    fn ask(&self, target: &str, payload: &str, mark: &str) -> Value {
+    pub fn ask(&self, target: &str, payload: &str, mark: &str) -> Value {
         self.ask_many(target, payload, mark, 1).remove(0)
     }
 
-    fn ask_many(&self, target: &str, payload: &str, mark: &str, count: usize) -> Vec<Value> {
+    pub fn ask_many(&self, target: &str, payload: &str, mark: &str, count: usize) -> Vec<Value> {
         let topic = format!("sightwire/{target}");
         let response = ["-V", "mqttv5", "-D", "publish", "response-topic", "test/replies"];
         let correlation = ["-D", "publish", "correlation-data", mark];

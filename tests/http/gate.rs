@@ -113,7 +113,7 @@ fn every_answer_carries_what_browsers_are_to_heed() {
     for path in ["/", "/login", "/api/cameras", "/nowhere", "/healthz", "/metrics"] {
         let answer = node.get(path, &[]);
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
-        assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
+        assert_eq!(answer.header("referrer-policy"), "same-origin", "{path}");
         assert_eq!(answer.header("cross-origin-resource-policy"), "same-origin", "{path}");
         assert_eq!(answer.header("cross-origin-opener-policy"), "same-origin", "{path}");
         assert!(answer.header("permissions-policy").contains("camera=()"), "{path}");

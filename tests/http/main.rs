@@ -5,6 +5,8 @@ mod api;
 mod client;
 mod crowd;
 mod gate;
+mod push;
+mod slideshow;
 
 #[path = "../common/mod.rs"]
 #[allow(unused_imports, reason = "every test binary uses its own part of this")]

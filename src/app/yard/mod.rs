@@ -17,12 +17,12 @@ use super::cameras::{CameraYard, Cameras};
 use super::models::Models;
 use crate::bus::{ControlTopics, Fanout, Subscriptions};
 use crate::config::Config;
-use crate::control::{Overrides, Switches};
+use crate::control::{CountedLabels, Overrides, Switches};
 use crate::domain::{BootId, Name};
 use crate::envelope::{DesiredState, ModelSummary, ReloadSummary};
 use crate::inference::Runtime;
-use crate::live::VideoConfig;
-use crate::pipeline::KeyframeQueue;
+use crate::live::{Feed, VideoConfig};
+use crate::pipeline::{FirstSeen, KeyframeQueue};
 use crate::telemetry::{CameraMetrics, Telemetry};
 
 /// What cameras are made from, for as long as the node lives.
@@ -38,6 +38,9 @@ pub struct Grounds {
     pub video: VideoConfig,
     pub switches: Arc<Switches>,
     pub overrides: Arc<Overrides>,
+    pub counted: Arc<CountedLabels>,
+    pub first_seen: FirstSeen,
+    pub feed: Arc<Feed>,
     pub telemetry: Telemetry,
     /// The node ends.
     pub shutdown: CancellationToken,
@@ -113,6 +116,9 @@ fn start(grounds: &Grounds, cameras: &Cameras, held: &mut Held, name: &Name, wis
         models: &held.models,
         switches: &grounds.switches,
         overrides: &grounds.overrides,
+        counted: &grounds.counted,
+        first_seen: grounds.first_seen.clone(),
+        feed: grounds.feed.clone(),
         shutdown: grounds.shutdown.child_token(),
     };
     let past = held.pasts.entry(name.clone()).or_insert_with(|| {

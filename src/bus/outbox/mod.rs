@@ -362,9 +362,10 @@ impl Outbox {
         }
         let (Some(camera), Some(captured)) = (&item.message.camera, item.message.captured_at) else { return };
         let capture = captured.elapsed();
-        self.metrics.published(camera.as_str(), capture, item.offered_at.elapsed());
+        let deliver = item.offered_at.elapsed();
+        self.metrics.published(camera.as_str(), capture, deliver);
         if let Some(metrics) = self.cameras.read().unwrap_or_else(PoisonError::into_inner).get(camera) {
-            metrics.totals.latency.record(capture);
+            metrics.published(capture, deliver);
         }
     }
 

@@ -185,7 +185,7 @@ impl Lane {
         match &self.kind {
             SourceKind::Synthetic(scene) => Some(scene.fps),
             // Read as fast as possible, a slideshow's times say nothing.
-            SourceKind::Images { .. } => None,
+            SourceKind::Images { .. } | SourceKind::Push { .. } => None,
             SourceKind::File(_) | SourceKind::Stream(_) | SourceKind::Webcam(_) => {
                 let seconds = self.frame.captured_at.since(first).as_secs_f64();
                 (seconds > 0.0).then(|| reads as f64 / seconds)

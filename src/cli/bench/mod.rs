@@ -59,6 +59,11 @@ fn frames(args: &BenchArgs, source: &SourceSpec) -> Result<Option<u64>, BadUsage
     if matches!(source.kind(), SourceKind::Webcam(_)) && args.workers > 1 {
         return Err(BadUsage("--workers: a webcam can be opened only once; take one worker, or another source".into()));
     }
+    if matches!(source.kind(), SourceKind::Push { .. }) {
+        return Err(BadUsage(
+            "--source: pictures are pushed to a running node only; take a file or synthetic:shapes".into(),
+        ));
+    }
     match args.frames {
         Some(frames) => Ok(Some(frames.get())),
         None if source.is_finite(false) => Ok(None),

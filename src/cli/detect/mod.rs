@@ -183,6 +183,7 @@ impl Teller {
                 encode: Timing::millis(self.encode),
                 ..Timing::default()
             },
+            text: Vec::new(),
             replayed: false,
         };
         let line = StillDetections { detections, file: still.path.clone() };

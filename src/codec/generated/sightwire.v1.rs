@@ -22,6 +22,9 @@ pub struct Detections {
     pub frame: ::core::option::Option<Frame>,
     #[prost(message, optional, tag = "8")]
     pub timing: ::core::option::Option<Timing>,
+    /// Lines that came with the picture (`push:`).
+    #[prost(string, repeated, tag = "9")]
+    pub text: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Delivered late, after an outage.
     #[prost(bool, tag = "15")]
     pub replayed: bool,
@@ -174,6 +177,8 @@ pub enum TimestampSource {
     Host = 2,
     /// The file's own timeline.
     File = 3,
+    /// What the program said that pushed the picture.
+    Client = 4,
 }
 impl TimestampSource {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -186,6 +191,7 @@ impl TimestampSource {
             Self::Rtcp => "TIMESTAMP_SOURCE_RTCP",
             Self::Host => "TIMESTAMP_SOURCE_HOST",
             Self::File => "TIMESTAMP_SOURCE_FILE",
+            Self::Client => "TIMESTAMP_SOURCE_CLIENT",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -195,6 +201,7 @@ impl TimestampSource {
             "TIMESTAMP_SOURCE_RTCP" => Some(Self::Rtcp),
             "TIMESTAMP_SOURCE_HOST" => Some(Self::Host),
             "TIMESTAMP_SOURCE_FILE" => Some(Self::File),
+            "TIMESTAMP_SOURCE_CLIENT" => Some(Self::Client),
             _ => None,
         }
     }

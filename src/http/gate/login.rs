@@ -36,7 +36,8 @@ pub fn operations() -> Vec<Operation> {
         Operation::get("/login", "loginPage", "The login form", get(page))
             .tag("login")
             .query("next", "The path to go to afterwards", serde_json::json!({ "type": "string" }))
-            .answer(Answer::page()),
+            .answer(Answer::page())
+            .answer(Answer::redirect("Logged in already, or no token is needed: to `next`, or to `/`")),
         Operation::get("/login.css", "loginStyle", "The login form's style", get(style))
             .tag("login")
             .answer(Answer::media("text/css")),

@@ -78,6 +78,6 @@ fn limits(check: &PictureCheck, source: &SourceKind) -> Limits {
     match source {
         SourceKind::Stream(_) | SourceKind::Webcam(_) => all,
         SourceKind::File(_) => Limits { frozen: None, ..all },
-        SourceKind::Images { .. } | SourceKind::Synthetic(_) => Limits::default(),
+        SourceKind::Images { .. } | SourceKind::Push { .. } | SourceKind::Synthetic(_) => Limits::default(),
     }
 }

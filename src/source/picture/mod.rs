@@ -38,6 +38,11 @@ pub fn read_picture_from(input: impl Read, frame: &mut Frame) -> Result<(), Sour
     decode(input, "standard input".into(), frame)
 }
 
+/// Like [`read_picture`], of bytes in memory.
+pub(super) fn decode_picture(bytes: &[u8], source_name: String, frame: &mut Frame) -> Result<(), SourceError> {
+    decode(bytes, source_name, frame)
+}
+
 fn decode(input: impl Read, source_name: String, frame: &mut Frame) -> Result<(), SourceError> {
     let began = Instant::now();
     let bytes = match load(input) {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::synthetic::SceneParams;
 use crate::domain::redact;
 
-const KINDS: &str = "a file path, rtsp://…, rtsps://…, http://…, https://…, webcam:0, images:DIR_OR_GLOB?every=5s \
+const KINDS: &str = "a file path, rtsp://…, rtsps://…, http://…, https://…, webcam:0, images:DIR_OR_GLOB?every=5s, push: \
                      or synthetic:shapes?width=640&height=480&fps=15";
 
 /// Written as one string in the configuration; its credentials never come out of [`SourceSpec::shown`], `Debug`,
@@ -35,6 +35,11 @@ pub enum SourceKind {
     Webcam(u32),
     /// `images:DIR_OR_GLOB?every=5s`: stills as a slideshow.
     Images { pattern: String, every: Duration },
+    /// `push:?timeout=30s`: a program hands its pictures to the node.
+    Push {
+        /// Without a picture for so long, the camera is said not to run; `None` = however long.
+        timeout: Option<Duration>,
+    },
     /// `synthetic:shapes?width=640&height=480&fps=15&seed=1&frames=0&objects=6`
     Synthetic(SceneParams),
 }
@@ -82,7 +87,7 @@ impl SourceSpec {
         match &self.kind {
             SourceKind::File(_) | SourceKind::Images { .. } => !looping,
             SourceKind::Synthetic(params) => params.frames > 0 && !looping,
-            SourceKind::Stream(_) | SourceKind::Webcam(_) => false,
+            SourceKind::Stream(_) | SourceKind::Webcam(_) | SourceKind::Push { .. } => false,
         }
     }
 
@@ -150,6 +155,7 @@ impl std::fmt::Debug for SourceKind {
             Self::Images { pattern, every } => {
                 f.debug_struct("Images").field("pattern", pattern).field("every", every).finish()
             }
+            Self::Push { timeout } => f.debug_struct("Push").field("timeout", timeout).finish(),
             Self::Synthetic(params) => f.debug_tuple("Synthetic").field(params).finish(),
         }
     }
@@ -165,13 +171,15 @@ impl JsonSchema for SourceSpec {
             "type": "string",
             "minLength": 1,
             "description": "Where the pictures come from: a video file (relative to this configuration file), rtsp://, \
-                rtsps://, http:// or https:// (MJPEG, HLS), webcam:N, images:DIR_OR_GLOB?every=5s (a slideshow) or \
+                rtsps://, http:// or https:// (MJPEG, HLS), webcam:N, images:DIR_OR_GLOB?every=5s (a slideshow), push: (a program hands \
+                them over by HTTP) or \
                 synthetic:shapes?width=&height=&fps=&seed=&frames=&objects=&clock= (a drawn scene)",
             "examples": [
                 "rtsp://user:${CAM_PASSWORD}@camera/stream1",
                 "clips/street.mp4",
                 "webcam:0",
                 "images:stills/*.jpg?every=5s",
+                "push:",
                 "synthetic:shapes?width=640&height=480&fps=15",
             ],
         })
@@ -211,6 +219,8 @@ mod tests {
             kind("synthetic:shapes?width=320&height=240&fps=7.5&seed=9&frames=30&objects=3&clock=true"),
             SourceKind::Synthetic(wanted)
         );
+        assert_eq!(kind("push:"), SourceKind::Push { timeout: None });
+        assert_eq!(kind("push:?timeout=30s"), SourceKind::Push { timeout: Some(Duration::from_secs(30)) });
         assert_eq!(kind("synthetic:shapes"), SourceKind::Synthetic(SceneParams::default()));
     }
 
@@ -225,6 +235,9 @@ mod tests {
             ("images:", "folder is missing"),
             ("images:x?often=1s", "known here: every"),
             ("images:x?every=fast", "length of time"),
+            ("push:here", "write push:"),
+            ("push:?width=3", "known here: timeout"),
+            ("push:?timeout=0s", "above 0"),
             ("synthetic:clouds", "known: shapes"),
             ("synthetic:shapes?colour=red", "known here: width, height, fps, seed, frames, objects, clock"),
             ("synthetic:shapes?clock=1", "not true or false"),

@@ -23,6 +23,7 @@ pub(super) fn parse(text: &str) -> Result<SourceKind, InvalidSpec> {
             Ok(SourceKind::Webcam(index))
         }
         "images" => images(rest),
+        "push" => push(rest),
         "synthetic" => synthetic(rest),
         // `user:secret@camera/stream1` and `rtsp:/user:secret@camera` must not be repeated.
         _ if text.contains('@') && !text.contains("://") => Err(InvalidSpec::Hidden),
@@ -100,6 +101,28 @@ fn images(rest: &str) -> Result<SourceKind, InvalidSpec> {
         }
     }
     Ok(SourceKind::Images { pattern: pattern.to_owned(), every })
+}
+
+fn push(rest: &str) -> Result<SourceKind, InvalidSpec> {
+    let shown = shorten(&format!("push:{rest}"));
+    let Some(query) = rest.strip_prefix('?').or(rest.is_empty().then_some("")) else {
+        let why = "pictures are pushed to the camera by its own name; write push: and nothing else".into();
+        return Err(InvalidSpec::Address { shown, why });
+    };
+    let mut timeout = None;
+    for (key, value) in pairs(query) {
+        if key != "timeout" {
+            return Err(InvalidSpec::UnknownKey { shown, key: shorten(key), known: "timeout" });
+        }
+        let bad =
+            |why: String| InvalidSpec::Value { shown: shown.clone(), key: key.into(), value: shorten(value), why };
+        let span = value.parse::<Span>().map_err(bad)?.0;
+        if span.is_zero() {
+            return Err(bad("a length of time above 0".into()));
+        }
+        timeout = Some(span);
+    }
+    Ok(SourceKind::Push { timeout })
 }
 
 fn synthetic(rest: &str) -> Result<SourceKind, InvalidSpec> {

@@ -1,0 +1,113 @@
+//! The live page's own files, compiled in. Nothing of it comes from anywhere else.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::LazyLock;
+
+use axum::extract::Path;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use super::problem::Problem;
+use super::table::{Answer, Operation};
+
+/// A file of the page.
+struct Asset {
+    path: &'static str,
+    kind: &'static str,
+    body: &'static [u8],
+}
+
+macro_rules! assets {
+    ($($kind:literal: $($file:literal)+;)+) => {
+        &[Asset { path: "/", kind: "text/html; charset=utf-8", body: include_bytes!("page/index.html") },
+          $($(Asset { path: concat!("/page/", $file), kind: $kind, body: include_bytes!(concat!("page/", $file)) }),+),+]
+    };
+}
+
+const ASSETS: &[Asset] = assets! {
+    "text/css; charset=utf-8": "base.css" "grid.css" "opened.css";
+    "text/javascript; charset=utf-8": "main.js" "api.js" "feed.js" "store.js" "dom.js" "words.js" "header.js" "grid.js" "thumbs.js"
+        "opened.js" "controls.js" "player.js" "whep.js" "hls.js" "chart.js" "charts.js" "events.js";
+    "image/svg+xml": "icon.svg";
+};
+
+/// One tag for all: they change together, with the program.
+static TAG: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let mut hasher = DefaultHasher::new();
+    ASSETS.iter().for_each(|asset| asset.body.hash(&mut hasher));
+    HeaderValue::try_from(format!("\"{:016x}\"", hasher.finish())).unwrap_or(HeaderValue::from_static("\"page\""))
+});
+
+pub fn operations() -> Vec<Operation> {
+    vec![
+        Operation::get("/", "page", "The live page", get(page)).tag("live").answer(Answer::page()),
+        Operation::get("/page/{file}", "pageFile", "A file of the live page", get(file))
+            .tag("live")
+            .answer(Answer::media("*/*").says("A style, a script or a picture"))
+            .problem(404, "No such file"),
+    ]
+}
+
+async fn page(headers: HeaderMap) -> Response {
+    ASSETS[0].respond(&headers)
+}
+
+async fn file(headers: HeaderMap, Path(name): Path<String>) -> Result<Response, Problem> {
+    let found = ASSETS.iter().find(|asset| asset.path.strip_prefix("/page/") == Some(&name));
+    found
+        .map(|asset| asset.respond(&headers))
+        .ok_or_else(|| Problem::missing("not_found", "the live page has no such file"))
+}
+
+impl Asset {
+    fn respond(&self, headers: &HeaderMap) -> Response {
+        // Asked for each time, answered by a few bytes: a new program never runs with an old page.
+        let common = [(header::ETAG, TAG.clone()), (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
+        if headers.get(header::IF_NONE_MATCH) == Some(&*TAG) {
+            return (StatusCode::NOT_MODIFIED, common).into_response();
+        }
+        (common, [(header::CONTENT_TYPE, self.kind)], self.body).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_page_is_under_300_kilobytes() {
+        let bytes: usize = ASSETS.iter().map(|asset| asset.body.len()).sum();
+        assert!(bytes < 300_000, "{bytes} bytes");
+    }
+
+    #[test]
+    fn every_file_of_the_page_is_served_and_used() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http/page");
+        let all: String = ASSETS.iter().map(|asset| String::from_utf8_lossy(asset.body)).collect();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let served = name == "index.html" || ASSETS.iter().any(|asset| asset.path == format!("/page/{name}"));
+            assert!(served, "{name} is not served");
+            assert!(name == "index.html" || all.contains(&name), "{name} is named nowhere in the page");
+        }
+    }
+
+    #[test]
+    fn the_page_names_no_outside_address() {
+        for asset in ASSETS {
+            let text = String::from_utf8_lossy(asset.body).replace("http://www.w3.org/", "");
+            assert!(!text.contains("http://") && !text.contains("https://"), "{}", asset.path);
+        }
+    }
+
+    #[test]
+    fn a_browser_that_has_it_is_sent_nothing() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(ASSETS[0].respond(&headers).status(), StatusCode::OK);
+        headers.insert(header::IF_NONE_MATCH, TAG.clone());
+        assert_eq!(ASSETS[0].respond(&headers).status(), StatusCode::NOT_MODIFIED);
+        headers.insert(header::IF_NONE_MATCH, HeaderValue::from_static("\"old\""));
+        assert_eq!(ASSETS[0].respond(&headers).status(), StatusCode::OK);
+    }
+}
