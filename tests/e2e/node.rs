@@ -211,6 +211,11 @@ impl Node {
     /// SIGTERM; the exit status and the node's last words.
     pub fn end(mut self) -> (ExitStatus, Lines) {
         self.process.signal("TERM");
+        self.ended()
+    }
+
+    /// The exit status and the last words of one that was told to end.
+    pub fn ended(&mut self) -> (ExitStatus, Lines) {
         (self.process.wait(), self.log.clone())
     }
 }

@@ -52,8 +52,8 @@ impl Plan {
 
 /// The camera with what can be changed live as `other` has it.
 fn like(camera: &CameraConfig, other: &CameraConfig) -> CameraConfig {
-    let CameraConfig { confidence, max_fps, labels, publish, keyframes, groups, .. } = other.clone();
-    CameraConfig { confidence, max_fps, labels, publish, keyframes, groups, ..camera.clone() }
+    let CameraConfig { groups, max_fps, confidence, labels, publish, keyframes, .. } = other.clone();
+    CameraConfig { groups, max_fps, confidence, labels, publish, keyframes, ..camera.clone() }
 }
 
 /// The models that cameras use.
