@@ -126,9 +126,8 @@ impl Announcements {
         if self.held != before {
             // Before it is published: what is forgotten could never be taken back.
             let (memory, held) = (self.memory.clone(), self.held.clone());
-            match tokio::task::spawn_blocking(move || memory.write(&held)).await {
-                Ok(Err(error)) => tracing::warn!("{error}"),
-                _ => {}
+            if let Ok(Err(error)) = tokio::task::spawn_blocking(move || memory.write(&held)).await {
+                tracing::warn!("{error}");
             }
         }
         for (topic, payload) in said {

@@ -15,6 +15,7 @@ pub(super) struct Change<'a> {
 
 /// An object as Frigate tells of it; what it knows and we do not is empty. Boxes and areas are in pixels of the frame.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "they are Frigate's")]
 pub(super) struct View {
     pub id: String,
     pub camera: Name,

@@ -26,7 +26,7 @@ const SMALL_READ: Duration = Duration::from_secs(10);
 const PICTURE_READ: Duration = Duration::from_secs(30);
 const ROOM: Duration = Duration::from_secs(10);
 /// A command may wait for a slow camera, a picture for room in its queue; nothing waits longer.
-const ANSWER: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_mins(1);
 /// Pictures of several programs that are in memory at once, in units of 1 KiB.
 const UNIT: usize = 1024;
 

@@ -1,4 +1,4 @@
-//! The table of all paths: the router and the OpenAPI document are both made of it, so neither knows one that the other lacks.
+//! The table of all paths: the router and the `OpenAPI` document are both made of it, so neither knows one that the other lacks.
 
 use std::sync::Arc;
 
@@ -132,7 +132,7 @@ impl Operation {
 
 impl Content {
     pub fn of<T: JsonSchema>() -> Self {
-        Self::Type(|generator| generator.subschema_for::<T>())
+        Self::Type(SchemaGenerator::subschema_for::<T>)
     }
 
     fn bytes() -> Self {

@@ -201,7 +201,8 @@ fn a_snapshot_is_answered_with_the_picture_that_was_said() {
         assert_eq!((&answer["ok"], &keyframe["reason"]), (&true.into(), &"snapshot".into()), "{answer}");
         let is = |m: &Received| m.is_of("door", "keyframe/meta") && m.json()["frame"]["id"] == *id;
         assert_eq!(witness.inbox.wait("its metadata", is).json(), *keyframe);
-        let is = |m: &Received| m.is_of("door", "keyframe") && m.properties["frame_id"] == id.to_string();
+        let number = id.to_string();
+        let is = |m: &Received| m.is_of("door", "keyframe") && m.properties["frame_id"] == number;
         let picture = witness.inbox.wait("the picture", is);
         assert!(picture.payload.starts_with(&[0xff, 0xd8]) && picture.properties["reason"] == "snapshot");
         assert_eq!(picture.payload.len() as u64, keyframe["bytes"].as_u64().unwrap());

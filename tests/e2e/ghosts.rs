@@ -19,7 +19,7 @@ fn counts(inbox: &Inbox) -> BTreeMap<String, String> {
 }
 
 fn last(inbox: &Inbox, topic: &str) -> Option<String> {
-    inbox.all().iter().rfind(|m| m.topic == format!("sightwire/{topic}")).map(|m| m.text())
+    inbox.all().iter().rfind(|m| m.topic == format!("sightwire/{topic}")).map(Received::text)
 }
 
 #[test]

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::common::process::Process;
 
 /// Only ends a test that would fail anyway.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// How many nodes, and how many cameras on each.
 pub fn size() -> (usize, usize) {

@@ -1,7 +1,12 @@
 //! The live page in a real browser: the program as people run it, Debian's Chromium, driven by Playwright.
 //!
 //! Each test is one check in `checks/`; `node tests/page/main.mjs <check>` runs it by hand (`SIGHTWIRE` names the program).
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking; what a check says is printed"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

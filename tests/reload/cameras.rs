@@ -39,7 +39,9 @@ fn only_what_changed_restarts_and_the_others_lose_nothing() {
     let stays = camera("stays", 15, 1, ", max_fps: 0");
     let before = [stays.clone(), camera("goes", 15, 2, KEYFRAMES), camera("moves", 15, 3, KEYFRAMES)];
     let yard = Yard::open(&before.concat());
-    ["stays", "goes", "moves"].iter().for_each(|name| yard.flows(name));
+    for name in ["stays", "goes", "moves"] {
+        yard.flows(name);
+    }
     yard.witness.inbox.wait("a picture", |m| m.is_of("goes", "keyframe"));
     wait_for("tracks are open", || (!open_tracks(&yard, "goes").is_empty()).then_some(()));
 
@@ -49,7 +51,9 @@ fn only_what_changed_restarts_and_the_others_lose_nothing() {
     assert_eq!(done["ok"], true, "{done}");
     let lists = ["added", "removed", "restarted", "changed", "needs_restart"].map(|list| names(&done[list]));
     assert_eq!(lists, [vec!["comes"], vec!["goes"], vec!["moves"], vec![], vec![]], "{done}");
-    ["stays", "moves", "comes"].iter().for_each(|name| yard.flows(name));
+    for name in ["stays", "moves", "comes"] {
+        yard.flows(name);
+    }
 
     // Nothing is left of the one that went: no open track, no retained word, no series, no ear.
     assert_eq!(open_tracks(&yard, "goes"), BTreeSet::new());

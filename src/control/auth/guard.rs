@@ -146,12 +146,12 @@ impl Guard {
         };
         let claims = match sealed.open(&operator.key) {
             None => return Err(unproven("bad_signature")),
-            Some(Err(why)) => return Err(Rejected::proven(malformed(&why), name)),
+            Some(Err(why)) => return Err(Box::new(Rejected::proven(malformed(&why), name))),
             Some(Ok(claims)) => claims,
         };
         let refuse = |refusal: Refusal| {
             let (id, word) = (Some(claims.id.clone()), Some(claims.command.chars().take(64).collect()));
-            Rejected::proven(Refusal { id, word, ..refusal }, name)
+            Box::new(Rejected::proven(Refusal { id, word, ..refusal }, name))
         };
         let command = self.judge(raw, &claims, operator, now).map_err(refuse)?;
         // Last, and by this alone it is remembered.
@@ -243,8 +243,8 @@ impl PublicKey {
 }
 
 impl Rejected {
-    fn proven(refusal: Refusal, operator: &Name) -> Box<Self> {
-        Box::new(Self { refusal, operator: Some(operator.clone()), claimed: None })
+    fn proven(refusal: Refusal, operator: &Name) -> Self {
+        Self { refusal, operator: Some(operator.clone()), claimed: None }
     }
 
     /// What its sender is told: whether an operator exists is nobody's business who cannot sign for one.

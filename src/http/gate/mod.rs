@@ -51,7 +51,8 @@ impl Gate {
         let now = Instant::now();
         self.throttle.admits(address, now).map_err(|wait| {
             let detail = "too many wrong tokens came from this address; wait, then bring the right one";
-            Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", detail).retry_after(wait.as_secs() + 1)
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", detail)
+                .retry_after(u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1))
         })?;
         if self.token.is(sent) {
             return Ok(());

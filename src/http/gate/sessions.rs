@@ -93,12 +93,12 @@ mod tests {
 
     #[test]
     fn a_session_lasts_until_its_end_or_a_logout() {
-        let sessions = Sessions::new(Duration::from_secs(60));
+        let sessions = Sessions::new(Duration::from_mins(1));
         let now = Instant::now();
         let (a, b) = (sessions.begin(now).unwrap(), sessions.begin(now).unwrap());
         assert!(a != b && a.len() == 43);
         assert!(sessions.admits(&carrying(&a), now + Duration::from_secs(59)));
-        assert!(!sessions.admits(&carrying(&a), now + Duration::from_secs(60)));
+        assert!(!sessions.admits(&carrying(&a), now + Duration::from_mins(1)));
         sessions.end(&carrying(&b));
         assert!(!sessions.admits(&carrying(&b), now) && sessions.admits(&carrying(&a), now));
         assert!(!sessions.admits(&carrying(""), now) && !sessions.admits(&HeaderMap::new(), now));
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_logins_holds_no_more_than_so_many() {
-        let sessions = Sessions::new(Duration::from_secs(60));
+        let sessions = Sessions::new(Duration::from_mins(1));
         let now = Instant::now();
         let first = sessions.begin(now).unwrap();
         let at = |n: u64| now + Duration::from_millis(n);

@@ -20,7 +20,10 @@ impl Throttle {
     pub fn admits(&self, address: IpAddr, now: Instant) -> Result<(), Duration> {
         let until = self.lock().get(&network(address)).copied().unwrap_or(now);
         let debt = until.saturating_duration_since(now);
-        if debt > EVERY * (BURST - 1) { Err(debt - EVERY * (BURST - 1)) } else { Ok(()) }
+        match debt.saturating_sub(EVERY * (BURST - 1)) {
+            Duration::ZERO => Ok(()),
+            wait => Err(wait),
+        }
     }
 
     pub fn failed(&self, address: IpAddr, now: Instant) {
@@ -49,7 +52,7 @@ fn network(address: IpAddr) -> IpAddr {
             let [a, b, c, d, ..] = six.segments();
             IpAddr::from([a, b, c, d, 0, 0, 0, 0])
         }
-        four => four,
+        four @ IpAddr::V4(_) => four,
     }
 }
 

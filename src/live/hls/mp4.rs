@@ -21,22 +21,22 @@ pub(super) struct Sample {
 /// The head: everything a player needs before the first fragment.
 pub(super) fn head(width: u32, height: u32, parameters: &Parameters) -> Vec<u8> {
     let mut out = Writer::default();
-    out.boxed(b"ftyp", |out| {
+    out.boxed(*b"ftyp", |out| {
         out.bytes(b"iso6").u32(0).bytes(b"iso6cmfcmp41");
     });
-    out.boxed(b"moov", |out| {
-        out.full(b"mvhd", 0, |out| {
+    out.boxed(*b"moov", |out| {
+        out.full(*b"mvhd", 0, |out| {
             out.u32(0).u32(0).u32(TIMESCALE).u32(0).u32(0x1_0000).u16(0x100).zeros(10);
             out.matrix().zeros(24).u32(TRACK + 1);
         });
-        out.boxed(b"trak", |out| {
-            out.full(b"tkhd", 7, |out| {
+        out.boxed(*b"trak", |out| {
+            out.full(*b"tkhd", 7, |out| {
                 out.u32(0).u32(0).u32(TRACK).u32(0).u32(0).zeros(16).matrix().u32(width << 16).u32(height << 16);
             });
-            out.boxed(b"mdia", |out| media(out, width, height, parameters));
+            out.boxed(*b"mdia", |out| media(out, width, height, parameters));
         });
-        out.boxed(b"mvex", |out| {
-            out.full(b"trex", 0, |out| {
+        out.boxed(*b"mvex", |out| {
+            out.full(*b"trex", 0, |out| {
                 out.u32(TRACK).u32(1).u32(0).u32(0).u32(0);
             });
         });
@@ -45,27 +45,27 @@ pub(super) fn head(width: u32, height: u32, parameters: &Parameters) -> Vec<u8> 
 }
 
 fn media(out: &mut Writer, width: u32, height: u32, parameters: &Parameters) {
-    out.full(b"mdhd", 0, |out| {
+    out.full(*b"mdhd", 0, |out| {
         // The language is not known: `und`.
         out.u32(0).u32(0).u32(TIMESCALE).u32(0).u16(0x55c4).u16(0);
     });
-    out.full(b"hdlr", 0, |out| {
+    out.full(*b"hdlr", 0, |out| {
         out.u32(0).bytes(b"vide").zeros(12).bytes(b"video\0");
     });
-    out.boxed(b"minf", |out| {
-        out.full(b"vmhd", 1, |out| {
+    out.boxed(*b"minf", |out| {
+        out.full(*b"vmhd", 1, |out| {
             out.zeros(8);
         });
-        out.boxed(b"dinf", |out| {
-            out.full(b"dref", 0, |out| {
-                out.u32(1).full(b"url ", 1, |_| {});
+        out.boxed(*b"dinf", |out| {
+            out.full(*b"dref", 0, |out| {
+                out.u32(1).full(*b"url ", 1, |_| {});
             });
         });
-        out.boxed(b"stbl", |out| {
-            out.full(b"stsd", 0, |out| {
-                out.u32(1).boxed(b"avc1", |out| entry(out, width, height, parameters));
+        out.boxed(*b"stbl", |out| {
+            out.full(*b"stsd", 0, |out| {
+                out.u32(1).boxed(*b"avc1", |out| entry(out, width, height, parameters));
             });
-            for (name, words) in [(b"stts", 1), (b"stsc", 1), (b"stsz", 2), (b"stco", 1)] {
+            for (name, words) in [(*b"stts", 1), (*b"stsc", 1), (*b"stsz", 2), (*b"stco", 1)] {
                 out.full(name, 0, |out| {
                     out.zeros(4 * words);
                 });
@@ -79,7 +79,7 @@ fn entry(out: &mut Writer, width: u32, height: u32, Parameters { sps, pps }: &Pa
     out.zeros(6).u16(1).zeros(16).u16(side(width)).u16(side(height));
     // 72 dots an inch, one frame a sample, no compressor's name, 24 bits a pixel.
     out.u32(0x48_0000).u32(0x48_0000).u32(0).u16(1).zeros(32).u16(24).u16(u16::MAX);
-    out.boxed(b"avcC", |out| {
+    out.boxed(*b"avcC", |out| {
         // Version 1, profile and level as the SPS has them, lengths of 4 bytes, one SPS, one PPS.
         out.bytes(&[1]).bytes(&sps[1..4]).bytes(&[0xff, 0xe1]).u16(size(sps)).bytes(sps);
         out.bytes(&[1]).u16(size(pps)).bytes(pps);
@@ -93,26 +93,26 @@ fn size(bytes: &[u8]) -> u16 {
 /// One fragment, from `begin` on (ticks).
 pub(super) fn fragment(sequence: u64, begin: u64, samples: &[Sample]) -> Vec<u8> {
     let mut out = Writer::default();
-    out.boxed(b"styp", |out| {
+    out.boxed(*b"styp", |out| {
         out.bytes(b"msdh").u32(0).bytes(b"msdhcmfs");
     });
     let start = out.0.len();
     let mut offset_at = 0;
-    out.boxed(b"moof", |out| {
-        out.full(b"mfhd", 0, |out| {
+    out.boxed(*b"moof", |out| {
+        out.full(*b"mfhd", 0, |out| {
             // The number is to grow; that it begins anew after 2^32 harms nobody.
             out.bytes(&sequence.to_be_bytes()[4..]);
         });
-        out.boxed(b"traf", |out| {
+        out.boxed(*b"traf", |out| {
             // Places count from the fragment's own begin.
-            out.full(b"tfhd", 0x02_0000, |out| {
+            out.full(*b"tfhd", 0x02_0000, |out| {
                 out.u32(TRACK);
             });
-            out.full(b"tfdt", 0x0100_0000, |out| {
+            out.full(*b"tfdt", 0x0100_0000, |out| {
                 out.bytes(&begin.to_be_bytes());
             });
             // With data offset, and duration, size and flags of each sample.
-            out.full(b"trun", 0x701, |out| {
+            out.full(*b"trun", 0x701, |out| {
                 out.u32(length(samples.len()));
                 offset_at = out.0.len();
                 out.u32(0);
@@ -125,7 +125,7 @@ pub(super) fn fragment(sequence: u64, begin: u64, samples: &[Sample]) -> Vec<u8>
     });
     let offset = length(out.0.len() - start + 8);
     out.0[offset_at..offset_at + 4].copy_from_slice(&offset.to_be_bytes());
-    out.boxed(b"mdat", |out| {
+    out.boxed(*b"mdat", |out| {
         for sample in samples {
             out.bytes(&sample.data);
         }
@@ -141,16 +141,16 @@ fn length(of: usize) -> u32 {
 struct Writer(Vec<u8>);
 
 impl Writer {
-    fn boxed(&mut self, name: &[u8; 4], fill: impl FnOnce(&mut Self)) {
+    fn boxed(&mut self, name: [u8; 4], fill: impl FnOnce(&mut Self)) {
         let start = self.0.len();
-        self.u32(0).bytes(name);
+        self.u32(0).bytes(&name);
         fill(self);
         let length = length(self.0.len() - start);
         self.0[start..start + 4].copy_from_slice(&length.to_be_bytes());
     }
 
     /// A box with version (the highest byte) and flags.
-    fn full(&mut self, name: &[u8; 4], version_and_flags: u32, fill: impl FnOnce(&mut Self)) {
+    fn full(&mut self, name: [u8; 4], version_and_flags: u32, fill: impl FnOnce(&mut Self)) {
         self.boxed(name, |out| {
             out.u32(version_and_flags);
             fill(out);

@@ -40,7 +40,7 @@ pub fn read_clock(bgr: &[u8], width: usize, height: usize) -> Option<Timestamp> 
             let x = (2 * cell + 1) * width / (2 * CELLS);
             line.get(3 * x..3 * x + 3).map(|pixel| pixel.iter().map(|&c| u32::from(c)).sum::<u32>() > 3 * 128)
         };
-        if !(white(0)? && !white(1)?) {
+        if !white(0)? || white(1)? {
             return None;
         }
         let bits = |from: usize, count: usize| {
@@ -87,7 +87,9 @@ mod tests {
         draw(&mut bgr, 640, 480, at);
         for line in bgr.chunks_exact_mut(640 * 3) {
             let cell = &mut line[3 * (640 * 20 / CELLS)..3 * (640 * 21 / CELLS)];
-            cell.iter_mut().for_each(|level| *level = 251 - *level);
+            for level in cell {
+                *level = 251 - *level;
+            }
         }
         assert_eq!(read_clock(&bgr, 640, 480), None);
     }
