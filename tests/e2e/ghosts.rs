@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::common::{Mosquitto, NatsServer};
 use crate::node::{Home, SHAPES, buses, scene, wait_for};
 use crate::stop_button::{Asker, flows, ready, two_cameras};
-use crate::witness::{Inbox, MqttWitness, NatsWitness};
+use crate::witness::{Inbox, MqttWitness, NatsWitness, Received};
 
 /// The last count of every label of `left`.
 fn counts(inbox: &Inbox) -> BTreeMap<String, String> {
