@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::plan::used;
 pub use self::tenant::{CameraPast, Tenancy, Tenant};
 use super::cameras::{CameraYard, Cameras};
+use super::frigate::Frigate;
 use super::models::Models;
 use crate::bus::{ControlTopics, Fanout, Subscriptions};
 use crate::config::Config;
@@ -40,6 +41,7 @@ pub struct Grounds {
     pub overrides: Arc<Overrides>,
     pub counted: Arc<CountedLabels>,
     pub first_seen: FirstSeen,
+    pub frigate: Arc<Frigate>,
     pub feed: Arc<Feed>,
     pub telemetry: Telemetry,
     /// The node ends.
@@ -118,6 +120,7 @@ fn start(grounds: &Grounds, cameras: &Cameras, held: &mut Held, name: &Name, wis
         overrides: &grounds.overrides,
         counted: &grounds.counted,
         first_seen: grounds.first_seen.clone(),
+        frigate: grounds.frigate.topics(),
         feed: grounds.feed.clone(),
         shutdown: grounds.shutdown.child_token(),
     };
