@@ -45,7 +45,18 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("http", &["domain", "telemetry", "envelope", "control", "live"]),
     (
         "config",
-        &["domain", "bus", "control", "envelope", "frigate", "homeassistant", "http", "inference", "pipeline", "source"],
+        &[
+            "domain",
+            "bus",
+            "control",
+            "envelope",
+            "frigate",
+            "homeassistant",
+            "http",
+            "inference",
+            "pipeline",
+            "source",
+        ],
     ),
     (
         "app",

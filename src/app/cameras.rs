@@ -18,8 +18,9 @@ use crate::domain::{BootId, Label, Name};
 use crate::envelope::{ActualState, CameraSettings, CameraState, DesiredState, Detections, Origin, Reason};
 use crate::live::{Feed, Status, Studio, VideoConfig};
 use crate::pipeline::{
-    Announcer, Applied, Camera, CameraConfig, Desired, Dial, FirstSeen, FrigateTopics, KeyframeQueue, KeyframeSlot, Processor,
-    ProcessorParts, Seat, SessionContext, Shutter, StateView, TrackerChoice, Tuner, Tuning, Watch, lock_processor,
+    Announcer, Applied, Camera, CameraConfig, Desired, Dial, FirstSeen, FrigateTopics, KeyframeQueue, KeyframeSlot,
+    Processor, ProcessorParts, Seat, SessionContext, Shutter, StateView, TrackerChoice, Tuner, Tuning, Watch,
+    lock_processor,
 };
 use crate::source::OpenOptions;
 

@@ -110,7 +110,8 @@ impl Frigate {
         let is_live = |of: &str, camera: &Name| *topics && of == prefix && config.cameras.contains_key(camera);
         let (held, stale) = written.clone().split(is_live);
         let desk = Mutex::new(Desk { held, on: BTreeMap::new() });
-        let frigate = Arc::new(Self { config: config.frigate.clone(), fanout, subscriptions, desk, news: Notify::new() });
+        let frigate =
+            Arc::new(Self { config: config.frigate.clone(), fanout, subscriptions, desk, news: Notify::new() });
         let upkeep = Upkeep { frigate: frigate.clone(), memory: Arc::new(memory), written, stale };
         (frigate, upkeep)
     }
@@ -149,7 +150,10 @@ impl Frigate {
             return;
         }
         let labels = self.desk().held.note(&self.config.prefix, camera).clone();
-        labels.iter().filter(|label| ***label != *"all" && is_over(label)).for_each(|label| self.clear_label(camera, label));
+        labels
+            .iter()
+            .filter(|label| ***label != *"all" && is_over(label))
+            .for_each(|label| self.clear_label(camera, label));
     }
 
     fn clear_label(&self, camera: &Name, label: &Label) {
@@ -281,7 +285,10 @@ mod tests {
         held.note("frigate", &yard);
         held.note("old", &door).insert("bus".into());
         let (live, stale) = held.clone().split(|prefix, camera| prefix == "frigate" && *camera == door);
-        assert_eq!(live.all().map(|(prefix, camera, _)| (prefix, camera.as_str())).collect::<Vec<_>>(), [("frigate", "door")]);
+        assert_eq!(
+            live.all().map(|(prefix, camera, _)| (prefix, camera.as_str())).collect::<Vec<_>>(),
+            [("frigate", "door")]
+        );
         assert_eq!(stale.all().count(), 2);
         assert_eq!(live.and(&stale), held);
         let text = serde_json::to_string(&held).unwrap();

@@ -118,9 +118,10 @@ impl Node {
 
         let (frigate, upkeep) = Frigate::new(&config, fanout.clone(), subscriptions.clone(), retained);
         let link = links.iter().find(|link| link.name() == "mqtt");
-        let herald = mqtt.zip(link).filter(|_| config.frigate.topics).map(|(mqtt, link)| {
-            bus::start_herald(&mqtt, (&node, &boot_id), &config.frigate.available(), link.state())
-        });
+        let herald = mqtt
+            .zip(link)
+            .filter(|_| config.frigate.topics)
+            .map(|(mqtt, link)| bus::start_herald(&mqtt, (&node, &boot_id), &config.frigate.available(), link.state()));
         let herald = herald.transpose()?;
 
         let keyframes = Arc::new(KeyframeQueue::default());
@@ -268,7 +269,10 @@ fn name_left_behind(folder: &Path, links: &[Link]) {
 }
 
 /// The links, the configuration of the one to MQTT, and the broker of our own where none is configured.
-async fn connect(config: &BusesConfig, context: &BusContext) -> Result<(Option<Embedded>, Option<MqttConfig>, Vec<Link>), AppError> {
+async fn connect(
+    config: &BusesConfig,
+    context: &BusContext,
+) -> Result<(Option<Embedded>, Option<MqttConfig>, Vec<Link>), AppError> {
     let mut links = Vec::new();
     let mut broker = None;
     let mut mqtt = config.mqtt.clone();

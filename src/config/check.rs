@@ -280,7 +280,11 @@ impl Check<'_> {
         let own = config.buses.mqtt.as_ref().map_or("sightwire", |mqtt| mqtt.topic_prefix.as_str());
         if config.frigate.prefix == own {
             let path = if self.is_set(&path.key("prefix")) { path.key("prefix") } else { path };
-            self.problem(&path, "the prefix is that of Sightwire's own topics, too", "give each its own, such as 'frigate'");
+            self.problem(
+                &path,
+                "the prefix is that of Sightwire's own topics, too",
+                "give each its own, such as 'frigate'",
+            );
         }
         let untracked = config.cameras.iter().filter(|(_, camera)| camera.tracker == TrackerChoice::None);
         for (name, _) in untracked {

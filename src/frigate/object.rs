@@ -85,8 +85,7 @@ impl Object {
             thumbnail: None,
         };
         // Before it was confirmed it might have been nothing: so Frigate tells it, too.
-        let said =
-            View { false_positive: true, frame_time: first_seen, snapshot: None, top_score: 0.0, ..now.clone() };
+        let said = View { false_positive: true, frame_time: first_seen, snapshot: None, top_score: 0.0, ..now.clone() };
         Self { now, said, said_at: at, place: found.bbox, since: at }
     }
 

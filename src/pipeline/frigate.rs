@@ -1,6 +1,6 @@
 //! A camera's objects at Frigate's topics, beside its own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use crate::bus::{Message, MessageKind, Publisher, Qos, Topic};
@@ -54,8 +54,7 @@ impl Frigate {
                 TrackEventKind::Started => {
                     let TrackEvent { track_id, label, score, bbox, first_seen, .. } = event;
                     let (label, track_id) = (label.clone(), *track_id);
-                    let found =
-                        Detection { label, score: *score, bbox: *bbox, class_id: 0, track_id: Some(track_id) };
+                    let found = Detection { label, score: *score, bbox: *bbox, class_id: 0, track_id: Some(track_id) };
                     self.objects.started(track_id, *first_seen, Sight { found: &found, at, size }, &mut self.said);
                 }
                 TrackEventKind::Ended => self.objects.ended(event.track_id, event.last_seen, &mut self.said),
@@ -74,9 +73,10 @@ impl Frigate {
         self.publish();
     }
 
-    /// These labels are looked for from now on.
-    pub(super) fn want<'a>(&mut self, labels: impl IntoIterator<Item = &'a Label>) {
-        self.objects.want(labels.into_iter().cloned());
+    /// Only these labels are looked for from now on; None = all.
+    pub(super) fn want(&mut self, labels: Option<&HashSet<Label>>) {
+        self.objects.want(labels, &mut self.said);
+        self.publish();
     }
 
     fn publish(&mut self) -> Vec<String> {

@@ -215,13 +215,7 @@ impl KeyframeQueue {
 
 impl KeyframeSlot {
     /// A picture that is no keyframe: a small one of events for the gallery, or what others want, as keyframes are made.
-    fn beside(
-        &self,
-        job: &KeyframeJob,
-        encoder: &mut JpegEncoder,
-        jpeg: &mut Vec<u8>,
-        publisher: &dyn Publisher,
-    ) {
+    fn beside(&self, job: &KeyframeJob, encoder: &mut JpegEncoder, jpeg: &mut Vec<u8>, publisher: &dyn Publisher) {
         let config = &job.config;
         let alone = job.pictures.is_empty();
         let (width, quality) = if alone { THUMBNAIL } else { (config.max_width, config.quality) };

@@ -127,8 +127,8 @@ impl Processor {
             TrackerChoice::None => None,
         };
         let labels = || wanted.iter().flatten().chain(&counted).cloned();
-        let frigate = frigate
-            .map(|topics| Frigate::new(topics, origin.clone(), tracker.is_some(), labels(), publisher.clone()));
+        let frigate =
+            frigate.map(|topics| Frigate::new(topics, origin.clone(), tracker.is_some(), labels(), publisher.clone()));
         let mut processor = Self {
             policy: PublishPolicy::new(publish),
             counts: Counts::new(labels()),
@@ -205,7 +205,7 @@ impl Processor {
         let changed = self.counts.want(self.wanted.as_ref());
         self.say_counts(changed);
         if let Some(frigate) = &mut self.frigate {
-            frigate.want(self.wanted.iter().flatten());
+            frigate.want(self.wanted.as_ref());
         }
     }
 
@@ -249,8 +249,7 @@ impl Processor {
             self.publish_detections(&frame, found, timing);
         }
         self.publish_counts(found);
-        let pictures =
-            self.frigate.as_mut().map_or_else(Vec::new, |frigate| frigate.see(&self.events, &frame, found));
+        let pictures = self.frigate.as_mut().map_or_else(Vec::new, |frigate| frigate.see(&self.events, &frame, found));
         self.metrics.frame(FrameOutcome::Inferred);
         self.keyframe(frame, found, said, shown, pictures)
     }

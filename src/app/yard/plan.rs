@@ -64,8 +64,7 @@ pub fn used(config: &Config) -> BTreeMap<&Name, &ModelConfig> {
 
 /// The sections that hold for as long as the process lives and differ. A new section has to be put here, or be applied.
 fn pinned(old: &Config, new: &Config) -> Vec<String> {
-    let Config { node, state_dir, buses, spool, control, http, homeassistant, frigate, models: _, cameras: _ } =
-        old;
+    let Config { node, state_dir, buses, spool, control, http, homeassistant, frigate, models: _, cameras: _ } = old;
     let sections = [
         ("node", *node != new.node),
         ("state_dir", *state_dir != new.state_dir),

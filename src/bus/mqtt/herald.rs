@@ -147,7 +147,11 @@ impl Voice {
     /// Once: it is tried again for as long as the node lives.
     fn complain(&mut self, why: &str) {
         if self.complained.insert(why.to_owned()) {
-            tracing::warn!(bus = "mqtt", address = self.address, "the broker does not let us say that we are there: {why}");
+            tracing::warn!(
+                bus = "mqtt",
+                address = self.address,
+                "the broker does not let us say that we are there: {why}"
+            );
         }
     }
 }
