@@ -45,6 +45,18 @@ def say(text):
     print(f"home-assistant ({STYLE}): {text}", flush=True)
 
 
+def filled(form, given):
+    """A form of Home Assistant, its defaults where nothing is given; a section of it is a form, too."""
+    values = {}
+    for field in form:
+        name = field["name"]
+        if field.get("type") == "expandable":
+            values[name] = filled(field["schema"], given)
+        elif name in given or "default" in field:
+            values[name] = given.get(name, field.get("default"))
+    return values
+
+
 class Hass:
     """Home Assistant with nothing but what MQTT needs."""
 
@@ -81,8 +93,12 @@ class Hass:
         elif body is not None:
             request.data = json.dumps(body).encode()
             request.add_header("Content-Type", "application/json")
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            data = answer.read()
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                data = answer.read()
+        except urllib.error.HTTPError as error:
+            error.add_note(f"{method} {path} {body or ''}: {error.read()[:500]!r}")
+            raise
         return data if raw else json.loads(data or b"null")
 
     def onboard(self):
@@ -103,8 +119,7 @@ class Hass:
         flow = wait("the config flow", lambda: self.attempt("POST", "/api/config/config_entries/flow", {"handler": "mqtt"}))
         if flow["type"] == "menu":
             flow = self.call("POST", f"/api/config/config_entries/flow/{flow['flow_id']}", {"next_step_id": "broker"})
-        fields = [field["name"] for field in flow["data_schema"]]
-        given = {name: value for name, value in {"broker": "127.0.0.1", "port": port}.items() if name in fields}
+        given = filled(flow["data_schema"], {"broker": "127.0.0.1", "port": port, "set_ca_cert": "off", "set_client_cert": False})
         done = self.call("POST", f"/api/config/config_entries/flow/{flow['flow_id']}", given)
         if done["type"] != "create_entry":
             raise SystemExit(f"no MQTT entry: {done}")
