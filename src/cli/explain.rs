@@ -2,6 +2,7 @@
 
 use super::samples::{self, Samples};
 use super::say;
+use crate::app;
 use crate::bus::{ControlTopics, Topic};
 use crate::config::Config;
 use crate::domain::Name;
@@ -52,6 +53,17 @@ pub fn topics(node: &Name, config: &Config) {
             say(&format!("{address}  (listens: commands to {target})"));
         }
     }
+    home_assistant(node, config);
+}
+
+/// Labels that a camera shows later come on top.
+fn home_assistant(node: &Name, config: &Config) {
+    let Some(said) = config.homeassistant.as_ref().filter(|said| said.discovery) else { return };
+    for (topic, payload) in app::announced(config, node) {
+        say(&format!("{topic}  (QoS 1, retained)"));
+        say(&format!("    {payload}"));
+    }
+    say(&format!("{}  (listens: Home Assistant has started)", said.birth_topic()));
 }
 
 fn line(topic: Topic, qos: u8, retain: bool, sample: impl Into<String>) -> Line {
