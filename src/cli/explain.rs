@@ -82,6 +82,7 @@ fn of_camera(node: &Name, name: &Name, config: &Config) -> Vec<Line> {
         line(Topic::Detections(name.clone()), camera.publish.qos, false, said("Detections", samples.detections())),
         line(Topic::Events(name.clone()), 1, false, said("Event", samples.event())),
         line(count, 1, true, "1"),
+        line(Topic::Objects(name.clone()), 1, true, "1"),
         line(Topic::CameraStatus(name.clone()), 1, true, "online"),
         line(Topic::CameraState(name.clone()), 1, true, samples.state()),
     ];

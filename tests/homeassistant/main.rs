@@ -9,6 +9,7 @@ mod births;
 #[allow(unused_imports, reason = "every test binary uses its own part of this")]
 mod common;
 mod gone;
+mod guide;
 #[path = "../e2e/metrics.rs"]
 mod metrics;
 #[path = "../e2e/node.rs"]
