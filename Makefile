@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh Debian machine with Rust: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build test e2e chaos soak clients fuzz fuzz-api fuzz-build lint fmt bench schemas
+.PHONY: help setup demo build test e2e chaos soak clients fleet fuzz fuzz-api fuzz-build lint fmt bench schemas
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
