@@ -42,7 +42,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("homeassistant", &["domain", "envelope"]),
-    ("http", &["domain", "telemetry", "envelope", "control", "live"]),
+    ("http", &["domain", "telemetry", "envelope", "codec", "control", "live"]),
     (
         "config",
         &[
@@ -131,7 +131,7 @@ const CUPBOARDS: &[(&str, &[&str])] = &[
     ("pathfinding", &["tracker/"]),
     ("anyhow", &["cli/"]),
     ("rustls", &["bus/", "main.rs"]),
-    ("ring", &["control/auth/"]),
+    ("ring", &["control/auth/", "http/gate/", "live/webrtc/"]),
 ];
 
 /// Rooms that read no clock and touch no network, disk or thread: time is an argument there.

@@ -237,7 +237,8 @@ fn a_problem_says_where_what_why_and_what_to_do() {
     assert_eq!(
         problems(&good_and("    max_fsp: 3\n")),
         "sightwire.yaml:7:5: cameras.front-door.max_fsp: there is no such key\n    fix: did you mean 'max_fps'? known \
-         here: groups, keyframes, labels, loop, max_fps, model, pace, picture_check, publish, queue, source, tracker"
+         here: confidence, groups, keyframes, labels, loop, max_fps, model, pace, picture_check, publish, queue, \
+         source, tracker"
     );
     assert_eq!(
         problems(&good_and("    max_fps: fast\n")),
@@ -377,6 +378,32 @@ fn a_spool_has_a_size_with_a_unit_that_is_worth_its_name() {
     assert_says(&good_and("spool: { max_size: 1000000 }\n"), &["spool.max_size"]);
     assert_says(&good_and("spool: { max_size: lots }\n"), &["spool.max_size: 'lots' does not fit"]);
     assert_says(&good_and("spool: { size: 1GiB }\n"), &["spool.size"]);
+}
+
+#[test]
+fn frigates_topics_need_mqtt_a_prefix_of_their_own_and_tracks() {
+    let frigate = |text: &str| good_and(&format!("frigate: {text}\n"));
+    assert!(!load(&good_and("")).unwrap().config.frigate.topics);
+    assert_eq!(load(&frigate("{ topics: true }")).unwrap().config.frigate.events(), "frigate/events");
+    let nats = "{ topics: true }\nbuses: { nats: {} }";
+    assert_says(
+        &frigate(nats),
+        &["frigate.topics: Frigate's topics are MQTT's, and there is only NATS", "add 'buses.mqtt'"],
+    );
+    assert!(load(&frigate(&nats.replace("nats: {}", "nats: {}, mqtt: {}"))).is_ok());
+    assert!(load(&frigate(&nats.replace("true", "false"))).is_ok());
+    assert_says(&frigate("{ prefix: 'a/+' }"), &["frigate.prefix"]);
+    assert_says(&frigate("{ prefix: 'a//b' }"), &["frigate.prefix: begins or ends with '/'"]);
+    assert_says(
+        &frigate("{ topics: true, prefix: sightwire }"),
+        &["frigate.prefix: the prefix is that of Sightwire's own topics, too"],
+    );
+    let untracked = good_and("    tracker: none\nfrigate: { topics: true }\n");
+    let warnings = load(&untracked).unwrap().warnings;
+    let file = Path::new("f.yaml");
+    let said: Vec<String> = warnings.iter().map(|warning| warning.in_file(file).to_string()).collect();
+    assert_eq!(said.len(), 1);
+    assert!(said[0].starts_with("f.yaml:7:5: cameras.front-door.tracker: nothing is tracked"), "{said:?}");
 }
 
 #[test]

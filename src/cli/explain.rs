@@ -2,6 +2,7 @@
 
 use super::samples::{self, Samples};
 use super::say;
+use crate::app;
 use crate::bus::{ControlTopics, Topic};
 use crate::config::Config;
 use crate::domain::Name;
@@ -60,6 +61,7 @@ pub fn topics(node: &Name, config: &Config) {
         let address = config.frigate.switch(name.as_str());
         say(&format!("{address}  (listens: ON starts and OFF stops camera/{name})"));
     }
+    home_assistant(node, config);
 }
 
 /// Over MQTT only.
@@ -84,6 +86,16 @@ fn of_frigate(node: &Name, config: &Config) -> Vec<Line> {
     lines
 }
 
+/// Labels that a camera shows later come on top.
+fn home_assistant(node: &Name, config: &Config) {
+    let Some(said) = config.homeassistant.as_ref().filter(|said| said.discovery) else { return };
+    for (topic, payload) in app::announced(config, node) {
+        say(&format!("{topic}  (QoS 1, retained)"));
+        say(&format!("    {payload}"));
+    }
+    say(&format!("{}  (listens: Home Assistant has started)", said.birth_topic()));
+}
+
 fn line(topic: Topic, qos: u8, retain: bool, sample: impl Into<String>) -> Line {
     Line { topic, qos, retain, sample: sample.into() }
 }
@@ -100,6 +112,7 @@ fn of_camera(node: &Name, name: &Name, config: &Config) -> Vec<Line> {
         line(Topic::Detections(name.clone()), camera.publish.qos, false, said("Detections", samples.detections())),
         line(Topic::Events(name.clone()), 1, false, said("Event", samples.event())),
         line(count, 1, true, "1"),
+        line(Topic::Objects(name.clone()), 1, true, "1"),
         line(Topic::CameraStatus(name.clone()), 1, true, "online"),
         line(Topic::CameraState(name.clone()), 1, true, samples.state()),
     ];
