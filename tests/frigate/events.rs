@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::common::Mosquitto;
 use crate::node::{Home, wait_for};
 use crate::witness::{Inbox, Received};
-use crate::{LABELS, ON, camera, counted, retained, text, witness};
+use crate::{ON, camera, counted, retained, text, witness};
 
 /// Every key of `before` and `after` in <https://docs.frigate.video/integrations/mqtt/>, but for licence plates.
 const DOCUMENTED: [&str; 27] = [
@@ -74,7 +74,7 @@ fn is_frigates(view: &Value) {
     assert!((view["ratio"].as_f64().unwrap() - ratio).abs() < 1e-4, "{view}");
     assert_eq!(pixels(&view["region"]), [0, 0, 320, 240]);
     assert_eq!(view["active"], !view["stationary"].as_bool().unwrap());
-    assert!(LABELS.contains(&view["label"].as_str().unwrap()));
+    assert!(view["label"].is_string());
     assert!(view["score"].as_f64().unwrap() <= 1.0 && view["top_score"].as_f64().unwrap() <= 1.0);
     if let Value::Object(snapshot) = &view["snapshot"] {
         assert_eq!(snapshot.keys().map(String::as_str).collect::<BTreeSet<_>>(), OF_SNAPSHOT.into());

@@ -155,9 +155,10 @@ fn a_broker_that_forgot_everything_is_told_again() {
 
 #[test]
 fn a_broker_that_does_not_let_the_node_say_that_it_is_there_is_named_in_the_log() {
-    let broker = Mosquitto::configured("allow_anonymous true\nacl_file {dir}/acl\n", |dir| {
+    let mut broker = Mosquitto::configured("allow_anonymous true\nacl_file {dir}/acl\n", |dir| {
         std::fs::write(dir.join("acl"), "topic readwrite sightwire/#\ntopic readwrite test/#\n").unwrap();
     });
+    broker.start();
     let node = Home::new(&text(&broker, ON, &camera("left", ""))).start_owned();
     let line = node.log.wait("of the refusal", |line| line.contains("does not let us say that we are there"));
     assert!(line.contains("frigate/available") && line.contains("allow this node to publish there"), "{line}");

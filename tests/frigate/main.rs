@@ -23,7 +23,6 @@ use common::Mosquitto;
 use node::{Home, SHAPES, buses, scene, wait_for};
 use witness::MqttWitness;
 
-const LABELS: [&str; 3] = ["circle", "square", "triangle"];
 const ON: &str = "frigate: { topics: true }\n";
 
 /// A configuration; `more` are further sections.

@@ -63,7 +63,6 @@ fn off_stops_the_camera_and_on_starts_it_and_both_are_answered_and_written_down(
     assert_eq!((&again["ok"], &again["error"]["code"]), (&false.into(), &"retained".into()), "{again}");
     node.wait_until("left", "stopped");
     wait_retained(&broker, STATE, "OFF");
-    publish(broker.port, SET, b"", &["-r"]);
 
     publish(broker.port, SET, b"ON", &[]);
     node.wait_until("left", "running");
