@@ -73,7 +73,11 @@ fn of_frigate(node: &Name, config: &Config) -> Vec<Line> {
         let samples = Samples::new(node, name, config);
         let (camera_name, label) = (name.as_str(), samples.label());
         if camera.tracker != TrackerChoice::None {
-            lines.push(line(Topic::Absolute(frigate.events()), 1, false, samples.frigate_event()));
+            // All cameras' are there.
+            let events = line(Topic::Absolute(frigate.events()), 1, false, samples.frigate_event());
+            if lines.iter().all(|line| line.topic != events.topic) {
+                lines.push(events);
+            }
             let keyframes = camera.keyframes.clone().unwrap_or_default();
             let what = format!("JPEG, at most {} pixels wide, quality {}", keyframes.max_width, keyframes.quality);
             lines.push(there(frigate.snapshot(camera_name, label), &what));

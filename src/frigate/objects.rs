@@ -135,9 +135,13 @@ impl Objects {
             }
         };
         if self.tracked {
-            self.open.values().for_each(|object| add(object.label(), object.is_active()));
+            for object in self.open.values() {
+                add(object.label(), object.is_active());
+            }
         } else {
-            found.iter().for_each(|detection| add(&detection.label, true));
+            for detection in found {
+                add(&detection.label, true);
+            }
         }
         for (label, count) in self.labels.iter_mut().chain([(&self.all.0, &mut self.all.1)]) {
             for (at, active) in [false, true].into_iter().enumerate() {

@@ -161,6 +161,6 @@ fn a_broker_that_does_not_let_the_node_say_that_it_is_there_is_named_in_the_log(
     broker.start();
     let node = Home::new(&text(&broker, ON, &camera("left", ""))).start_owned();
     let line = node.log.wait("of the refusal", |line| line.contains("does not let us say that we are there"));
-    assert!(line.contains("frigate/available") && line.contains("allow this node to publish there"), "{line}");
+    assert!(line.contains("frigate/available") && line.contains("allow both"), "{line}");
     node.wait_until("left", "running");
 }
