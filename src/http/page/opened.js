@@ -100,7 +100,7 @@ function ways(made) {
 }
 
 function saidTable(made) {
-  const heads = [["Object"], ["Score", "number"], ["Track", "number"], ["Centre, from left and top", "number"]];
+  const heads = [["Object"], ["Score", "number"], ["Track", "number"], ["Centre x, y", "number"]];
   return el("div", { class: "said" },
     el("div", { class: "said-head" }, made.when, made.message),
     made.texts,
@@ -161,8 +161,8 @@ function said() {
   const camera = store.cameras.get(view.name);
   const latest = camera?.latest;
   if (!latest) {
-    const why = !camera || isLive(camera.state) ? "" : ` while it is ${stateWord(camera.state.actual)}`;
-    view.lines.replaceChildren(el("tr", {}, el("td", { colspan: "4" }, `No message${why || " yet"}.`)));
+    const why = !camera || isLive(camera.state) ? "No message yet." : `No message: the camera is ${stateWord(camera.state.actual)}.`;
+    view.lines.replaceChildren(el("tr", {}, el("td", { colspan: "4" }, why)));
     texts([]);
     write(view.message, "");
     ages();

@@ -7,7 +7,7 @@ const cameras = [`front-door: { source: ${scene("&seed=4")}, model: shapes, max_
 export default async function blocked(world) {
   await world.start(cameras);
   // A network that lets no UDP through.
-  const page = await world.page({ flags: ["--force-webrtc-ip-handling-policy=disable_non_proxied_udp"] });
+  const page = await world.page({ flags: ["--webrtc-ip-handling-policy=disable_non_proxied_udp"] });
   await page.goto(`${world.url}/#/cameras/front-door`);
   const says = (words) => until(`the page says ${words}`, async () => words.test(await page.locator(".runs").textContent()));
   await says(/^Live by HLS \(WebRTC: (no picture came|no way through)\)$/);
