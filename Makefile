@@ -17,8 +17,8 @@ build: setup ## Build the program: target/release/sightwire
 test: setup ## Run the whole suite, against real brokers and a real RTSP server
 	cargo test --locked
 
-e2e: setup ## The live page in Chromium, the whole of it: every button, video by each way with its boxes, how old what one sees is; pictures in target/page
-	cargo test --locked --test page -- --include-ignored --nocapture
+e2e: setup ## The live page in Chromium, the whole of it, with a release build: every button, video by each way with its boxes, how old what one sees is; pictures in target/page
+	cargo test --release --locked --test page -- --include-ignored --nocapture
 
 chaos: setup ## Kill, freeze and cut off real brokers hundreds of times and a camera fifty, soak, fuzz: about 20 minutes, a summary at the end
 	@.ci/chaos all
