@@ -31,7 +31,7 @@ impl Hosts {
     pub fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
         let mut named = headers.get_all(header::HOST).iter();
         let one = named.next().filter(|_| named.next().is_none()).and_then(|host| host.to_str().ok());
-        let host = one.and_then(|host| host.parse::<Authority>().ok());
+        let host = one.filter(|host| !host.contains('@')).and_then(|host| host.parse::<Authority>().ok());
         let wrong = |shown: &str| {
             let detail = format!(
                 "this node does not go by the name {shown}; if it is to, name it in the configuration: http: {{ hosts: [{shown}] }}"
@@ -136,6 +136,8 @@ mod tests {
             "a b",
             "garage",
             "xlocalhost",
+            "someone@localhost",
+            "2130706433",
         ] {
             assert!(!good(bent), "{bent}");
         }

@@ -55,6 +55,7 @@ function build(name) {
   made.player = new Player(name, made.frame, (words) => write(made.runs, words));
   made.when = el("span");
   made.message = el("span");
+  made.text = el("div", { class: "text" });
   made.lines = el("tbody");
   made.facts = el("dl");
   made.charts = charts.make(name);
@@ -82,7 +83,7 @@ function ways(made) {
 function saidTable(made) {
   const heads = [["Object"], ["Score", "number"], ["Track", "number"], ["Where", "number"]];
   return el("div", { class: "said" },
-    el("div", { class: "said-head" }, made.when, made.message),
+    el("div", { class: "said-head" }, made.when, made.message), made.text,
     el("div", { class: "lines" }, el("table", {},
       el("caption", { class: "unseen" }, "What the latest message said"),
       el("thead", {}, el("tr", {}, ...heads.map(([text, kind]) => el("th", { scope: "col", class: kind }, text)))),
@@ -129,6 +130,7 @@ function said() {
   if (!latest) {
     view.lines.replaceChildren(el("tr", {}, el("td", { colspan: "4" }, "No message since the camera runs.")));
     write(view.message, "");
+    view.text.replaceChildren();
     ages();
     return;
   }
@@ -141,6 +143,7 @@ function said() {
   view.lines.replaceChildren(...(rows.length ? rows : [el("tr", {}, el("td", { colspan: "4" }, "Nothing in sight."))]));
   const more = latest.detections.length > 40 ? ` · the first 40 of ${latest.detections.length}` : "";
   write(view.message, `message ${latest.seq} · frame ${latest.frame.id} · ${latest.frame.width}×${latest.frame.height}${more}`);
+  view.text.replaceChildren(...(latest.text ?? []).map((line) => el("p", {}, line)));
   ages();
 }
 
