@@ -81,7 +81,7 @@ fn push_all(node: &Node, pictures: usize, body: &[u8]) -> Duration {
 /// The way over HTTP is not what limits a program: the same pictures, read from a folder, take about as long.
 #[test]
 fn pictures_go_in_over_one_connection_about_as_fast_as_from_a_folder() {
-    const PICTURES: usize = 100;
+    const PICTURES: usize = 60;
     let body = ffmpeg(&["-frames:v", "1", "-f", "image2pipe", "-c:v", "png", "-vf", "scale=640:480"]);
     let folder = tempfile::tempdir().unwrap();
     for n in 0..PICTURES {

@@ -52,7 +52,8 @@ fn a_browser_logs_in_with_a_form_and_gets_a_cookie_that_scripts_cannot_see() {
     let page = [("Accept", "text/html,application/xhtml+xml")];
     let sent = node.get("/cameras/x?a=b", &page).expect(303);
     assert_eq!(sent.header("location"), "/login?next=%2Fcameras%2Fx%3Fa%3Db");
-    let problem = node.get("/api/cameras", &[("Accept", "application/json")]).expect(401);
+    let script = [("Accept", "application/json"), ("User-Agent", "Mozilla/5.0 (X11)")];
+    let problem = node.get("/api/cameras", &script).expect(401);
     assert_eq!(problem.header("www-authenticate"), "Bearer");
     problem.problem(401, "token_needed");
     let form = node.get("/login?next=/api/node", &[]).expect(200);
