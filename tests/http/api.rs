@@ -101,7 +101,11 @@ fn the_document_describes_the_server_that_serves_it() {
     let schemas = json!({ "components": document["components"] });
     for (path, methods) in document["paths"].as_object().unwrap() {
         let real = path.replace("{camera}", "door").replace("{group}", "outdoor").replace("{command}", "status");
-        let real = real.replace("/page/{file}", "/page/main.js").replace("{file}", "x").replace("{session}", "x").replace("{id}", "x");
+        let real = real
+            .replace("/page/{file}", "/page/main.js")
+            .replace("{file}", "x")
+            .replace("{session}", "x")
+            .replace("{id}", "x");
         for method in ["get", "post", "put", "patch", "delete", "options"] {
             if methods.get(method).is_none() {
                 node.send(&method.to_ascii_uppercase(), &real, &[], b"").problem(405, "method_not_allowed");

@@ -53,7 +53,8 @@ fn no_path_leads_out_and_no_method_leads_astray() {
         node.get(path, &[]).expect(404);
     }
     for (line, status) in [("CONNECT localhost:80", 404), ("OPTIONS *", 404), ("TRACE /", 405), ("BREW /", 405)] {
-        let answer = raw(&node, &format!("{line} HTTP/1.1\r\nHost: localhost\r\nX-Echo: me\r\nConnection: close\r\n\r\n"));
+        let answer =
+            raw(&node, &format!("{line} HTTP/1.1\r\nHost: localhost\r\nX-Echo: me\r\nConnection: close\r\n\r\n"));
         assert_eq!(answer.status, status, "{line}");
         assert!(!answer.text().contains("X-Echo"), "{line} says back what was sent");
     }

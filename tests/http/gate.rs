@@ -1,5 +1,7 @@
 //! Who may come in.
 
+use std::process::Command;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -102,10 +104,19 @@ fn programs_bring_the_token_and_guessing_it_is_slow() {
     let password = |password: &str| format!("Basic {}", STANDARD.encode(format!("player:{password}")));
     node.get("/metrics", &[("Authorization", &password(SECRET))]).expect(200);
     node.get("/metrics", &[("Authorization", &password("geraten"))]).problem(401, "wrong_token");
-    for (agent, challenge) in [("Lavf/61", "Bearer, Basic realm=\"sightwire\""), ("Mozilla/5.0 (X11)", "Bearer")] {
+    for (agent, challenge) in [("Lavf/61", "Basic realm=\"sightwire\""), ("Mozilla/5.0 (X11)", "Bearer")] {
         let asked = node.get("/metrics", &[("User-Agent", agent)]).expect(401);
         assert_eq!(asked.header("www-authenticate"), challenge);
     }
+    // A player that is given user and password in the address, as all are.
+    let until_shown = || {
+        let mut player = Command::new("ffprobe");
+        player.args(["-v", "error", "-show_entries", "stream=width", "-of", "csv=p=0"]);
+        let output =
+            player.arg(format!("http://any:{SECRET}@{}/cameras/door/frame.jpg", node.address)).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).trim() == "160"
+    };
+    until("ffprobe gets the picture", until_shown);
     // Where it could stand in a log, a history or a referrer, it opens nothing.
     node.get(&format!("/metrics?token={SECRET}"), &[]).problem(401, "token_needed");
     let mut said = Vec::new();
@@ -124,9 +135,8 @@ fn programs_bring_the_token_and_guessing_it_is_slow() {
 fn a_stranger_behind_the_same_proxy_locks_out_nobody_else() {
     let node = Node::start(", token_file: token, proxies: [127.0.0.1]", ONE);
     let right = bearer();
-    let ask = |token: &str, from: &str| {
-        node.get("/metrics", &[("Authorization", token), ("X-Forwarded-For", from)]).status
-    };
+    let ask =
+        |token: &str, from: &str| node.get("/metrics", &[("Authorization", token), ("X-Forwarded-For", from)]).status;
     let said: Vec<u16> = (0..20).map(|_| ask("Bearer geraten-geraten", "198.51.100.1, 203.0.113.7")).collect();
     assert!(said.contains(&429), "{said:?}");
     // What stands before the proxy's own word is the stranger's invention.
@@ -151,7 +161,8 @@ fn supervisors_need_no_token_to_learn_whether_the_node_is_ready() {
     let right = bearer();
     until("it is ready", || node.get("/readyz", &[]).status == 200);
     // As kubelet and Docker ask, and by whatever name.
-    let bare = node.get("/readyz", &[("Host", "pod.example:8720"), ("User-Agent", "kube-probe/1.33")]).expect(200).json();
+    let bare =
+        node.get("/readyz", &[("Host", "pod.example:8720"), ("User-Agent", "kube-probe/1.33")]).expect(200).json();
     assert_eq!((&bare["ready"], &bare["cameras"]), (&true.into(), &serde_json::json!([])));
     let whole = node.get("/readyz", &[("Authorization", &right)]).expect(200).json();
     assert_eq!(whole["cameras"][0]["name"], "door", "{whole}");

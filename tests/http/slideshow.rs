@@ -60,9 +60,11 @@ fn a_show_that_repeats_takes_in_what_is_new_and_begins_anew_after_a_stop() {
     for n in [1, 2, 3, 1] {
         until(&format!("picture {n} is shown"), || width() == 64 + n);
     }
+    std::fs::write(pictures.path().join("2b.png"), b"rubbish").unwrap();
     picture(pictures.path(), "10.png", 164);
     until("the new one is shown as well", || width() == 164);
 
+    until("another round", || width() == 65);
     until("it is in the middle", || width() == 66);
     let stopped = node.post("/api/cameras/show/stop", &[], b"").expect(200).json();
     let read = stopped["state"]["frames"]["read"].as_u64().unwrap();
@@ -79,6 +81,9 @@ fn a_show_that_repeats_takes_in_what_is_new_and_begins_anew_after_a_stop() {
         [65, 66, 67, 164][(since - 1) % 4],
         "from the first picture on, not where it was: {frame}"
     );
+    until("more rounds", || node.camera("show")["frames"]["read"].as_u64().unwrap() > read + 12);
+    // Once in each session, not at each round.
+    assert_eq!(node.log().matches("2b.png").count(), 2, "{}", node.log());
 }
 
 /// What stands in `frame.width` tells the pictures apart.

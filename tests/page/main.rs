@@ -85,6 +85,11 @@ fn video_moves_by_each_way_with_the_boxes_of_its_frames() {
 }
 
 #[test]
+fn lines_that_come_with_a_pushed_picture_stand_under_it() {
+    check("pushed");
+}
+
+#[test]
 #[ignore = "measures for a minute; part of `make e2e`"]
 fn how_old_what_one_sees_is_by_each_way() {
     check("latency");

@@ -140,8 +140,11 @@ pub async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Ne
             return Redirect::to(&login::address(request.uri())).into_response();
         }
         // Players bring a password only when they are asked for it; a browser that is asked would ask the person, beside our form.
-        let challenge = if is_browser(headers) { "Bearer" } else { "Bearer, Basic realm=\"sightwire\"" };
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        // Each in a line of its own: FFmpeg reads no further than the first of a line.
+        let asked = if is_browser(headers) { &["Bearer"][..] } else { &["Bearer", "Basic realm=\"sightwire\""] };
+        for challenge in asked {
+            response.headers_mut().append(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
     }
     response
 }

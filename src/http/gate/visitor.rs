@@ -56,7 +56,11 @@ mod tests {
             proxies.visitor(peer.parse().unwrap(), &headers).to_string()
         };
         assert_eq!(visitor("127.0.0.1", &["203.0.113.7"]), "203.0.113.7");
-        assert_eq!(visitor("127.0.0.1", &["198.51.100.1, 203.0.113.7:4711"]), "203.0.113.7", "the first is an invention");
+        assert_eq!(
+            visitor("127.0.0.1", &["198.51.100.1, 203.0.113.7:4711"]),
+            "203.0.113.7",
+            "the first is an invention"
+        );
         assert_eq!(visitor("127.0.0.1", &["203.0.113.7", "10.1.1.1"]), "203.0.113.7", "two proxies");
         assert_eq!(visitor("::ffff:127.0.0.1", &["[2001:db8::1]:80"]), "2001:db8::1");
         assert_eq!(visitor("127.0.0.1", &["unknown"]), "127.0.0.1");

@@ -93,13 +93,7 @@ pub async fn serve(listener: TcpListener, router: Router, most: usize, shutdown:
     let _stragglers = tokio::time::timeout(FAREWELL, tasks.wait()).await;
 }
 
-async fn connection(
-    stream: TcpStream,
-    address: SocketAddr,
-    place: Place,
-    router: Router,
-    shutdown: CancellationToken,
-) {
+async fn connection(stream: TcpStream, address: SocketAddr, place: Place, router: Router, shutdown: CancellationToken) {
     // A frame of a live stream must not wait for the next.
     let _best_effort = stream.set_nodelay(true);
     let leave = place.leave.clone();
