@@ -234,6 +234,12 @@ impl Check<'_> {
             let what = "nobody can sign: there are no operators";
             self.problem(&required, what, "add 'operators', each with a key, or remove the list");
         }
+        if !operators.is_empty() && config.control.trust_http && config.http.token_file.is_none() {
+            let what = "over HTTP nothing needs a signature, and without a token everybody on this machine may command";
+            let fix =
+                "set http.token_file; or control.trust_http: false, and closed commands are to be signed over HTTP too";
+            self.warning(&path.key("operators"), what, fix);
+        }
         if config.control.require_signature.as_ref().is_some_and(|verbs| verbs.contains(&Verb::Stop)) {
             let what = "with the keys lost, nobody can stop a camera over a bus";
             self.warning(&required, what, "leave 'stop' out, unless a stop does more harm than a camera that runs on");
@@ -260,6 +266,17 @@ impl Check<'_> {
                 &path.key("labels"),
                 "no label gets entities of its own, since the list is empty",
                 "remove the key to announce those that are published or seen",
+            );
+        }
+        let signed = [Verb::Start, Verb::Set, Verb::Restart, Verb::Reload, Verb::Stop, Verb::Snapshot];
+        let signed: Vec<&str> =
+            signed.into_iter().filter(|v| self.config.control.must_be_signed(*v)).map(Verb::as_str).collect();
+        if config.discovery && !signed.is_empty() {
+            let what = format!("Home Assistant cannot sign: what it sends of {} is refused", signed.join(", "));
+            self.warning(
+                &path,
+                what,
+                "list in 'control.require_signature' only what it need not send, or leave it so: it shows everything all the same",
             );
         }
         for (name, camera) in self.config.cameras.iter().filter(|_| config.discovery) {
