@@ -146,7 +146,6 @@ impl Object {
     /// `last_seen`: None where nobody knows better than the last frame.
     pub(super) fn end(mut self, last_seen: Option<Timestamp>) -> Vec<u8> {
         self.now.end_time = Some(last_seen.unwrap_or(self.now.frame_time));
-        self.now.active = false;
         encode("end", &self.said, &self.now)
     }
 }
