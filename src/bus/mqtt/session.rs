@@ -15,7 +15,7 @@ use super::listening::{Listening, Packets};
 use super::setup::{Setup, WINDOW};
 use crate::bus::link::{End, Server, Wire, wish_changed};
 use crate::bus::subscriptions::Meaning;
-use crate::bus::{Backoff, Message, MessageKind, Parcel, Qos, Ticket};
+use crate::bus::{Backoff, Message, MessageKind, Parcel, Qos, Ticket, Topic};
 
 /// Nothing confirmed for so long while something is out: the connection is dead, whatever TCP believes.
 const STALL: Duration = Duration::from_secs(30);
