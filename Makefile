@@ -26,8 +26,9 @@ chaos: setup ## Kill, freeze and cut off real brokers hundreds of times and a ca
 soak: setup ## Hours' worth of messages as fast as they go, with outages: memory stays flat (part of `make chaos`)
 	@.ci/chaos soak
 
-clients: setup ## Run what users connect: the example flow in a real Node-RED
+clients: setup ## Run what users connect: the example flow in a real Node-RED, every entity in real Home Assistants
 	@.ci/node-red
+	@.ci/home-assistant
 
 fleet: setup ## 200 cameras on 10 nodes, stopped by one command over MQTT and over NATS: how long the last answer takes
 	SIGHTWIRE_FLEET=full cargo test --release --locked --test fleet -- --nocapture --test-threads 1
@@ -46,7 +47,7 @@ lint: ## Formatting, clippy, shell scripts, licences and sources of the crates
 	cargo fmt --check
 	rustfmt --check --edition 2024 fuzz/fuzz_targets/*.rs
 	cargo clippy --locked --all-targets -- -D warnings
-	shellcheck .ci/setup .ci/demo .ci/run .ci/chaos .ci/fuzz .ci/node-red fuzz/instrument
+	shellcheck .ci/setup .ci/demo .ci/run .ci/chaos .ci/fuzz .ci/node-red .ci/home-assistant fuzz/instrument
 	cargo deny --locked check licenses bans sources
 
 fmt: ## Format the code

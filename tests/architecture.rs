@@ -29,7 +29,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["domain", "telemetry", "source", "inference", "tracker", "envelope", "codec", "bus", "control", "live"],
     ),
     ("homeassistant", &["domain", "envelope"]),
-    ("http", &["domain", "telemetry", "envelope", "control", "live"]),
+    ("http", &["domain", "telemetry", "envelope", "codec", "control", "live"]),
     ("config", &["domain", "bus", "control", "envelope", "homeassistant", "http", "inference", "pipeline", "source"]),
     (
         "app",
@@ -101,7 +101,7 @@ const CUPBOARDS: &[(&str, &[&str])] = &[
     ("pathfinding", &["tracker/"]),
     ("anyhow", &["cli/"]),
     ("rustls", &["bus/", "main.rs"]),
-    ("ring", &["control/auth/"]),
+    ("ring", &["control/auth/", "http/gate/", "live/webrtc/"]),
 ];
 
 /// Rooms that read no clock and touch no network, disk or thread: time is an argument there.

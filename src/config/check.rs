@@ -262,6 +262,17 @@ impl Check<'_> {
                 "remove the key to announce those that are published or seen",
             );
         }
+        let signed = [Verb::Start, Verb::Set, Verb::Restart, Verb::Reload, Verb::Stop, Verb::Snapshot];
+        let signed: Vec<&str> =
+            signed.into_iter().filter(|v| self.config.control.must_be_signed(*v)).map(Verb::as_str).collect();
+        if config.discovery && !signed.is_empty() {
+            let what = format!("Home Assistant cannot sign: what it sends of {} is refused", signed.join(", "));
+            self.warning(
+                &path,
+                what,
+                "list in 'control.require_signature' only what it need not send, or leave it so: it shows everything all the same",
+            );
+        }
         for (name, camera) in self.config.cameras.iter().filter(|_| config.discovery) {
             if camera.publish.encoding == Encoding::Protobuf && camera.tracker != TrackerChoice::None {
                 let path = Path::of(["cameras", name.as_str(), "publish", "encoding"]);
