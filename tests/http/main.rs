@@ -6,6 +6,7 @@ mod client;
 mod crowd;
 mod gate;
 mod push;
+mod signed;
 mod slideshow;
 
 #[path = "../common/mod.rs"]
