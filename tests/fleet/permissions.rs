@@ -107,7 +107,7 @@ fn the_acl_in_the_guide_is_all_that_nodes_and_callers_need() {
     for node in ["garage", "attic"] {
         let log = log(node);
         let refused: Vec<&str> =
-            log.lines().filter(|line| line.contains("refused") && !line.contains("other/place")).collect();
+            log.lines().filter(|line| line.contains("message refused") && !line.contains("other/place")).collect();
         assert!(refused.is_empty() && !log.contains("ERROR") && !log.contains("geheim"), "{log}");
     }
 }
