@@ -109,6 +109,7 @@ fn what_a_node_is_offered_for_webrtc_is_looked_at_like_everything_else() {
     node.post(offer, &[ours, sdp], b"v=0\r\n").expect(400);
     node.post(offer, &[ours], b"v=0\r\n").expect(415);
     node.post("/cameras/nobody/whep", &[ours, sdp], b"v=0\r\n").problem(404, "unknown_camera");
+    node.send("OPTIONS", "/cameras/nobody/whep", &[ours], b"").problem(404, "unknown_camera");
     assert!(!node.log().contains("panic"), "{}", node.log());
 }
 
