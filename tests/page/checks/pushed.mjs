@@ -11,9 +11,9 @@ export default async function pushed(world) {
   const lines = ["Auftrag 4711 🎨", '<img src=x onerror="document.title=1">'];
   await push(world.url, lines);
   await says(page.locator("#opened"), "running");
-  const shown = () => page.locator("#opened .said .text p").allTextContents();
+  const shown = () => page.locator("#opened .said .texts li").allTextContents();
   await until("its lines are shown", async () => (await shown()).join("|") === lines.join("|"));
-  assert.equal(await page.locator("#opened .said .text img").count(), 0);
+  assert.equal(await page.locator("#opened .said .texts img").count(), 0);
   await world.picture("pushed");
   await push(world.url, []);
   await until("the next picture has none", async () => (await shown()).length === 0);
