@@ -219,7 +219,7 @@ fn status(code: &str) -> StatusCode {
         "malformed" => StatusCode::BAD_REQUEST,
         "too_large" => StatusCode::PAYLOAD_TOO_LARGE,
         "unknown_command" | "unknown_camera" | "no_camera" => StatusCode::NOT_FOUND,
-        "bad_args" | "wrong_target" => StatusCode::UNPROCESSABLE_ENTITY,
+        "bad_args" | "bad_value" | "unknown_key" | "wrong_target" => StatusCode::UNPROCESSABLE_ENTITY,
         "not_authorized" | "unsigned" | "bad_signature" | "replayed" | "too_old" | "not_yet" | "lives_too_long" => {
             StatusCode::FORBIDDEN
         }
@@ -244,6 +244,7 @@ mod tests {
             ("expired", 409),
             ("timeout", 504),
             ("unsupported", 501),
+            ("bad_value", 422),
             ("unsigned", 403),
             ("bad_signature", 403),
             ("shutting_down", 503),
