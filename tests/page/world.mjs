@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
@@ -173,9 +173,8 @@ export function listen(page, query = "") {
 
 /** While one works on the page: its files from the working tree, not those that the program was built with. */
 async function freshly(route) {
-  const response = await route.fetch();
   const path = join(process.env.PAGE_FILES, basename(new URL(route.request().url()).pathname));
-  await route.fulfill({ response, body: readFileSync(path) });
+  await route.fulfill({ path });
 }
 
 function freePort() {
