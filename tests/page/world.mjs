@@ -41,11 +41,11 @@ export class World {
     this.#name = name;
   }
 
-  /** `cameras`: lines of YAML; `http`: more of that section. */
-  async start(cameras, { http = "" } = {}) {
+  /** `cameras`: lines of YAML; `http`: more of that section; `more`: other sections. */
+  async start(cameras, { http = "", more = "" } = {}) {
     this.port ??= await freePort();
     this.url = `http://127.0.0.1:${this.port}`;
-    this.#write(cameras, http);
+    this.#write(cameras, http, more);
     await this.again();
   }
 
@@ -55,10 +55,10 @@ export class World {
     this.#program.kill("SIGHUP");
   }
 
-  #write(cameras, http = "") {
+  #write(cameras, http = "", more = "") {
     const lines = cameras.map((line) => `  ${line}\n`).join("");
     const text = `node: garage\nstate_dir: state\nhttp: { listen: "127.0.0.1:${this.port}"${http} }\n` +
-      `models: { shapes: { path: "bundled:shapes" } }\ncameras:\n${lines}`;
+      `models: { shapes: { path: "bundled:shapes" } }\n${more}cameras:\n${lines}`;
     writeFileSync(join(this.#folder, "sightwire.yaml"), text);
   }
 
