@@ -85,6 +85,11 @@ fn video_moves_by_each_way_with_the_boxes_of_its_frames() {
 }
 
 #[test]
+fn where_commands_are_to_be_signed_the_page_says_so() {
+    check("signed");
+}
+
+#[test]
 fn cameras_come_and_go_with_a_reload() {
     check("reload");
 }
