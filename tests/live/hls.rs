@@ -4,6 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::client::{Node, until};
+use crate::common::process::Process;
 use crate::viewer::{encoded, threads, viewers};
 
 const DOOR: &str = "  door: { source: \"synthetic:shapes?objects=3&clock=true\", model: shapes }\n";
@@ -22,6 +23,12 @@ fn value(playlist: &str, tag: &str) -> u64 {
 
 fn segments(playlist: &str) -> Vec<String> {
     playlist.lines().filter(|line| line.starts_with("segment-")).map(str::to_owned).collect()
+}
+
+/// Names of the files that a player begins with.
+fn heads(playlist: &str) -> Vec<String> {
+    let name = |line: &str| Some(line.strip_prefix("#EXT-X-MAP:URI=\"")?.strip_suffix('"')?.to_owned());
+    playlist.lines().filter_map(name).collect()
 }
 
 /// Runs it, and gives what it says on both outputs.
@@ -52,7 +59,7 @@ fn ffmpeg_plays_it_and_nothing_is_missing_or_out_of_order() {
 
     let list = playlist(&node);
     let names = segments(&list);
-    let mut file = node.get("/cameras/door/hls/init-1.mp4", &[]).expect(200).body;
+    let mut file = node.get(&format!("/cameras/door/hls/{}", heads(&list)[0]), &[]).expect(200).body;
     for name in &names {
         let segment = node.get(&format!("/cameras/door/hls/{name}"), &[]).expect(200);
         assert_eq!(segment.header("content-type"), "video/iso.segment");
@@ -90,17 +97,18 @@ fn ffmpeg_plays_it_and_nothing_is_missing_or_out_of_order() {
 fn segments_come_at_their_pace_old_ones_go_and_a_rest_is_a_discontinuity() {
     let node = Node::start("", DOOR);
     let first = playlist(&node);
-    assert_eq!(value(&first, "#EXT-X-MEDIA-SEQUENCE:"), 0);
-    assert!(first.contains("#EXT-X-VERSION:7\n") && first.contains("#EXT-X-MAP:URI=\"init-1.mp4\""), "{first}");
+    let begin = value(&first, "#EXT-X-MEDIA-SEQUENCE:");
+    assert!(first.contains("#EXT-X-VERSION:7\n"), "{first}");
+    assert_eq!(heads(&first), [format!("init-{begin}.mp4")]);
     assert!(first.contains("#EXT-X-INDEPENDENT-SEGMENTS") && first.contains("#EXT-X-PROGRAM-DATE-TIME:20"), "{first}");
     until("the first segment is gone", || {
         playlist(&node);
-        node.get("/cameras/door/hls/segment-0.m4s", &[]).status == 404
+        node.get(&format!("/cameras/door/hls/segment-{begin}.m4s"), &[]).status == 404
     });
     let late = playlist(&node);
     let names = segments(&late);
     assert!((4..=16).contains(&names.len()), "{late}");
-    assert!(value(&late, "#EXT-X-MEDIA-SEQUENCE:") > 3);
+    assert!(value(&late, "#EXT-X-MEDIA-SEQUENCE:") > begin + 3);
     for name in &names {
         node.get(&format!("/cameras/door/hls/{name}"), &[]).expect(200);
     }
@@ -114,12 +122,62 @@ fn segments_come_at_their_pace_old_ones_go_and_a_rest_is_a_discontinuity() {
     assert!(value(&again, "#EXT-X-MEDIA-SEQUENCE:") > value(&late, "#EXT-X-MEDIA-SEQUENCE:"));
 }
 
+const JSON: (&str, &str) = ("Content-Type", "application/json");
+
+/// The player asks for nothing again: it goes on over a stop, a start, and another source of another size.
 #[test]
-fn a_stopped_camera_goes_on_as_a_slate() {
+fn a_player_goes_on_over_a_stop_a_start_and_another_size() {
     let node = Node::start("", DOOR);
-    playlist(&node);
-    node.post("/api/cameras/door/stop", &[("Content-Type", "application/json")], b"").expect(200);
+    let url = format!("http://{}{INDEX}", node.address);
+    let show =
+        ["-loglevel", "warning", "-select_streams", "v", "-show_entries", "frame=pts_time,width", "-of", "csv=p=0"];
+    let lines = node.path().join("frames");
+    // Into a file it would keep its lines for long.
+    let mut command = Command::new("stdbuf");
+    command.args(["-oL", "ffprobe"]);
+    command.args(show).arg(&url).stdout(std::fs::File::create(&lines).unwrap());
+    let mut player = Process::spawn(command.stderr(std::fs::File::create(node.path().join("said")).unwrap()));
+    let frames = || -> Vec<(f64, u32)> {
+        let text = std::fs::read_to_string(&lines).unwrap();
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let frame = |line: &str| {
+            let mut fields = line.split(',');
+            (fields.next().unwrap().parse().unwrap(), fields.next().unwrap().parse().unwrap())
+        };
+        whole.lines().map(frame).collect()
+    };
+    let goes_on = |what: &str, width: u32| {
+        let before = frames().len();
+        until(what, || frames()[before..].iter().filter(|frame| frame.1 == width).count() > 12);
+    };
+    goes_on("it plays", 640);
     let newest = |list: &str| segments(list).last().unwrap().clone();
-    let before = newest(&playlist(&node));
-    until("segments go on", || newest(&playlist(&node)) != before);
+    node.post("/api/cameras/door/stop", &[JSON], b"").expect(200);
+    node.until_state("door", "stopped");
+    let before = playlist(&node);
+    until("slates go on as segments", || newest(&playlist(&node)) != newest(&before));
+    let shown = frames().len();
+    node.post("/api/cameras/door/start", &[JSON], b"").expect(200);
+    until("slates and pictures are shown", || frames().len() > shown + 12);
+    let list = playlist(&node);
+    // The picture's size is as it was: nothing has begun anew.
+    assert_eq!(heads(&list).len(), 1, "{list}");
+
+    let file = node.path().join("sightwire.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("objects=3", "width=320&height=240&objects=3")).unwrap();
+    node.process.signal("HUP");
+    until("the new source's segments are there", || {
+        let answer = node.get(INDEX, &[]);
+        answer.status == 200 && heads(&answer.text()).iter().any(|head| *head > heads(&list)[0])
+    });
+    let after = playlist(&node);
+    assert!(after.contains("#EXT-X-DISCONTINUITY\n"), "{after}");
+    for tag in ["#EXT-X-MEDIA-SEQUENCE:", "#EXT-X-DISCONTINUITY-SEQUENCE:"] {
+        assert!(value(&after, tag) > value(&list, tag), "{tag} {list}{after}");
+    }
+    goes_on("the same player shows the new size", 320);
+    player.kill();
+    let said = std::fs::read_to_string(node.path().join("said")).unwrap();
+    assert!(!said.contains("Invalid data") && !said.contains("error"), "{said}");
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use tokio::runtime::Handle;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +43,8 @@ pub struct Grounds {
     pub first_seen: FirstSeen,
     pub feed: Arc<Feed>,
     pub telemetry: Telemetry,
+    /// Where cameras live, whoever asks for a reload and from where.
+    pub tasks: Handle,
     /// The node ends.
     pub shutdown: CancellationToken,
 }
