@@ -5,7 +5,7 @@ use std::io;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use crate::telemetry::step_back;
+use crate::telemetry::{Courtesy, step_back};
 
 /// However many watch: what is left to do for them is writing to sockets.
 const THREADS: usize = 2;
@@ -22,7 +22,11 @@ impl Balcony {
     /// When the system gives no threads.
     pub fn open() -> io::Result<Self> {
         let mut threads = Builder::new_multi_thread();
-        threads.worker_threads(THREADS).thread_name("onlookers").on_thread_start(step_back).enable_all();
+        threads
+            .worker_threads(THREADS)
+            .thread_name("onlookers")
+            .on_thread_start(|| step_back(Courtesy::Polite))
+            .enable_all();
         let runtime = threads.build()?;
         Ok(Self { tasks: runtime.handle().clone(), runtime: Some(runtime) })
     }
