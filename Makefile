@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh Debian machine with Rust: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build test e2e load chaos soak clients fuzz fuzz-api fuzz-build lint fmt bench schemas
+.PHONY: help setup demo build test e2e load chaos soak clients fleet fuzz fuzz-api fuzz-build lint fmt bench schemas
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -17,8 +17,8 @@ build: setup ## Build the program: target/release/sightwire
 test: setup ## Run the whole suite, against real brokers and a real RTSP server
 	cargo test --locked
 
-e2e: setup ## The live page in Chromium, the whole of it: every button, video by each way with its boxes, how old what one sees is; pictures in target/page
-	cargo test --locked --test page -- --include-ignored --nocapture
+e2e: setup ## The live page in Chromium, the whole of it, with a release build: every button, video by each way with its boxes, how old what one sees is; pictures in target/page
+	cargo test --release --locked --test page -- --include-ignored --nocapture
 
 chaos: setup ## Kill, freeze and cut off real brokers hundreds of times and a camera fifty, soak, fuzz: about 20 minutes, a summary at the end
 	@.ci/chaos all
@@ -26,8 +26,9 @@ chaos: setup ## Kill, freeze and cut off real brokers hundreds of times and a ca
 soak: setup ## Hours' worth of messages as fast as they go, with outages: memory stays flat (part of `make chaos`)
 	@.ci/chaos soak
 
-clients: setup ## Run what users connect: the example flow in a real Node-RED
+clients: setup ## Run what users connect: the example flow in a real Node-RED, every entity in real Home Assistants
 	@.ci/node-red
+	@.ci/home-assistant
 
 fleet: setup ## 200 cameras on 10 nodes, stopped by one command over MQTT and over NATS: how long the last answer takes
 	SIGHTWIRE_FLEET=full cargo test --release --locked --test fleet -- --nocapture --test-threads 1
@@ -49,7 +50,7 @@ lint: ## Formatting, clippy, shell scripts, licences and sources of the crates
 	cargo fmt --check
 	rustfmt --check --edition 2024 fuzz/fuzz_targets/*.rs
 	cargo clippy --locked --all-targets -- -D warnings
-	shellcheck .ci/setup .ci/demo .ci/run .ci/chaos .ci/fuzz .ci/node-red fuzz/instrument
+	shellcheck .ci/setup .ci/demo .ci/run .ci/chaos .ci/fuzz .ci/fuzz-api .ci/node-red .ci/home-assistant fuzz/instrument
 	cargo deny --locked check licenses bans sources
 
 fmt: ## Format the code

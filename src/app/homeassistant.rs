@@ -22,6 +22,7 @@ use crate::envelope::Encoding;
 use crate::homeassistant::{
     self, CameraFacts, CameraTopics, CountTopic, HomeAssistantConfig, Ledger, MOST_LABELS, NodeFacts, NodeTopics,
 };
+use crate::pipeline::TrackerChoice;
 
 const MQTT: &str = "mqtt";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -43,8 +44,17 @@ pub struct Announcements {
     births: mpsc::Receiver<Bytes>,
     memory: Arc<Memory>,
     held: Held,
+    /// It differs from what is on the disk.
+    unwritten: bool,
+    /// That the disk does not take it was said.
+    complained: bool,
+    /// What the announcements that stand were made of: most looks find nothing new.
+    told: Option<Facts>,
     said: HashMap<String, Vec<u8>>,
 }
+
+/// All that announcements are made of; None: there are to be none.
+type Facts = Option<(NodeFacts, Vec<CameraFacts>)>;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -78,7 +88,8 @@ impl Announcements {
     ) -> Self {
         let config = config.filter(|config| config.discovery);
         let (memory, said) = (Arc::new(memory), HashMap::new());
-        Self { config, topic_prefix, page, fleet, counted, births, memory, held, said }
+        let (unwritten, complained, told) = (false, false, None);
+        Self { config, topic_prefix, page, fleet, counted, births, memory, held, unwritten, complained, told, said }
     }
 
     /// Announces and answers until `stop`.
@@ -114,52 +125,90 @@ impl Announcements {
 
     /// Publishes what is not said yet, and clears what is gone.
     async fn settle(&mut self) {
-        let before = self.held.clone();
-        let arrived = |topic: &String| !self.fleet.fanout.is_retained(MQTT, &Topic::Absolute(topic.clone()));
-        let pending = before.ledger.cleared().iter().any(|topic| self.said.contains_key(topic));
-        if pending && before.ledger.cleared().iter().all(arrived) {
-            self.held.ledger.has_cleared();
-        }
-        let devices = self.devices();
-        let style = self.config.clone().unwrap_or_default();
-        let said = self.held.ledger.settle(&homeassistant::documents(&style, VERSION, devices));
-        if self.held != before {
+        self.see_cleared();
+        let facts = self.facts();
+        if self.told.as_ref() != Some(&facts) {
+            let style = self.config.clone().unwrap_or_default();
+            let documents = homeassistant::documents(&style, VERSION, devices(&facts));
+            let before = self.held.ledger.clone();
+            let news = self.held.ledger.settle(&documents);
+            self.unwritten |= self.held.ledger != before;
             // Before it is published: what is forgotten could never be taken back.
-            let (memory, held) = (self.memory.clone(), self.held.clone());
-            if let Ok(Err(error)) = tokio::task::spawn_blocking(move || memory.write(&held)).await {
-                tracing::warn!("{error}");
+            self.remember().await;
+            for (topic, payload) in news {
+                if self.said.get(&topic) != Some(&payload) {
+                    publish(&self.fleet.fanout, &topic, &payload);
+                    self.said.insert(topic, payload);
+                }
             }
+            self.told = Some(facts);
         }
-        for (topic, payload) in said {
-            if self.said.get(&topic) != Some(&payload) {
-                publish(&self.fleet.fanout, &topic, &payload);
-                self.said.insert(topic, payload);
-            }
+        self.remember().await;
+    }
+
+    /// Whether the broker has confirmed what was cleared.
+    fn see_cleared(&mut self) {
+        let waits = |topic: &String| self.fleet.fanout.is_retained(MQTT, &Topic::Absolute(topic.clone()));
+        let cleared = self.held.ledger.cleared();
+        if cleared.iter().any(|topic| self.said.contains_key(topic)) && !cleared.iter().any(waits) {
+            self.held.ledger.has_cleared();
+            self.unwritten = true;
         }
     }
 
-    fn devices(&mut self) -> Vec<homeassistant::Device> {
-        let Some(config) = &self.config else { return Vec::new() };
-        let (node, prefix) = (&self.fleet.node, self.topic_prefix.as_str());
-        let buses: Vec<_> = self.fleet.buses.iter().map(|(bus, _)| *bus).collect();
-        let facts = NodeFacts { page: self.page.clone(), ..node_facts(node, prefix, buses) };
-        let cameras = self.fleet.cameras.all().into_iter().map(|(name, handle)| {
+    /// Tried again at every look until the disk takes it, and said once.
+    async fn remember(&mut self) {
+        if !self.unwritten {
+            return;
+        }
+        let (memory, held) = (self.memory.clone(), self.held.clone());
+        match tokio::task::spawn_blocking(move || memory.write(&held)).await {
+            Ok(Ok(())) => (self.unwritten, self.complained) = (false, false),
+            Ok(Err(error)) if !self.complained => {
+                tracing::warn!("{error}; until then what is announced cannot be taken back after a restart");
+                self.complained = true;
+            }
+            Ok(Err(_)) | Err(_) => {}
+        }
+    }
+
+    fn facts(&mut self) -> Facts {
+        let config = self.config.clone()?;
+        let (fleet, prefix) = (self.fleet.clone(), self.topic_prefix.clone());
+        let buses: Vec<_> = fleet.buses.iter().map(|(bus, _)| *bus).collect();
+        let node = NodeFacts { page: self.page.clone(), ..node_facts(&fleet.node, &prefix, buses) };
+        let cameras = fleet.cameras.all();
+        let cameras = cameras.iter().map(|(name, handle)| {
             let settings = handle.state().settings;
             let known = handle.controls.as_ref().map(|controls| controls.labels.clone());
             let known: Vec<&str> = known.iter().flat_map(|labels| labels.iter()).map(|label| &**label).collect();
-            let seen = self.held.seen.entry(name.clone()).or_default();
-            for label in self.counted.of(&name) {
-                if seen.len() < MOST_LABELS && !seen.iter().any(|seen| **seen == *label) {
-                    seen.push(label.to_string());
-                }
-            }
+            let seen = self.seen(name);
             let labels = homeassistant::labels(settings.labels.as_deref(), config.labels.as_deref(), seen, &known);
             let events = settings.tracked && settings.publish.encoding == Encoding::Json;
-            homeassistant::camera(&camera_facts(node, prefix, &name, labels, events))
+            camera_facts(&fleet.node, &prefix, name, labels, events)
         });
-        // The node first: its cameras refer to it.
-        std::iter::once(homeassistant::node(&facts)).chain(cameras).collect()
+        Some((node, cameras.collect()))
     }
+
+    /// The labels this camera has shown, as many as get entities.
+    fn seen(&mut self, camera: &Name) -> &[String] {
+        let seen = self.held.seen.entry(camera.clone()).or_default();
+        for label in self.counted.of(camera) {
+            if seen.len() < MOST_LABELS && !seen.iter().any(|seen| **seen == *label) {
+                seen.push(label.to_string());
+                self.unwritten = true;
+            }
+        }
+        seen
+    }
+}
+
+/// The node first: its cameras refer to it.
+fn devices(facts: &Facts) -> Vec<homeassistant::Device> {
+    let of = |(node, cameras): &(NodeFacts, Vec<CameraFacts>)| -> Vec<homeassistant::Device> {
+        std::iter::once(homeassistant::node(node)).chain(cameras.iter().map(homeassistant::camera)).collect()
+    };
+    facts.as_ref().map(of).unwrap_or_default()
 }
 
 fn publish(buses: &Fanout, topic: &str, payload: &[u8]) {
@@ -175,8 +224,7 @@ fn control(prefix: &str, wanted: &Target, topics: &ControlTopics) -> String {
     topics.addresses(prefix, "/").find(|(_, target)| target == wanted).map(|(address, _)| address).unwrap_or_default()
 }
 
-#[must_use]
-pub fn node_facts(node: &Name, prefix: &str, buses: Vec<&'static str>) -> NodeFacts {
+fn node_facts(node: &Name, prefix: &str, buses: Vec<&'static str>) -> NodeFacts {
     NodeFacts {
         name: node.clone(),
         version: VERSION.into(),
@@ -191,8 +239,7 @@ pub fn node_facts(node: &Name, prefix: &str, buses: Vec<&'static str>) -> NodeFa
     }
 }
 
-#[must_use]
-pub fn camera_facts(node: &Name, prefix: &str, camera: &Name, labels: Vec<String>, events: bool) -> CameraFacts {
+fn camera_facts(node: &Name, prefix: &str, camera: &Name, labels: Vec<String>, events: bool) -> CameraFacts {
     let counts = labels.into_iter().map(|label| {
         let topic = Topic::Count(camera.clone(), label.clone()).mqtt(prefix);
         CountTopic { label, topic }
@@ -223,14 +270,13 @@ pub fn announced(config: &crate::config::Config, node: &Name) -> BTreeMap<String
     let prefix = config.buses.mqtt.as_ref().map_or("sightwire", |mqtt| mqtt.topic_prefix.as_str());
     let buses = [(MQTT, true), ("nats", config.buses.nats.is_some())];
     let buses = buses.into_iter().filter(|(_, there)| *there).map(|(bus, _)| bus).collect();
-    let mut devices = vec![homeassistant::node(&node_facts(node, prefix, buses))];
-    for (name, camera) in &config.cameras {
+    let cameras = config.cameras.iter().map(|(name, camera)| {
         let labels = homeassistant::labels(camera.labels.as_deref(), said.labels.as_deref(), &[], &[] as &[&str]);
-        let tracked = camera.tracker != crate::pipeline::TrackerChoice::None;
-        let events = tracked && camera.publish.encoding == Encoding::Json;
-        devices.push(homeassistant::camera(&camera_facts(node, prefix, name, labels, events)));
-    }
-    let documents = homeassistant::documents(said, VERSION, devices);
+        let tracked = camera.tracker != TrackerChoice::None;
+        camera_facts(node, prefix, name, labels, tracked && camera.publish.encoding == Encoding::Json)
+    });
+    let facts = Some((node_facts(node, prefix, buses), cameras.collect()));
+    let documents = homeassistant::documents(said, VERSION, devices(&facts));
     let settled = Ledger::default().settle(&documents).into_iter();
     settled.map(|(topic, payload)| (topic, String::from_utf8_lossy(&payload).into_owned())).collect()
 }

@@ -3,6 +3,7 @@
 mod balcony;
 mod cameras;
 mod fleet;
+mod frigate;
 mod homeassistant;
 mod models;
 mod node;

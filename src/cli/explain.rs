@@ -2,6 +2,7 @@
 
 use super::samples::{self, Samples};
 use super::say;
+use crate::app;
 use crate::bus::{ControlTopics, Topic};
 use crate::config::Config;
 use crate::domain::Name;
@@ -52,6 +53,17 @@ pub fn topics(node: &Name, config: &Config) {
             say(&format!("{address}  (listens: commands to {target})"));
         }
     }
+    home_assistant(node, config);
+}
+
+/// Labels that a camera shows later come on top.
+fn home_assistant(node: &Name, config: &Config) {
+    let Some(said) = config.homeassistant.as_ref().filter(|said| said.discovery) else { return };
+    for (topic, payload) in app::announced(config, node) {
+        say(&format!("{topic}  (QoS 1, retained)"));
+        say(&format!("    {payload}"));
+    }
+    say(&format!("{}  (listens: Home Assistant has started)", said.birth_topic()));
 }
 
 fn line(topic: Topic, qos: u8, retain: bool, sample: impl Into<String>) -> Line {
@@ -70,6 +82,7 @@ fn of_camera(node: &Name, name: &Name, config: &Config) -> Vec<Line> {
         line(Topic::Detections(name.clone()), camera.publish.qos, false, said("Detections", samples.detections())),
         line(Topic::Events(name.clone()), 1, false, said("Event", samples.event())),
         line(count, 1, true, "1"),
+        line(Topic::Objects(name.clone()), 1, true, "1"),
         line(Topic::CameraStatus(name.clone()), 1, true, "online"),
         line(Topic::CameraState(name.clone()), 1, true, samples.state()),
     ];

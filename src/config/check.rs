@@ -43,6 +43,7 @@ impl Check<'_> {
         self.models();
         self.cameras();
         self.homeassistant();
+        self.frigate();
     }
 
     fn problem(&mut self, path: &Path, what: impl Into<String>, fix: impl Into<String>) {
@@ -158,7 +159,13 @@ impl Check<'_> {
     fn http(&mut self) {
         let http = &self.config.http;
         let path = Path::of(["http"]);
-        self.file(&path.key("token_file"), http.token_file.as_deref(), "write a token into it");
+        let fix = "write a token of 16 characters or more into its first line: openssl rand -hex 24";
+        self.file(&path.key("token_file"), http.token_file.as_deref(), fix);
+        if http.token_file.as_deref().is_some_and(FilePath::is_file)
+            && let Some(fault) = http.token_fault()
+        {
+            self.problem(&path.key("token_file"), fault, fix);
+        }
         if !http.listen.ip().is_loopback() && !self.is_set(&path.key("token_file")) {
             let shown = self.raw(&path.key("listen"));
             let what = format!("{shown} can be reached from other machines, and there is no 'token_file'");
@@ -228,6 +235,12 @@ impl Check<'_> {
             let what = "nobody can sign: there are no operators";
             self.problem(&required, what, "add 'operators', each with a key, or remove the list");
         }
+        if !operators.is_empty() && config.control.trust_http && config.http.token_file.is_none() {
+            let what = "over HTTP nothing needs a signature, and without a token everybody on this machine may command";
+            let fix =
+                "set http.token_file; or control.trust_http: false, and closed commands are to be signed over HTTP too";
+            self.warning(&path.key("operators"), what, fix);
+        }
         if config.control.require_signature.as_ref().is_some_and(|verbs| verbs.contains(&Verb::Stop)) {
             let what = "with the keys lost, nobody can stop a camera over a bus";
             self.warning(&required, what, "leave 'stop' out, unless a stop does more harm than a camera that runs on");
@@ -256,12 +269,51 @@ impl Check<'_> {
                 "remove the key to announce those that are published or seen",
             );
         }
+        let signed = [Verb::Start, Verb::Set, Verb::Restart, Verb::Reload, Verb::Stop, Verb::Snapshot];
+        let signed: Vec<&str> =
+            signed.into_iter().filter(|v| self.config.control.must_be_signed(*v)).map(Verb::as_str).collect();
+        if config.discovery && !signed.is_empty() {
+            let what = format!("Home Assistant cannot sign: what it sends of {} is refused", signed.join(", "));
+            self.warning(
+                &path,
+                what,
+                "list in 'control.require_signature' only what it need not send, or leave it so: it shows everything all the same",
+            );
+        }
         for (name, camera) in self.config.cameras.iter().filter(|_| config.discovery) {
             if camera.publish.encoding == Encoding::Protobuf && camera.tracker != TrackerChoice::None {
                 let path = Path::of(["cameras", name.as_str(), "publish", "encoding"]);
                 let what = "Home Assistant cannot read protobuf: this camera has no event entity there";
                 self.warning(&path, what, "use 'encoding: json', or leave it so: all other entities are there");
             }
+        }
+    }
+
+    fn frigate(&mut self) {
+        let config = self.config;
+        let (path, buses) = (Path::of(["frigate"]), Path::of(["buses"]));
+        self.prefix(&path.key("prefix"), &config.frigate.prefix, '/', "+#");
+        if !config.frigate.topics {
+            return;
+        }
+        if self.is_set(&buses.key("nats")) && !self.is_set(&buses.key("mqtt")) {
+            let what = "Frigate's topics are MQTT's, and there is only NATS";
+            self.problem(&path.key("topics"), what, "add 'buses.mqtt', the broker that listens to Frigate");
+        }
+        let own = config.buses.mqtt.as_ref().map_or("sightwire", |mqtt| mqtt.topic_prefix.as_str());
+        if config.frigate.prefix == own {
+            let path = if self.is_set(&path.key("prefix")) { path.key("prefix") } else { path };
+            self.problem(
+                &path,
+                "the prefix is that of Sightwire's own topics, too",
+                "give each its own, such as 'frigate'",
+            );
+        }
+        let untracked = config.cameras.iter().filter(|(_, camera)| camera.tracker == TrackerChoice::None);
+        for (name, _) in untracked {
+            let path = Path::of(["cameras", name.as_str(), "tracker"]);
+            let what = "nothing is tracked: this camera has counts at Frigate's topics, and no events and snapshots";
+            self.warning(&path, what, "use 'tracker: bytetrack', or leave it so");
         }
     }
 

@@ -68,7 +68,7 @@ impl Document {
                 Map::from_iter([("components".to_owned(), Value::Object(gone.chain(here).collect()))])
             }
             Style::Components => {
-                self.components.values().flat_map(|component| component.body.clone()).map(older).collect()
+                self.components.values().flat_map(|component| component.body.clone()).filter_map(older).collect()
             }
         };
         whole.insert("device".into(), self.about.clone());
@@ -77,11 +77,12 @@ impl Document {
     }
 }
 
-/// Releases that want messages for each entity know `object_id`, without its domain.
-fn older((key, value): (String, Value)) -> (String, Value) {
-    match value.as_str().and_then(|id| id.split_once('.')) {
-        Some((_, id)) if key == "default_entity_id" => ("object_id".into(), id.into()),
-        _ => (key, value),
+/// Releases that want a message for each entity know `object_id`, without its domain, and no list of a sensor's `options`.
+fn older((key, value): (String, Value)) -> Option<(String, Value)> {
+    match (key.as_str(), value.as_str().and_then(|id| id.split_once('.'))) {
+        ("default_entity_id", Some((_, id))) => Some(("object_id".into(), id.into())),
+        ("options", _) => None,
+        _ => Some((key, value)),
     }
 }
 

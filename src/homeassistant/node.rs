@@ -107,6 +107,14 @@ pub fn node(facts: &NodeFacts) -> Device {
             "state_topic": state, "value_template": "{{ (value_json.started_at | as_datetime).isoformat() }}",
         }),
     );
+    for (command, name, icon) in [
+        ("stop", "Stop all cameras", "mdi:stop-circle-outline"),
+        ("start", "Start all cameras", "mdi:play-circle-outline"),
+    ] {
+        let key = format!("{command}_all");
+        let body = json!({ "name": name, "icon": icon, "command_topic": control, "payload_press": command });
+        device.add("button", &key, &key, &up, body);
+    }
     device.add(
         "button",
         "reload",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-/// Whose numbers: camera, boot and kind.
+/// Whose numbers: camera (of an audit: node), boot and kind.
 pub type Line = (String, String, &'static str);
 
 /// A message that is numbered, as far as the numbers go.
@@ -17,19 +17,22 @@ pub struct Said {
 
 #[derive(Deserialize)]
 struct Numbered {
-    camera: String,
+    camera: Option<String>,
+    node: String,
     boot_id: String,
     seq: u64,
     event: Option<IgnoredAny>,
     detections: Option<IgnoredAny>,
+    accepted: Option<IgnoredAny>,
 }
 
 impl Said {
-    /// `None`: not an event and not detections.
+    /// `None`: not an event, not detections, not an audit.
     pub fn read(payload: &[u8]) -> Option<Self> {
-        let Numbered { camera, boot_id, seq, event, detections } = serde_json::from_slice(payload).ok()?;
-        let kind = event.map(|_| "event").or(detections.map(|_| "detections"))?;
-        Some(Self { line: (camera, boot_id, kind), seq })
+        let Numbered { camera, node, boot_id, seq, event, detections, accepted } =
+            serde_json::from_slice(payload).ok()?;
+        let kind = event.map(|_| "event").or(detections.map(|_| "detections")).or(accepted.map(|_| "audit"))?;
+        Some(Self { line: (camera.unwrap_or(node), boot_id, kind), seq })
     }
 }
 

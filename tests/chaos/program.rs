@@ -130,7 +130,6 @@ impl Yard {
         }
     }
 
-    /// The cameras have shown all they have, and nothing waits.
     /// The cameras are stopped, as soon as a command arrives, and nothing waits any more.
     async fn calm(&self, node: &mut Node) {
         let start = Instant::now();
@@ -152,10 +151,11 @@ impl Yard {
     }
 }
 
-/// On the wire and in the stream: the same events, every one.
+/// On the wire and in the stream: the same events, every one, and the same audits of the commands, which go as they do.
 fn check(wire: &Ledger, stream: &Ledger, events: u64) {
-    let promised: BTreeMap<Line, u64> = stream.reached("event");
-    assert!(events > 0, "nothing happened in front of the cameras");
+    let mut promised: BTreeMap<Line, u64> = stream.reached("event");
+    assert!(!promised.is_empty(), "nothing happened in front of the cameras");
+    promised.extend(stream.reached("audit"));
     assert_eq!(promised.values().sum::<u64>(), events, "{promised:?}");
     stream.check("in the stream", &promised);
     wire.check("acknowledged on the wire", &promised);

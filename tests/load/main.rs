@@ -15,6 +15,7 @@ mod http;
 mod latency;
 mod load;
 #[path = "../live/viewer.rs"]
+#[allow(dead_code, reason = "as above")]
 mod viewer;
 #[path = "../whep/viewer.rs"]
 #[allow(dead_code, reason = "as above")]

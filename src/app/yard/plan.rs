@@ -64,24 +64,24 @@ pub fn used(config: &Config) -> BTreeMap<&Name, &ModelConfig> {
 
 /// The sections that hold for as long as the process lives and differ. A new section has to be put here, or be applied.
 fn pinned(old: &Config, new: &Config) -> Vec<String> {
-    let Config { node, state_dir, buses, spool, control, http, homeassistant, models: _, cameras: _ } = old;
+    let Config { node, state_dir, buses, spool, http, homeassistant, frigate, control: _, models: _, cameras: _ } = old;
     let sections = [
         ("node", *node != new.node),
         ("state_dir", *state_dir != new.state_dir),
         ("buses.mqtt", buses.mqtt != new.buses.mqtt),
         ("buses.nats", buses.nats != new.buses.nats),
         ("spool", *spool != new.spool),
-        ("control", *control != new.control),
         ("http", *http != new.http),
         ("homeassistant", *homeassistant != new.homeassistant),
+        ("frigate", *frigate != new.frigate),
     ];
     sections.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name.to_owned()).collect()
 }
 
-/// What the node goes by after the plan was carried out: the new cameras and models, the old rest.
+/// What the node goes by after the plan was carried out: the new cameras, models and operators, the old rest.
 #[must_use]
 pub fn carried_out(old: &Config, new: Config) -> Config {
-    Config { models: new.models, cameras: new.cameras, ..old.clone() }
+    Config { models: new.models, cameras: new.cameras, control: new.control, ..old.clone() }
 }
 
 #[cfg(test)]
@@ -114,6 +114,7 @@ mod tests {
             control: crate::control::ControlConfig::default(),
             http: crate::http::HttpConfig::default(),
             homeassistant: None,
+            frigate: crate::frigate::FrigateConfig::default(),
             models: (0..3).map(|n| (name("m", n), model(n))).collect(),
             cameras: cameras.iter().map(camera).collect(),
         }
@@ -190,8 +191,9 @@ mod tests {
         new.node = Some(name("n", 1));
         new.spool.enabled = !new.spool.enabled;
         new.http.listen.set_port(1);
+        new.frigate.topics = true;
         let plan = Plan::between(&old, &new, &BTreeSet::new());
-        assert_eq!(plan.needs_restart, ["node", "buses.mqtt", "spool", "http"]);
+        assert_eq!(plan.needs_restart, ["node", "buses.mqtt", "spool", "http", "frigate"]);
         assert!(plan.restarted.is_empty());
     }
 }

@@ -19,6 +19,11 @@ import urllib.parse
 import urllib.request
 
 PROGRAM, STYLE = sys.argv[1], sys.argv[2]
+GUIDE = (pathlib.Path(__file__).parents[3] / "docs/home-assistant.md").read_text()
+# The guide's own automation, of what the drawn scene has; older releases write automations otherwise.
+AUTOMATION = "" if STYLE == "components" else (
+    re.search(r"<!-- automation -->\n```yaml\n(.*?)```", GUIDE, re.S)[1].replace("'person'", "'circle'"))
+AUTOMATED = "automation.somebody_at_the_front_door"
 HASS = sys.argv[4:]
 ROOT = os.environ.get("HASS_ROOT", "")
 PATIENCE = 120  # seconds; only ends a run that would fail anyway
@@ -45,6 +50,18 @@ def say(text):
     print(f"home-assistant ({STYLE}): {text}", flush=True)
 
 
+def filled(form, given):
+    """A form of Home Assistant, its defaults where nothing is given; a section of it is a form, too."""
+    values = {}
+    for field in form:
+        name = field["name"]
+        if field.get("type") == "expandable":
+            values[name] = filled(field["schema"], given)
+        elif name in given or "default" in field:
+            values[name] = given.get(name, field.get("default"))
+    return values
+
+
 class Hass:
     """Home Assistant with nothing but what MQTT needs."""
 
@@ -52,6 +69,7 @@ class Hass:
         self.folder, self.port, self.token, self.process = folder, free_port(), None, None
         (folder / "configuration.yaml").write_text(
             f"http:\n  server_host: 127.0.0.1\n  server_port: {self.port}\napi:\nconfig:\nlogger:\n  default: warning\n"
+            + AUTOMATION
         )
 
     def start(self):
@@ -81,8 +99,12 @@ class Hass:
         elif body is not None:
             request.data = json.dumps(body).encode()
             request.add_header("Content-Type", "application/json")
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            data = answer.read()
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                data = answer.read()
+        except urllib.error.HTTPError as error:
+            error.add_note(f"{method} {path} {body or ''}: {error.read()[:500]!r}")
+            raise
         return data if raw else json.loads(data or b"null")
 
     def onboard(self):
@@ -103,8 +125,7 @@ class Hass:
         flow = wait("the config flow", lambda: self.attempt("POST", "/api/config/config_entries/flow", {"handler": "mqtt"}))
         if flow["type"] == "menu":
             flow = self.call("POST", f"/api/config/config_entries/flow/{flow['flow_id']}", {"next_step_id": "broker"})
-        fields = [field["name"] for field in flow["data_schema"]]
-        given = {name: value for name, value in {"broker": "127.0.0.1", "port": port}.items() if name in fields}
+        given = filled(flow["data_schema"], {"broker": "127.0.0.1", "port": port, "set_ca_cert": "off", "set_client_cert": False})
         done = self.call("POST", f"/api/config/config_entries/flow/{flow['flow_id']}", given)
         if done["type"] != "create_entry":
             raise SystemExit(f"no MQTT entry: {done}")
@@ -177,17 +198,19 @@ ENTITIES = [
     "button.front_door_snapshot", "button.front_door_restart", "image.front_door_keyframe", "event.front_door_object",
     "binary_sensor.sightwire_garage_connectivity", "binary_sensor.sightwire_garage_mqtt",
     "binary_sensor.sightwire_garage_problem", "sensor.sightwire_garage_running_cameras", "sensor.sightwire_garage_version",
-    "sensor.sightwire_garage_onnx_runtime", "sensor.sightwire_garage_started",
+    "sensor.sightwire_garage_onnx_runtime", "sensor.sightwire_garage_started", "button.sightwire_garage_reload",
+    "button.sightwire_garage_stop_all", "button.sightwire_garage_start_all", "sensor.front_door_latency_p95",
+    "number.front_door_max_fps",
     "switch.yard",
 ]
-UNKNOWN_AT_FIRST = {"button.front_door_snapshot", "button.front_door_restart", "event.front_door_object",
-                    "image.front_door_keyframe", "binary_sensor.front_door_square", "binary_sensor.front_door_circle"}
+# A button says when it was pressed.
+UNKNOWN_AT_FIRST = {"event.front_door_object", "image.front_door_keyframe"}
 
 
 def appear(hass):
     hass.until("switch.front_door", "on")
     for entity in ENTITIES:
-        if entity in UNKNOWN_AT_FIRST:
+        if entity in UNKNOWN_AT_FIRST or entity.startswith("button."):
             wait(f"{entity} is there", lambda: hass.state(entity) is not None)
         else:
             hass.until(entity, lambda state: state not in (None, "unknown", "unavailable"))
@@ -196,12 +219,14 @@ def appear(hass):
     hass.until("binary_sensor.front_door_connectivity", "on")
     hass.until("binary_sensor.front_door_problem", "off")
     hass.until("sensor.front_door_state", "running")
-    hass.until("sensor.front_door_frame_rate" if STYLE == "none" else "sensor.front_door_fps", lambda s: float(s) > 0)
+    hass.until("sensor.front_door_fps", lambda s: float(s) > 0)
     hass.until("sensor.front_door_latency", lambda s: s not in (None, "unknown") and float(s) > 0)
     hass.until("sensor.front_door_objects", lambda s: s is not None and s.isdigit())
     hass.until("event.front_door_object", lambda s: s not in (None, "unknown"))
     event = hass.states()["event.front_door_object"]["attributes"]
     assert event["event_type"] in ("started", "ended") and event["label"] in ("circle", "square"), event
+    if AUTOMATION:
+        wait("the guide's automation", lambda: hass.states()[AUTOMATED]["attributes"].get("last_triggered"))
     # Labels that were seen, where no `labels:` are given.
     wait("an entity of a seen label", lambda: [e for e in hass.states() if re.match(r"sensor\.yard_\w+_count$", e)])
     picture = wait("a picture", lambda: hass.state("image.front_door_keyframe") not in (None, "unknown") and hass.call(
@@ -226,6 +251,12 @@ def work_back(hass):
     hass.until("image.front_door_keyframe", lambda s: s != before)
     hass.act("button.press", "button.front_door_restart")
     hass.until("sensor.front_door_state", "running")
+    hass.act("button.press", "button.sightwire_garage_stop_all")
+    for switch in ("switch.front_door", "switch.yard"):
+        hass.until(switch, "off")
+    hass.act("button.press", "button.sightwire_garage_start_all")
+    for switch in ("switch.front_door", "switch.yard"):
+        hass.until(switch, "on")
     say("the switch, the numbers and the buttons work back")
 
 
@@ -285,9 +316,8 @@ def play(hass, node):
     gone(hass, "yard")
     hass.until("sensor.sightwire_garage_running_cameras", "1")
     say("a removed camera is gone")
-    node.end(signal.SIGTERM)
     node.configure({"front-door": FRONT.replace("circle, square", "circle")})
-    node.start()
+    hass.act("button.press", "button.sightwire_garage_reload")
     gone(hass, "front_door_square")
     hass.until("binary_sensor.front_door_circle", lambda s: s in ("on", "off"))
     say("a removed label is gone")
