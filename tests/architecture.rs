@@ -45,6 +45,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "control",
             "live",
             "pipeline",
+            "homeassistant",
             "http",
             "config",
         ],
