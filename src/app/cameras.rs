@@ -13,7 +13,7 @@ use super::push::{self, PushDoor};
 use super::settings::remembered;
 use super::yard::{CameraPast, Tenancy};
 use crate::bus::Publisher;
-use crate::control::{CountedLabels, Overrides, Switches};
+use crate::control::{CountedLabels, Overrides};
 use crate::domain::{BootId, Label, Name};
 use crate::envelope::{ActualState, CameraSettings, CameraState, DesiredState, Detections, Origin, Reason};
 use crate::live::{Feed, Status, Studio, VideoConfig};
@@ -25,7 +25,8 @@ use crate::source::OpenOptions;
 
 /// How the rest of the node speaks to a camera.
 pub struct CameraHandle {
-    pub desired: watch::Sender<Desired>,
+    /// The camera's own, whichever tenancy it is in: a wish that comes while a reload exchanges handles is not lost.
+    pub desired: Arc<watch::Sender<Desired>>,
     pub applied: watch::Receiver<Applied>,
     pub view: StateView,
     pub latest: watch::Receiver<Option<Arc<Detections>>>,
@@ -127,7 +128,6 @@ pub struct CameraYard<'a> {
     pub keyframes: Arc<KeyframeQueue>,
     pub video: VideoConfig,
     pub models: &'a Models,
-    pub switches: &'a Switches,
     pub feed: Arc<Feed>,
     pub overrides: &'a Overrides,
     pub counted: &'a CountedLabels,
@@ -136,13 +136,12 @@ pub struct CameraYard<'a> {
 }
 
 impl CameraYard<'_> {
-    /// Starts one camera's task. `wished`: what was wanted of it until now; else what is remembered.
+    /// Starts one camera's task.
     pub fn start(
         &self,
         name: &Name,
         config: &CameraConfig,
         past: &CameraPast,
-        wished: Option<DesiredState>,
     ) -> (CameraHandle, JoinHandle<()>, Option<Tenancy>) {
         let metrics = past.metrics.clone();
         let origin = Origin { camera: name.clone(), node: self.node.clone(), boot_id: self.boot_id.clone() };
@@ -154,12 +153,14 @@ impl CameraYard<'_> {
             None => file.clone(),
         };
         let view = StateView::new(origin.clone(), settings(config, &tuning, &file), metrics.clone());
-        let switched = Desired { state: wished.unwrap_or_else(|| self.switches.get(name)), ..Desired::default() };
-        if switched.state != DesiredState::Running {
-            tracing::info!(camera = %name, state = ?switched.state, "was switched before, and stays so");
+        let (desired, wishes) = (past.desired.clone(), past.desired.subscribe());
+        let state = desired.borrow().state;
+        if state != DesiredState::Running {
+            tracing::info!(camera = %name, ?state, "was switched before, and stays so");
         }
-        let (desired, wishes) = watch::channel(switched);
-        let (applied_sender, applied) = watch::channel(Applied { desired: switched, ..Applied::default() });
+        // Its number stays behind: what is wished now is acted upon when the camera's task has seen it.
+        let unseen = Desired { state, ..Desired::default() };
+        let (applied_sender, applied) = watch::channel(Applied { desired: unseen, ..Applied::default() });
         let (live, latest) = watch::channel(None);
         let studio = Studio::new(name.clone(), self.video, status(applied.clone()));
         let keyframes = self.keyframes.slot(metrics.clone());

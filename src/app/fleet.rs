@@ -43,7 +43,7 @@ pub struct NodeFleet {
     pub spools: Vec<(&'static str, watch::Receiver<SpoolState>)>,
     pub fanout: Arc<Fanout>,
     pub switches: Arc<Switches>,
-    pub guard: Guard,
+    pub guard: Arc<Guard>,
     pub overrides: Arc<Overrides>,
     /// Cancelled by `shutdown`: whoever runs the node ends it.
     pub ending: CancellationToken,
@@ -68,14 +68,28 @@ impl NodeFleet {
         self.cameras.get(camera.as_str()).ok_or_else(unknown)
     }
 
-    /// Waits until the camera has acted upon what was wished.
-    async fn acted(&self, handle: &CameraHandle, generation: u64) -> Result<(), Refusal> {
-        let mut applied = handle.applied.clone();
-        let acted = tokio::time::timeout(APPLY, applied.wait_for(|a| a.desired.generation >= generation));
-        if acted.await.is_ok_and(|applied| applied.is_ok()) {
-            return Ok(());
-        }
-        Err(Refusal::new("timeout", format!("not applied within {APPLY:?}; it is still wanted")))
+    /// Waits until the camera has acted upon what was wished; by which handle, for a reload may have exchanged it.
+    async fn acted(&self, camera: &Name, generation: u64) -> Result<Arc<CameraHandle>, Refusal> {
+        let mut changes = self.cameras.changes();
+        let acted = async {
+            loop {
+                changes.mark_unchanged();
+                let handle = self.handle(camera)?;
+                let mut applied = handle.applied.clone();
+                if applied.wait_for(|a| a.desired.generation >= generation).await.is_ok() {
+                    return Ok(handle);
+                }
+                // Its task has ended: another takes its place, or none does.
+                tokio::select! {
+                    _ = changes.changed() => {}
+                    () = self.yard.ending().cancelled() => {
+                        return Err(Refusal::new("shutting_down", "the node is ending, and its cameras with it"));
+                    }
+                }
+            }
+        };
+        let late = || Refusal::new("timeout", format!("not applied within {APPLY:?}; it is still wanted"));
+        tokio::time::timeout(APPLY, acted).await.map_err(|_| late())?
     }
 
     async fn remember(&self) -> Result<(), Refusal> {
@@ -149,7 +163,7 @@ impl Fleet for NodeFleet {
             desired.begins += u64::from(anew);
         });
         let remembered = self.remember().await;
-        self.acted(&handle, wanted).await?;
+        let handle = self.acted(camera, wanted).await?;
         if to != DesiredState::Running {
             self.quiet(camera, &handle).await;
         }
@@ -161,8 +175,7 @@ impl Fleet for NodeFleet {
     async fn restart(&self, camera: &Name) -> Answer {
         let handle = self.handle(camera)?;
         let wanted = wish(&handle, |desired| desired.restarts += 1);
-        self.acted(&handle, wanted).await?;
-        alive(&handle)
+        alive(&*self.acted(camera, wanted).await?)
     }
 
     async fn set(&self, camera: &Name, args: &Map<String, Value>) -> Answer {

@@ -84,7 +84,7 @@ impl Node {
         let remembered = Remembered::open(&state_dir, &node)?;
         let (first_seen, labels) = mpsc::unbounded_channel();
         tokio::spawn(note(counted.clone(), labels));
-        let guard = Guard::open(config.control.clone(), &state_dir, &node, Timestamp::now())?;
+        let guard = Arc::new(Guard::open(config.control.clone(), &state_dir, &node, Timestamp::now())?);
         let (runtime_for_models, config_for_models) = (runtime.clone(), config.clone());
         let models = tokio::task::spawn_blocking(move || Models::load(&runtime_for_models, &config_for_models))
             .await
@@ -129,6 +129,7 @@ impl Node {
             video: config.http.video,
             switches: switches.clone(),
             overrides: overrides.clone(),
+            guard: guard.clone(),
             feed: feed.clone(),
             telemetry: telemetry.clone(),
             counted: counted.clone(),

@@ -15,6 +15,9 @@ use crate::pipeline::Tuning;
 /// So long a picture is waited for; a camera that runs has one long before.
 const SHOT: Duration = Duration::from_secs(5);
 
+/// So long a reload that exchanges cameras is waited for.
+const RELOAD: Duration = Duration::from_secs(10);
+
 impl NodeFleet {
     pub(super) async fn set_settings(&self, camera: &Name, args: &Map<String, Value>) -> Answer {
         if args.is_empty() {
@@ -39,6 +42,9 @@ impl NodeFleet {
         camera: &Name,
         change: impl FnOnce(&Controls, &Tuning) -> Result<Tuning, ChangeError>,
     ) -> Answer {
+        // What is set while a reload exchanges cameras would be the old one's, or give way to the file.
+        let busy = || Refusal::new("busy", "a reload is under way; try again in a moment");
+        let _steady = self.yard.steady(RELOAD).await.ok_or_else(busy)?;
         let handle = self.handle(camera)?;
         let controls = controls(&handle)?;
         controls

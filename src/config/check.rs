@@ -228,6 +228,12 @@ impl Check<'_> {
             let what = "nobody can sign: there are no operators";
             self.problem(&required, what, "add 'operators', each with a key, or remove the list");
         }
+        if !operators.is_empty() && config.control.trust_http && config.http.token_file.is_none() {
+            let what = "over HTTP nothing needs a signature, and without a token everybody on this machine may command";
+            let fix =
+                "set http.token_file; or control.trust_http: false, and closed commands are to be signed over HTTP too";
+            self.warning(&path.key("operators"), what, fix);
+        }
         if config.control.require_signature.as_ref().is_some_and(|verbs| verbs.contains(&Verb::Stop)) {
             let what = "with the keys lost, nobody can stop a camera over a bus";
             self.warning(&required, what, "leave 'stop' out, unless a stop does more harm than a camera that runs on");

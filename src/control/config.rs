@@ -10,16 +10,18 @@ use crate::domain::Name;
 use crate::envelope::Verb;
 
 /// Who may command this node by signed commands, and what must be signed.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ControlConfig {
     /// People and programs whose signatures count, each with one key.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub operators: BTreeMap<Name, OperatorConfig>,
     /// Commands that are refused unsigned. Default: none without operators; with them start, resume, set, restart, reset,
-    /// reload and shutdown. Commands over HTTP have HTTP's own token instead.
+    /// reload and shutdown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub require_signature: Option<Vec<Verb>>,
+    /// Who may speak HTTP to this node may command it unsigned: by `http.token_file`, or without one as anybody on this machine.
+    pub trust_http: bool,
 }
 
 /// One operator: a public key, or a secret that both sides hold.
@@ -35,6 +37,12 @@ pub struct OperatorConfig {
     /// Only these commands; default: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub may: Option<Vec<Verb>>,
+}
+
+impl Default for ControlConfig {
+    fn default() -> Self {
+        Self { operators: BTreeMap::new(), require_signature: None, trust_http: true }
+    }
 }
 
 impl ControlConfig {

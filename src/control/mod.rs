@@ -12,7 +12,7 @@ mod overrides;
 mod parse;
 mod switches;
 
-pub use auth::{Guard, GuardError, answer};
+pub use auth::{Guard, GuardError, Rules, answer};
 pub use config::{ControlConfig, OperatorConfig};
 pub use counted::CountedLabels;
 pub use dispatch::{Answer, Fleet};

@@ -16,11 +16,14 @@ use super::Board;
 use super::api::Shared;
 use super::problem::Problem;
 use super::table::{Answer, Body, Content, Operation};
+use crate::control::auth::jws::{Sealed, looks_signed};
 use crate::domain::{Name, RawCommand, Target};
 use crate::envelope::Reply;
 
 /// The bus's name in logs.
 const BUS: &str = "http";
+/// A JWS in its compact form (RFC 7515, 9.2.1).
+const SIGNED: &str = "application/jose";
 
 #[derive(Deserialize)]
 struct Asked {
@@ -67,7 +70,11 @@ fn described(operation: Operation) -> Operation {
         )
         .query("id", "Any text; comes back in the replies", json!({ "type": "string" }))
         .query("expires_at", "Seconds since the Unix epoch; after this moment the command is refused", json!({ "type": "number" }))
-        .body(Body::json(false, "Arguments; none for most commands", Content::Written(args)))
+        .body(
+            Body::json(false, "Arguments; none for most commands. Or a signed command", Content::Written(args))
+                .or(SIGNED, Content::Written(json!({ "type": "string", "description": "A JWS in its compact form, as in docs/control.md" }))),
+        )
+        .problem(403, "To be signed: `unsigned`; or signed and not taken: `not_authorized`, `bad_signature`, `replayed`, …")
         .problem(404, "No such camera or group on this node, or no such command")
         .problem(409, "Refused as things are: `stopped`, `not_paused`, `expired`, …")
         .problem(422, "Arguments that cannot be")
@@ -125,16 +132,9 @@ async fn carry_out(
     body: &Bytes,
 ) -> Result<Vec<Reply>, Problem> {
     let Query(asked) = asked.map_err(|e| malformed(e.body_text()))?;
-    let mut said = json!({ "command": command, "args": args(headers, body)? });
-    if let Some(id) = asked.id {
-        said["id"] = id.into();
-    }
-    if let Some(at) = asked.expires_at {
-        // JSON knows no infinity; what is no moment must not become a command without one.
-        said["expires_at"] =
-            serde_json::Number::from_f64(at).ok_or_else(|| malformed("expires_at: not a moment"))?.into();
-    }
-    let raw = RawCommand { bus: BUS, target, payload: said.to_string().into(), retained: false, reply_to: None };
+    let payload =
+        if is(headers, SIGNED) { signed(&command, &asked, body)? } else { unsigned(command, asked, headers, body)? };
+    let raw = RawCommand { bus: BUS, target, payload, retained: false, reply_to: None };
     // A task of its own: it goes on when the client hangs up.
     let carried = tokio::spawn(async move { board.command(&raw).await }).await;
     let replies = carried.map_err(|_| {
@@ -155,13 +155,48 @@ async fn carry_out(
     Err(Problem::new(status(&error.code), error.code, detail).replies(replies))
 }
 
+fn unsigned(command: String, asked: Asked, headers: &HeaderMap, body: &Bytes) -> Result<Bytes, Problem> {
+    let mut said = json!({ "command": command, "args": args(headers, body)? });
+    if let Some(id) = asked.id {
+        said["id"] = id.into();
+    }
+    if let Some(at) = asked.expires_at {
+        // JSON knows no infinity; what is no moment must not become a command without one.
+        said["expires_at"] =
+            serde_json::Number::from_f64(at).ok_or_else(|| malformed("expires_at: not a moment"))?.into();
+    }
+    Ok(said.to_string().into())
+}
+
+/// A signed command as it is: whether the signature holds is the control room's to say, and that its target is the path's.
+fn signed(command: &str, asked: &Asked, body: &Bytes) -> Result<Bytes, Problem> {
+    if asked.id.is_some() || asked.expires_at.is_some() {
+        return Err(malformed("id and expires_at are part of what is signed: leave them out of the query"));
+    }
+    let text = std::str::from_utf8(body).ok().filter(|_| looks_signed(body));
+    let text =
+        text.ok_or_else(|| malformed("the body is no signed command (docs/control.md, header.claims.signature)"))?;
+    let sealed = Sealed::read(text).map_err(|why| malformed(format!("no signed command: {why}")))?;
+    // What is read here is what the signature will be looked at for, byte by byte.
+    match sealed.hearsay().1 {
+        Some(signed) if signed != command => {
+            Err(malformed(format!("the path says {command}, and {signed} was signed: post it to the path it is for")))
+        }
+        _ => Ok(body.clone()),
+    }
+}
+
+fn is(headers: &HeaderMap, wanted: &str) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(wanted))
+}
+
 fn args(headers: &HeaderMap, body: &Bytes) -> Result<Map<String, Value>, Problem> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(Map::new());
     }
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if !kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")) {
-        let detail = "the arguments are JSON: send Content-Type: application/json, or no body";
+    if !is(headers, "application/json") {
+        let detail = "the arguments are JSON: send Content-Type: application/json, or no body; a signed command is application/jose";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
     }
     serde_json::from_slice(body).map_err(|e| malformed(format!("the body is to be a JSON object of arguments: {e}")))
@@ -185,10 +220,12 @@ fn status(code: &str) -> StatusCode {
         "too_large" => StatusCode::PAYLOAD_TOO_LARGE,
         "unknown_command" | "unknown_camera" | "no_camera" => StatusCode::NOT_FOUND,
         "bad_args" | "wrong_target" => StatusCode::UNPROCESSABLE_ENTITY,
-        "not_authorized" | "unsigned" | "replayed" => StatusCode::FORBIDDEN,
+        "not_authorized" | "unsigned" | "bad_signature" | "replayed" | "too_old" | "not_yet" | "lives_too_long" => {
+            StatusCode::FORBIDDEN
+        }
         "not_remembered" | "internal_error" => StatusCode::INTERNAL_SERVER_ERROR,
         "unsupported" => StatusCode::NOT_IMPLEMENTED,
-        "busy" => StatusCode::SERVICE_UNAVAILABLE,
+        "busy" | "shutting_down" => StatusCode::SERVICE_UNAVAILABLE,
         "timeout" => StatusCode::GATEWAY_TIMEOUT,
         // Everything else is a matter of how things stand.
         _ => StatusCode::CONFLICT,
@@ -201,9 +238,16 @@ mod tests {
 
     #[test]
     fn every_refusal_has_a_status() {
-        for (code, expected) in
-            [("unknown_command", 404), ("stopped", 409), ("expired", 409), ("timeout", 504), ("unsupported", 501)]
-        {
+        for (code, expected) in [
+            ("unknown_command", 404),
+            ("stopped", 409),
+            ("expired", 409),
+            ("timeout", 504),
+            ("unsupported", 501),
+            ("unsigned", 403),
+            ("bad_signature", 403),
+            ("shutting_down", 503),
+        ] {
             assert_eq!(status(code).as_u16(), expected, "{code}");
         }
     }

@@ -156,6 +156,12 @@ impl Body {
         Self { required, says, media: vec![("application/json", content)] }
     }
 
+    /// In another form as well.
+    pub fn or(mut self, kind: &'static str, content: Content) -> Self {
+        self.media.push((kind, content));
+        self
+    }
+
     pub fn media(says: &'static str, kinds: &[&'static str]) -> Self {
         Self { required: true, says, media: kinds.iter().map(|kind| (*kind, Content::bytes())).collect() }
     }

@@ -13,6 +13,8 @@ mod metrics;
 mod models;
 #[path = "../e2e/node.rs"]
 mod node;
+mod operators;
+mod races;
 mod refused;
 mod settings;
 #[path = "../e2e/witness.rs"]

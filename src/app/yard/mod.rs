@@ -7,8 +7,9 @@ mod tenant;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, RwLockReadGuard};
 use tokio_util::sync::CancellationToken;
 
 pub use self::plan::used;
@@ -17,9 +18,9 @@ use super::cameras::{CameraYard, Cameras};
 use super::models::Models;
 use crate::bus::{ControlTopics, Fanout, Subscriptions};
 use crate::config::Config;
-use crate::control::{CountedLabels, Overrides, Switches};
+use crate::control::{CountedLabels, Guard, Overrides, Switches};
 use crate::domain::{BootId, Name};
-use crate::envelope::{DesiredState, ModelSummary, ReloadSummary};
+use crate::envelope::{ModelSummary, ReloadSummary};
 use crate::inference::Runtime;
 use crate::live::{Feed, VideoConfig};
 use crate::pipeline::{FirstSeen, KeyframeQueue};
@@ -38,6 +39,7 @@ pub struct Grounds {
     pub video: VideoConfig,
     pub switches: Arc<Switches>,
     pub overrides: Arc<Overrides>,
+    pub guard: Arc<Guard>,
     pub counted: Arc<CountedLabels>,
     pub first_seen: FirstSeen,
     pub feed: Arc<Feed>,
@@ -52,6 +54,8 @@ pub struct Yard {
     pub cameras: Arc<Cameras>,
     /// Who holds it changes cameras and models; one at a time.
     held: Mutex<Held>,
+    /// Written while a reload exchanges cameras and their settings, read by who changes settings.
+    exchange: tokio::sync::RwLock<()>,
     models: RwLock<Vec<ModelSummary>>,
     last: RwLock<Option<ReloadSummary>>,
 }
@@ -74,7 +78,11 @@ impl Yard {
         models: Models,
         metrics: BTreeMap<Name, Arc<CameraMetrics>>,
     ) -> Arc<Self> {
-        let pasts = metrics.into_iter().map(|(name, metrics)| (name, CameraPast::new(metrics))).collect();
+        let past = |(name, metrics)| {
+            let past = CameraPast::new(metrics, grounds.switches.get(&name));
+            (name, past)
+        };
+        let pasts = metrics.into_iter().map(past).collect();
         let shown = RwLock::new(models.summaries());
         for (name, model) in &models.loaded {
             show_model(&grounds.telemetry, name, model, true);
@@ -83,14 +91,28 @@ impl Yard {
         let cameras = Arc::new(Cameras::default());
         let names: Vec<Name> = held.config.cameras.keys().cloned().collect();
         for name in names {
-            start(&grounds, &cameras, &mut held, &name, None);
+            start(&grounds, &cameras, &mut held, &name);
         }
-        Arc::new(Self { grounds, cameras, held: Mutex::new(held), models: shown, last: RwLock::default() })
+        let (held, exchange) = (Mutex::new(held), tokio::sync::RwLock::default());
+        Arc::new(Self { grounds, cameras, held, exchange, models: shown, last: RwLock::default() })
     }
 
     /// Waits until no reload is under way, and keeps others away while it is held.
     pub async fn hold(&self) -> MutexGuard<'_, Held> {
         self.held.lock().await
+    }
+
+    /// No reload exchanges cameras or their settings while this is held; `None` if one goes on for so long.
+    pub async fn steady(&self, patience: Duration) -> Option<RwLockReadGuard<'_, ()>> {
+        if let Ok(steady) = self.exchange.try_read() {
+            return Some(steady);
+        }
+        tokio::time::timeout(patience, self.exchange.read()).await.ok()
+    }
+
+    /// The node ends, or has ended.
+    pub fn ending(&self) -> &CancellationToken {
+        &self.grounds.shutdown
     }
 
     /// The models as they are now.
@@ -104,8 +126,8 @@ impl Yard {
     }
 }
 
-/// Starts a camera of the configuration. `wished`: what was wanted of it until now; else what is remembered.
-fn start(grounds: &Grounds, cameras: &Cameras, held: &mut Held, name: &Name, wished: Option<DesiredState>) {
+/// Starts a camera of the configuration: as it was wanted until now, else as is remembered.
+fn start(grounds: &Grounds, cameras: &Cameras, held: &mut Held, name: &Name) {
     let Some(config) = held.config.cameras.get(name) else { return };
     let yard = CameraYard {
         node: grounds.node.clone(),
@@ -114,7 +136,6 @@ fn start(grounds: &Grounds, cameras: &Cameras, held: &mut Held, name: &Name, wis
         keyframes: grounds.keyframes.clone(),
         video: grounds.video,
         models: &held.models,
-        switches: &grounds.switches,
         overrides: &grounds.overrides,
         counted: &grounds.counted,
         first_seen: grounds.first_seen.clone(),
@@ -124,10 +145,10 @@ fn start(grounds: &Grounds, cameras: &Cameras, held: &mut Held, name: &Name, wis
     let past = held.pasts.entry(name.clone()).or_insert_with(|| {
         let metrics = Arc::new(CameraMetrics::new(name.as_str()));
         grounds.fanout.fill(name, &metrics);
-        CameraPast::new(metrics)
+        CameraPast::new(metrics, grounds.switches.get(name))
     });
     let end = yard.shutdown.clone();
-    let (handle, task, tenancy) = yard.start(name, config, past, wished);
+    let (handle, task, tenancy) = yard.start(name, config, past);
     let handle = cameras.insert(name.clone(), handle);
     held.tenants.insert(name.clone(), Tenant { handle, end, task, tenancy });
     grounds.telemetry.hide(&[("camera", name.as_str())], false);

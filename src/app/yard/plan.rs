@@ -64,24 +64,23 @@ pub fn used(config: &Config) -> BTreeMap<&Name, &ModelConfig> {
 
 /// The sections that hold for as long as the process lives and differ. A new section has to be put here, or be applied.
 fn pinned(old: &Config, new: &Config) -> Vec<String> {
-    let Config { node, state_dir, buses, spool, control, http, homeassistant, models: _, cameras: _ } = old;
+    let Config { node, state_dir, buses, spool, http, homeassistant, control: _, models: _, cameras: _ } = old;
     let sections = [
         ("node", *node != new.node),
         ("state_dir", *state_dir != new.state_dir),
         ("buses.mqtt", buses.mqtt != new.buses.mqtt),
         ("buses.nats", buses.nats != new.buses.nats),
         ("spool", *spool != new.spool),
-        ("control", *control != new.control),
         ("http", *http != new.http),
         ("homeassistant", *homeassistant != new.homeassistant),
     ];
     sections.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name.to_owned()).collect()
 }
 
-/// What the node goes by after the plan was carried out: the new cameras and models, the old rest.
+/// What the node goes by after the plan was carried out: the new cameras, models and operators, the old rest.
 #[must_use]
 pub fn carried_out(old: &Config, new: Config) -> Config {
-    Config { models: new.models, cameras: new.cameras, ..old.clone() }
+    Config { models: new.models, cameras: new.cameras, control: new.control, ..old.clone() }
 }
 
 #[cfg(test)]

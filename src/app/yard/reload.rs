@@ -11,9 +11,9 @@ use super::{Grounds, Held, Yard, control_topics, show_model, start};
 use crate::app::models::{Model, Models, crowded};
 use crate::bus::{Topic, topic_word};
 use crate::config::{self, Config, Loaded};
-use crate::control::Refusal;
+use crate::control::{Refusal, Rules};
 use crate::domain::{Name, Timestamp};
-use crate::envelope::{DesiredState, Reason, ReloadSummary};
+use crate::envelope::{Reason, ReloadSummary};
 use crate::telemetry::set_last_reload;
 
 /// For the workers of a model that is not used any more.
@@ -24,6 +24,7 @@ struct Prepared {
     config: Config,
     plan: Plan,
     models: Models,
+    rules: Rules,
     warnings: Vec<String>,
 }
 
@@ -58,22 +59,28 @@ impl Yard {
 
     /// From here on nothing can be refused any more.
     async fn switch_over(&self, held: &mut Held, prepared: Prepared) -> ReloadSummary {
-        let Prepared { config, plan, models, warnings } = prepared;
+        let Prepared { config, plan, models, rules, warnings } = prepared;
         let grounds = &self.grounds;
+        // First of all: whose key was taken away commands nothing any more.
+        if config.control != held.config.control {
+            tracing::info!(operators = config.control.operators.len(), "who may command what is as the file says now");
+        }
+        grounds.guard.renew(rules, Timestamp::now());
+        let exchanging = self.exchange.write().await;
         self.end(held, &plan.removed, ("removed", "it was taken out of the configuration")).await;
         for name in &plan.removed {
             grounds.fanout.clear(name, |_| true);
             self.cameras.remove(name);
             grounds.telemetry.hide(&[("camera", name.as_str())], true);
         }
-        let wishes = self.end(held, &plan.restarted, ("reload", "it begins anew by its changed configuration")).await;
+        self.end(held, &plan.restarted, ("reload", "it begins anew by its changed configuration")).await;
         held.config = carried_out(&held.config, config);
         let old = exchange(grounds, held, models, &plan);
         for name in &plan.added {
-            start(grounds, &self.cameras, held, name, None);
+            start(grounds, &self.cameras, held, name);
         }
-        for (name, wished) in plan.restarted.iter().zip(wishes) {
-            start(grounds, &self.cameras, held, name, wished);
+        for name in &plan.restarted {
+            start(grounds, &self.cameras, held, name);
             clear_what_is_over(grounds, held, name);
         }
         for name in &plan.changed {
@@ -81,6 +88,7 @@ impl Yard {
             clear_what_is_over(grounds, held, name);
         }
         grounds.subscriptions.set_control(control_topics(&grounds.node, &held.config));
+        drop(exchanging);
         retire(old).await;
         let Plan { added, removed, restarted, changed, needs_restart, .. } = plan;
         ReloadSummary {
@@ -96,26 +104,19 @@ impl Yard {
         }
     }
 
-    /// Ends these cameras, side by side; what was wished of each.
-    async fn end(&self, held: &mut Held, names: &[Name], (code, why): (&str, &str)) -> Vec<Option<DesiredState>> {
+    /// Ends these cameras, side by side.
+    async fn end(&self, held: &mut Held, names: &[Name], (code, why): (&str, &str)) {
         let leaving = names.iter().map(|name| {
             let tenant = held.tenants.remove(name);
             let why = Reason { code: code.into(), message: why.into() };
-            async move {
-                let Some(tenant) = tenant else { return (None, None) };
-                let handle = tenant.handle.clone();
-                let past = tenant.leave(name, why).await;
-                let wished = handle.desired.borrow().state;
-                (Some(wished), past)
-            }
+            async move { tenant?.leave(name, why).await }
         });
         let left = join_all(leaving.collect::<Vec<_>>()).await;
-        for (name, (_, past)) in names.iter().zip(&left) {
+        for (name, past) in names.iter().zip(&left) {
             if let (Some(kept), Some(past)) = (held.pasts.get_mut(name), past) {
                 kept.said = *past;
             }
         }
-        left.into_iter().map(|(wished, _)| wished).collect()
     }
 
     /// To the log, the metrics and the node's state.
@@ -163,6 +164,9 @@ async fn prepare(grounds: &Grounds, held: &Held) -> Result<Prepared, Refusal> {
         let problems: Vec<String> = error.problems.iter().map(|p| p.in_file(&error.file).to_string()).collect();
         Refusal::new("bad_configuration", problems.join("\n"))
     })?;
+    let control = config.control.clone();
+    let rules = tokio::task::spawn_blocking(move || Rules::read(control)).await.map_err(stopped)?;
+    let rules = rules.map_err(|e| Refusal::new("bad_configuration", e.to_string()))?;
     let warnings = warnings.iter().map(|warning| warning.in_file(&file).to_string());
     let warnings: Vec<String> = warnings.chain(crowded(&config)).collect();
     let unchanged = |name: &Name| held.config.models.get(name) == config.models.get(name);
@@ -180,7 +184,7 @@ async fn prepare(grounds: &Grounds, held: &Held) -> Result<Prepared, Refusal> {
     let failed: Vec<String> =
         models.failed.iter().filter(|(name, _)| news(name)).map(|(n, e)| format!("{n}: {e}")).collect();
     if failed.is_empty() {
-        return Ok(Prepared { config, plan, models, warnings });
+        return Ok(Prepared { config, plan, models, rules, warnings });
     }
     Err(Refusal::new("model_failed", failed.join("\n")))
 }

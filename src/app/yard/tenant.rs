@@ -4,14 +4,15 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::cameras::CameraHandle;
 use crate::app::models::Model;
 use crate::domain::Name;
-use crate::envelope::Reason;
-use crate::pipeline::{LaneId, Past, Processor, lock_processor};
+use crate::envelope::{DesiredState, Reason};
+use crate::pipeline::{Desired, LaneId, Past, Processor, lock_processor};
 use crate::telemetry::CameraMetrics;
 
 /// For a camera to say what was captured and its last word: more than it takes itself.
@@ -22,6 +23,8 @@ pub struct CameraPast {
     pub metrics: Arc<CameraMetrics>,
     pub frame_ids: Arc<AtomicU64>,
     pub said: Past,
+    /// What is wanted of it.
+    pub desired: Arc<watch::Sender<Desired>>,
 }
 
 /// A camera's place at its model.
@@ -41,8 +44,10 @@ pub struct Tenant {
 }
 
 impl CameraPast {
-    pub fn new(metrics: Arc<CameraMetrics>) -> Self {
-        Self { metrics, frame_ids: Arc::default(), said: Past::default() }
+    pub fn new(metrics: Arc<CameraMetrics>, remembered: DesiredState) -> Self {
+        let desired = Desired { state: remembered, ..Desired::default() };
+        let desired = Arc::new(watch::Sender::new(desired));
+        Self { metrics, frame_ids: Arc::default(), said: Past::default(), desired }
     }
 }
 

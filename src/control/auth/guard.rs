@@ -1,16 +1,16 @@
 //! Who may command what: every command passes here before anything is wished.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use super::jws::{self, Claims, Sealed};
-use super::keys::{PublicKey, fingerprint};
+use super::keys::fingerprint;
 use super::memory::{Entry, Memory};
+use super::rules::{GuardError, Operator, Rules};
 use super::seen::{Repeat, Seen};
+use crate::control::ControlConfig;
 use crate::control::parse::{self, MAX_PAYLOAD, Refusal};
-use crate::control::{ControlConfig, OperatorConfig};
 use crate::domain::{Name, RawCommand, Timestamp};
 use crate::envelope::{Command, Verb};
 
@@ -19,17 +19,8 @@ pub const LIFETIME: Duration = Duration::from_mins(5);
 /// An operator's clock may be ahead of ours by so much.
 pub const SKEW: Duration = Duration::from_secs(10);
 const LONGEST_ID: usize = 128;
-/// The bus whose commands HTTP's own token authorises.
+/// The bus whose commands HTTP's own token authorises, where it is trusted.
 const HTTP: &str = "http";
-
-/// Why nobody can be let in.
-#[derive(Debug, thiserror::Error)]
-pub enum GuardError {
-    #[error("control.operators.{operator}.{field}: {why}")]
-    Key { operator: Name, field: &'static str, why: String },
-    #[error("control.operators.{operator}.hmac_key_file: {path}: {why}; check the path and that this user may read it")]
-    File { operator: Name, path: PathBuf, why: String },
-}
 
 /// A command that may be carried out.
 #[derive(Debug)]
@@ -51,19 +42,21 @@ pub struct Rejected {
     pub claimed: Option<String>,
 }
 
-struct Operator {
-    key: PublicKey,
-    may: Option<Vec<Verb>>,
+/// What was taken before.
+#[derive(Default)]
+struct Past {
+    seen: Seen,
+    memory: Option<Arc<Mutex<Memory>>>,
+    /// Nothing is known of what was taken before: what was signed before is not taken.
+    floor: Option<Timestamp>,
 }
 
 /// Keys, rules, and the memory of what was taken.
 pub struct Guard {
-    config: ControlConfig,
-    operators: BTreeMap<Name, Operator>,
-    seen: Mutex<Seen>,
-    memory: Option<Arc<Mutex<Memory>>>,
-    /// Nothing is known of what was taken before: what was signed before is not taken.
-    floor: Option<Timestamp>,
+    state_dir: PathBuf,
+    node: Name,
+    rules: RwLock<Rules>,
+    past: Mutex<Past>,
     /// Of the last audit message.
     seq: Mutex<u64>,
 }
@@ -74,43 +67,39 @@ impl Guard {
     /// # Errors
     /// A key that is none: nobody could command what is closed.
     pub fn open(config: ControlConfig, state_dir: &Path, node: &Name, now: Timestamp) -> Result<Self, GuardError> {
-        let key = |(name, operator): (&Name, &OperatorConfig)| {
-            let key = PublicKey::of(name, operator)?;
-            Ok((name.clone(), Operator { key, may: operator.may.clone() }))
+        let guard = Self {
+            state_dir: state_dir.to_owned(),
+            node: node.clone(),
+            rules: RwLock::default(),
+            past: Mutex::default(),
+            seq: Mutex::default(),
         };
-        let operators: BTreeMap<_, _> = config.operators.iter().map(key).collect::<Result<_, GuardError>>()?;
-        let mut guard =
-            Self { config, operators, seen: Mutex::default(), memory: None, floor: None, seq: Mutex::default() };
-        if guard.operators.is_empty() {
-            return Ok(guard);
-        }
-        let (memory, known) = Memory::open(state_dir, node, now);
-        guard.memory = Some(Arc::new(Mutex::new(memory)));
-        let Some(known) = known else {
-            tracing::warn!("no memory of signed commands from before this start: those signed earlier are refused");
-            guard.floor = Some(now);
-            return Ok(guard);
-        };
-        let mut seen = Seen::default();
-        for (expires_at, fingerprint) in known {
-            let _known_twice = seen.take(fingerprint, expires_at, Timestamp::UNIX_EPOCH);
-        }
-        guard.seen = Mutex::new(seen);
+        guard.renew(Rules::read(config)?, now);
         Ok(guard)
+    }
+
+    /// From now on these hold: a key that is not among them opens nothing any more. What was taken is not forgotten. Blocks
+    /// for the disk where these are the first operators.
+    pub fn renew(&self, rules: Rules, now: Timestamp) {
+        if !rules.operators.is_empty() {
+            self.past().remember(&self.state_dir, &self.node, now);
+        }
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
     }
 
     /// Lets nobody in who would have to sign: for tests of what comes behind.
     #[cfg(test)]
     pub fn open_door() -> Self {
-        let config = ControlConfig::default();
-        Self {
-            config,
-            operators: BTreeMap::new(),
-            seen: Mutex::default(),
-            memory: None,
-            floor: None,
-            seq: Mutex::default(),
-        }
+        let nowhere = (Path::new(""), "nobody".parse().unwrap());
+        Self::open(ControlConfig::default(), nowhere.0, &nowhere.1, Timestamp::UNIX_EPOCH).unwrap()
+    }
+
+    fn past(&self) -> MutexGuard<'_, Past> {
+        self.past.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rules(&self) -> RwLockReadGuard<'_, Rules> {
+        self.rules.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads a command and says whether it may be carried out. A signed one is taken once; [`Guard::keep`] makes that last.
@@ -122,7 +111,9 @@ impl Guard {
             return self.admit_signed(raw, now);
         }
         let command = parse::parse(raw, now)?;
-        if raw.bus != HTTP && self.config.must_be_signed(command.command) {
+        let rules = self.rules();
+        let trusted = raw.bus == HTTP && rules.config.trust_http;
+        if !trusted && rules.config.must_be_signed(command.command) {
             let why = format!("{} is to be signed here, by one of the operators", command.command.as_str());
             let (id, word) = (command.id, Some(command.command.as_str().into()));
             return Err(Refusal { id, word, ..Refusal::new("unsigned", why) }.into());
@@ -141,7 +132,8 @@ impl Guard {
             let refusal = Refusal { id, word, ..Refusal::new(code, "") };
             Box::new(Rejected { refusal, operator: None, claimed: claimed.clone() })
         };
-        let Some((name, operator)) = self.operators.get_key_value(sealed.header.kid.as_str()) else {
+        let rules = self.rules();
+        let Some((name, operator)) = rules.operators.get_key_value(sealed.header.kid.as_str()) else {
             return Err(unproven("unknown_operator"));
         };
         let claims = match sealed.open(&operator.key) {
@@ -156,7 +148,7 @@ impl Guard {
         let command = self.judge(raw, &claims, operator, now).map_err(refuse)?;
         // Last, and by this alone it is remembered.
         let entry = (claims.expires_at, fingerprint(name.as_str(), &claims.id));
-        let taken = self.seen.lock().unwrap_or_else(PoisonError::into_inner).take(entry.1, entry.0, now);
+        let taken = self.past().seen.take(entry.1, entry.0, now);
         taken.map_err(|repeat| {
             refuse(match repeat {
                 Repeat::Known => Refusal::new("replayed", "a command with this id was taken before; each has its own"),
@@ -196,7 +188,7 @@ impl Guard {
         if claims.expires_at > claims.issued_at.plus(LIFETIME) {
             return refuse("lives_too_long", format!("expires_at is to be at most {LIFETIME:?} after issued_at"));
         }
-        if self.floor.is_some_and(|floor| claims.issued_at < floor) {
+        if self.past().floor.is_some_and(|floor| claims.issued_at < floor) {
             return refuse("too_old", "it was signed before this node started without memory; sign it again".into());
         }
         let Ok(verb) = claims.command.parse::<Verb>() else {
@@ -218,8 +210,12 @@ impl Guard {
 
     /// Resolves once the disk remembers it.
     pub async fn keep(&self, admitted: &Admitted) {
-        let (Some(memory), Some(entry)) = (self.memory.clone(), admitted.fresh) else { return };
-        let live: Vec<Entry> = self.seen.lock().unwrap_or_else(PoisonError::into_inner).all().collect();
+        let Some(entry) = admitted.fresh else { return };
+        let (memory, live): (_, Vec<Entry>) = {
+            let past = self.past();
+            (past.memory.clone(), past.seen.all().collect())
+        };
+        let Some(memory) = memory else { return };
         let write = move || memory.lock().unwrap_or_else(PoisonError::into_inner).keep(entry, || live);
         if let Err(error) = tokio::task::spawn_blocking(write).await {
             tracing::error!(%error, "a signed command is not remembered over a restart");
@@ -227,17 +223,21 @@ impl Guard {
     }
 }
 
-impl PublicKey {
-    fn of(name: &Name, operator: &OperatorConfig) -> Result<Self, GuardError> {
-        let wrong = |field, why: &str| GuardError::Key { operator: name.clone(), field, why: why.into() };
-        match (&operator.public_key, &operator.hmac_key_file) {
-            (Some(text), None) => Self::ed25519(text).map_err(|why| wrong("public_key", why)),
-            (None, Some(path)) => {
-                let fail = |why: String| GuardError::File { operator: name.clone(), path: path.clone(), why };
-                let text = std::fs::read_to_string(path).map_err(|e| fail(e.to_string()))?;
-                Self::hmac(text.lines().next().unwrap_or_default().trim_end()).map_err(|why| fail(why.into()))
-            }
-            _ => Err(wrong("public_key", "give public_key or hmac_key_file, one of them")),
+impl Past {
+    /// Opens the memory, once.
+    fn remember(&mut self, state_dir: &Path, node: &Name, now: Timestamp) {
+        if self.memory.is_some() {
+            return;
+        }
+        let (memory, known) = Memory::open(state_dir, node, now);
+        self.memory = Some(Arc::new(Mutex::new(memory)));
+        let Some(known) = known else {
+            tracing::warn!("no memory of signed commands from before this start: those signed earlier are refused");
+            self.floor = Some(now);
+            return;
+        };
+        for (expires_at, fingerprint) in known {
+            let _known_twice = self.seen.take(fingerprint, expires_at, Timestamp::UNIX_EPOCH);
         }
     }
 }

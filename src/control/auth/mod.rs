@@ -6,14 +6,16 @@ mod guard;
 pub mod jws;
 mod keys;
 mod memory;
+mod rules;
 mod seen;
 #[cfg(test)]
 mod tests;
 
 use futures_util::future::join;
 
-pub use guard::{Admitted, Guard, GuardError, LIFETIME, Rejected, SKEW};
+pub use guard::{Admitted, Guard, LIFETIME, Rejected, SKEW};
 pub use keys::{PublicKey, SigningKey, generate};
+pub use rules::{GuardError, Rules};
 
 use super::dispatch::{carry_out, refused};
 use super::{Fleet, Refusal};

@@ -42,7 +42,7 @@ impl House {
             ..OperatorConfig::default()
         };
         let operators = [(name("ana"), public), (name("desk"), secret)].into();
-        Self { folder, ana, config: ControlConfig { operators, require_signature: None } }
+        Self { folder, ana, config: ControlConfig { operators, ..ControlConfig::default() } }
     }
 
     fn guard(&self, now: Timestamp) -> Guard {
@@ -107,12 +107,15 @@ fn a_signed_command_is_let_in_with_its_operator() {
 fn classes_that_are_closed_need_a_signature_and_stop_does_not() {
     let house = House::new();
     let guard = house.guard(at(NOW));
+    let strict = ControlConfig { trust_http: false, ..house.config.clone() };
+    let strict = Guard::open(strict, house.folder.path(), &name("garage"), at(NOW)).unwrap();
     for verb in Verb::ALL {
         let open = matches!(verb, Verb::Stop | Verb::Pause | Verb::Status | Verb::Snapshot);
         let judged = code(guard.admit(&raw(verb.as_str()), at(NOW)));
         assert_eq!(judged, if open { "ok" } else { "unsigned" }, "{verb:?}");
         let over_http = RawCommand { bus: "http", ..raw(verb.as_str()) };
         assert_eq!(code(guard.admit(&over_http, at(NOW))), "ok", "HTTP's own token lets it in");
+        assert_eq!(code(strict.admit(&over_http, at(NOW))), judged, "unless it is not trusted");
         let nobody = Guard::open_door();
         assert_eq!(code(nobody.admit(&raw(verb.as_str()), at(NOW))), "ok");
     }
@@ -232,10 +235,43 @@ async fn a_restart_forgets_no_command_and_a_lost_memory_says_so() {
 }
 
 #[test]
+fn keys_are_exchanged_while_the_node_runs_and_what_was_taken_is_not_forgotten() {
+    let house = House::new();
+    let other = SigningKey::read(&generate(false).unwrap()).unwrap();
+    let renew = |guard: &Guard, key: Option<&SigningKey>| {
+        let operator = |key: &SigningKey| OperatorConfig { public_key: key.public_key(), ..OperatorConfig::default() };
+        let operators = key.map(|key| (name("ana"), operator(key))).into_iter().collect();
+        guard.renew(Rules::read(ControlConfig { operators, ..ControlConfig::default() }).unwrap(), at(NOW + 1));
+    };
+    let sign = |key: &SigningKey, id: &str| {
+        let claims = Claims { issued_at: at(NOW + 1), ..claims("start", id) };
+        raw(&seal(&claims, "ana", key))
+    };
+    let guard = house.guard(at(NOW));
+    assert_eq!(code(guard.admit(&sign(&house.ana, "1"), at(NOW + 1))), "ok");
+    renew(&guard, Some(&other));
+    assert_eq!(code(guard.admit(&sign(&house.ana, "2"), at(NOW + 1))), "bad_signature", "her old key is taken away");
+    assert_eq!(code(guard.admit(&sign(&other, "2"), at(NOW + 1))), "ok");
+    renew(&guard, None);
+    assert_eq!(code(guard.admit(&raw("start"), at(NOW + 1))), "ok", "nobody can sign, and nothing needs it");
+    assert_eq!(code(guard.admit(&sign(&other, "3"), at(NOW + 1))), "unknown_operator");
+    renew(&guard, Some(&house.ana));
+    assert_eq!(code(guard.admit(&raw("start"), at(NOW + 1))), "unsigned");
+    assert_eq!(code(guard.admit(&sign(&house.ana, "1"), at(NOW + 1))), "replayed");
+    // The first operators come with a reload: nothing is known of what was taken before.
+    let late =
+        Guard::open(ControlConfig::default(), &house.folder.path().join("late"), &name("garage"), at(NOW)).unwrap();
+    renew(&late, Some(&house.ana));
+    let early = Claims { issued_at: at(NOW), ..claims("start", "4") };
+    assert_eq!(code(late.admit(&raw(&seal(&early, "ana", &house.ana)), at(NOW + 1))), "too_old");
+    assert_eq!(code(late.admit(&sign(&house.ana, "5"), at(NOW + 1))), "ok");
+}
+
+#[test]
 fn a_key_that_is_none_ends_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let open = |operator: OperatorConfig| {
-        let config = ControlConfig { operators: [(name("ana"), operator)].into(), require_signature: None };
+        let config = ControlConfig { operators: [(name("ana"), operator)].into(), ..ControlConfig::default() };
         Guard::open(config, folder.path(), &name("garage"), at(0)).map(drop).unwrap_err().to_string()
     };
     let none = OperatorConfig::default();
