@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh Debian machine with Rust: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build test e2e chaos soak clients fleet fuzz fuzz-api fuzz-build lint fmt bench schemas
+.PHONY: help setup demo build test e2e load chaos soak clients fleet fuzz fuzz-api fuzz-build lint fmt bench schemas
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -17,8 +17,8 @@ build: setup ## Build the program: target/release/sightwire
 test: setup ## Run the whole suite, against real brokers and a real RTSP server
 	cargo test --locked
 
-e2e: setup ## The live page in Chromium, the whole of it: every button, video by each way with its boxes, how old what one sees is; pictures in target/page
-	cargo test --locked --test page -- --include-ignored --nocapture
+e2e: setup ## The live page in Chromium, the whole of it, with a release build: every button, video by each way with its boxes, how old what one sees is; pictures in target/page
+	cargo test --release --locked --test page -- --include-ignored --nocapture
 
 chaos: setup ## Kill, freeze and cut off real brokers hundreds of times and a camera fifty, soak, fuzz: about 20 minutes, a summary at the end
 	@.ci/chaos all
@@ -32,6 +32,9 @@ clients: setup ## Run what users connect: the example flow in a real Node-RED, e
 
 fleet: setup ## 200 cameras on 10 nodes, stopped by one command over MQTT and over NATS: how long the last answer takes
 	SIGHTWIRE_FLEET=full cargo test --release --locked --test fleet -- --nocapture --test-threads 1
+
+load: setup ## 100 MJPEG and 20 WebRTC viewers beside none: what they cost detection, and how old what they see is (7 minutes, a quiet machine)
+	cargo test --release --locked --test live -- --ignored --nocapture --test-threads 1
 
 fuzz-build: setup ## Build the fuzz targets in fuzz/, with the stable compiler
 	@.ci/fuzz build

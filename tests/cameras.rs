@@ -199,6 +199,7 @@ impl Yard {
             metrics: metrics.clone(),
             live: watch::channel(None).0,
             feed: Arc::default(),
+            frigate: None,
             studio: Studio::new(name.clone(), VideoConfig::default(), Box::new(|| unreachable!("nobody watches"))),
         })));
         let lane = self.turns.add(QueueConfig::default(), metrics.clone());

@@ -18,8 +18,9 @@ use crate::domain::{BootId, Label, Name};
 use crate::envelope::{ActualState, CameraSettings, CameraState, DesiredState, Detections, Origin, Reason};
 use crate::live::{Feed, Status, Studio, VideoConfig};
 use crate::pipeline::{
-    Announcer, Applied, Camera, CameraConfig, Desired, Dial, FirstSeen, KeyframeQueue, KeyframeSlot, Processor,
-    ProcessorParts, Seat, SessionContext, Shutter, StateView, TrackerChoice, Tuner, Tuning, Watch, lock_processor,
+    Announcer, Applied, Camera, CameraConfig, Desired, Dial, FirstSeen, FrigateTopics, KeyframeQueue, KeyframeSlot,
+    Processor, ProcessorParts, Seat, SessionContext, Shutter, StateView, TrackerChoice, Tuner, Tuning, Watch,
+    lock_processor,
 };
 use crate::source::OpenOptions;
 
@@ -132,6 +133,8 @@ pub struct CameraYard<'a> {
     pub overrides: &'a Overrides,
     pub counted: &'a CountedLabels,
     pub first_seen: FirstSeen,
+    /// None: Frigate's topics are not wanted.
+    pub frigate: Option<FrigateTopics>,
     pub shutdown: CancellationToken,
 }
 
@@ -199,6 +202,7 @@ impl CameraYard<'_> {
             live,
             feed: self.feed.clone(),
             studio,
+            frigate: self.frigate.clone(),
         };
         let processor = Arc::new(Mutex::new(Processor::new(parts).after(past.said)));
         let lane = model.turns.add(config.queue, metrics.clone());

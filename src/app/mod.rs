@@ -2,6 +2,7 @@
 
 mod cameras;
 mod fleet;
+mod frigate;
 mod homeassistant;
 mod models;
 mod node;

@@ -11,13 +11,14 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::cameras::CameraHandle;
+use super::frigate::{self, Frigate};
 use super::homeassistant::{Announcements, Remembered};
 use super::models::Models;
 use super::onlookers;
 use super::yard::{Grounds, Yard, control_topics};
 use super::{AppError, CameraRow, NodeFleet, Summary};
 use crate::bus::{
-    self, Absolute, BusContext, BusesConfig, Fanout, Heard, Link, Message, MqttConfig, OutboxLimits, Publisher,
+    self, Absolute, BusContext, BusesConfig, Fanout, Heard, Herald, Link, Message, MqttConfig, OutboxLimits, Publisher,
     SpoolConfig, SpoolPlace, Subscriptions, Topic,
     embedded::{self, Embedded},
     spool,
@@ -53,6 +54,8 @@ pub struct Node {
     pub(super) links: Vec<Link>,
     pub(super) fanout: Arc<Fanout>,
     pub(super) broker: Option<Embedded>,
+    /// Says at Frigate's topic whether the node is there.
+    pub(super) herald: Option<Herald>,
     pub(super) keyframes: Arc<KeyframeQueue>,
     pub(super) keyframe_thread: std::thread::JoinHandle<()>,
     pub(super) stop_cameras: CancellationToken,
@@ -82,6 +85,7 @@ impl Node {
         let overrides = Arc::new(Overrides::open(&state_dir, &node)?);
         let counted = Arc::new(CountedLabels::open(&state_dir, &node)?);
         let remembered = Remembered::open(&state_dir, &node)?;
+        let retained = frigate::Remembered::open(&state_dir, &node)?;
         let (first_seen, labels) = mpsc::unbounded_channel();
         tokio::spawn(note(counted.clone(), labels));
         let guard = Arc::new(Guard::open(config.control.clone(), &state_dir, &node, Timestamp::now())?);
@@ -106,11 +110,19 @@ impl Node {
             limits: OutboxLimits::default(),
             spool: spool_place(config.spool, &state_dir, &node),
         };
-        let (broker, links) = connect(&config.buses, &context).await?;
+        let (broker, mqtt, links) = connect(&config.buses, &context).await?;
         name_left_behind(&spool_folder(&state_dir, &node), &links);
         let fanout = Arc::new(Fanout::new(&links));
         let publisher: Arc<dyn Publisher> = fanout.clone();
         publisher.offer(Message::word(Topic::NodeStatus(node.clone()), "online", None));
+
+        let (frigate, upkeep) = Frigate::new(&config, fanout.clone(), subscriptions.clone(), retained);
+        let link = links.iter().find(|link| link.name() == "mqtt");
+        let herald = mqtt
+            .zip(link)
+            .filter(|_| config.frigate.topics)
+            .map(|(mqtt, link)| bus::start_herald(&mqtt, (&node, &boot_id), &config.frigate.available(), link.state()));
+        let herald = herald.transpose()?;
 
         let keyframes = Arc::new(KeyframeQueue::default());
         let keyframe_thread = std::thread::Builder::new().name("keyframes".into()).spawn({
@@ -134,6 +146,7 @@ impl Node {
             telemetry: telemetry.clone(),
             counted: counted.clone(),
             first_seen,
+            frigate,
             shutdown: stop_cameras.clone(),
         };
         let prefix = config.buses.mqtt.clone().unwrap_or_default().topic_prefix;
@@ -167,6 +180,7 @@ impl Node {
             let announcements =
                 Announcements::new(told, page(http), (fleet.clone(), counted), heard_births, remembered);
             tokio::spawn(announcements.run(stop_services.clone()));
+            tokio::spawn(upkeep.run(fleet.cameras.clone(), stop_services.clone()));
         }
         tokio::spawn(announce(fleet.clone(), publisher.clone(), stop_services.clone()));
         tokio::spawn(onlookers::tell(fleet.clone(), stop_services.clone()));
@@ -178,6 +192,7 @@ impl Node {
             links,
             fanout,
             broker,
+            herald,
             keyframes,
             keyframe_thread,
             stop_cameras,
@@ -254,7 +269,11 @@ fn name_left_behind(folder: &Path, links: &[Link]) {
     }
 }
 
-async fn connect(config: &BusesConfig, context: &BusContext) -> Result<(Option<Embedded>, Vec<Link>), AppError> {
+/// The links, the configuration of the one to MQTT, and the broker of our own where none is configured.
+async fn connect(
+    config: &BusesConfig,
+    context: &BusContext,
+) -> Result<(Option<Embedded>, Option<MqttConfig>, Vec<Link>), AppError> {
     let mut links = Vec::new();
     let mut broker = None;
     let mut mqtt = config.mqtt.clone();
@@ -274,7 +293,7 @@ async fn connect(config: &BusesConfig, context: &BusContext) -> Result<(Option<E
         let cameras = if links.is_empty() { context.cameras.clone() } else { HashMap::new() };
         links.push(bus::start_nats(nats, BusContext { cameras, ..context.clone() })?);
     }
-    Ok((broker, links))
+    Ok((broker, mqtt, links))
 }
 
 /// On MQTT's own port, where `mosquitto_sub` looks; when that is taken (a second node, a broker), on a free one.

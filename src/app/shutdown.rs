@@ -43,7 +43,13 @@ impl Node {
         let topic = Topic::NodeStatus(self.fleet.node.clone());
         self.fanout.offer(Message::word(topic, "offline", None));
         // Each names what it could not deliver.
-        futures_util::future::join_all(self.links.into_iter().map(|link| link.shutdown(FLUSH))).await;
+        let links = futures_util::future::join_all(self.links.into_iter().map(|link| link.shutdown(FLUSH)));
+        let herald = async {
+            if let Some(herald) = self.herald {
+                herald.stop().await;
+            }
+        };
+        let _leftover = tokio::join!(links, herald);
         if let Some(broker) = self.broker {
             broker.stop().await;
         }

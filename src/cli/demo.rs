@@ -11,6 +11,7 @@ use crate::bus::{BusConfig, BusesConfig, SpoolConfig, tail};
 use crate::config::{Config, Loaded};
 use crate::control::ControlConfig;
 use crate::domain::Name;
+use crate::frigate::FrigateConfig;
 use crate::http::{HttpConfig, HttpError};
 use crate::inference::ModelConfig;
 use crate::pipeline::{CameraConfig, KeyframeConfig};
@@ -94,5 +95,6 @@ fn configuration(cameras: u16, listen: SocketAddr) -> anyhow::Result<Config> {
         control: ControlConfig::default(),
         http: HttpConfig { listen, ..HttpConfig::default() },
         homeassistant: None,
+        frigate: FrigateConfig::default(),
     })
 }

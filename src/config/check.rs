@@ -43,6 +43,7 @@ impl Check<'_> {
         self.models();
         self.cameras();
         self.homeassistant();
+        self.frigate();
     }
 
     fn problem(&mut self, path: &Path, what: impl Into<String>, fix: impl Into<String>) {
@@ -279,6 +280,34 @@ impl Check<'_> {
                 let what = "Home Assistant cannot read protobuf: this camera has no event entity there";
                 self.warning(&path, what, "use 'encoding: json', or leave it so: all other entities are there");
             }
+        }
+    }
+
+    fn frigate(&mut self) {
+        let config = self.config;
+        let (path, buses) = (Path::of(["frigate"]), Path::of(["buses"]));
+        self.prefix(&path.key("prefix"), &config.frigate.prefix, '/', "+#");
+        if !config.frigate.topics {
+            return;
+        }
+        if self.is_set(&buses.key("nats")) && !self.is_set(&buses.key("mqtt")) {
+            let what = "Frigate's topics are MQTT's, and there is only NATS";
+            self.problem(&path.key("topics"), what, "add 'buses.mqtt', the broker that listens to Frigate");
+        }
+        let own = config.buses.mqtt.as_ref().map_or("sightwire", |mqtt| mqtt.topic_prefix.as_str());
+        if config.frigate.prefix == own {
+            let path = if self.is_set(&path.key("prefix")) { path.key("prefix") } else { path };
+            self.problem(
+                &path,
+                "the prefix is that of Sightwire's own topics, too",
+                "give each its own, such as 'frigate'",
+            );
+        }
+        let untracked = config.cameras.iter().filter(|(_, camera)| camera.tracker == TrackerChoice::None);
+        for (name, _) in untracked {
+            let path = Path::of(["cameras", name.as_str(), "tracker"]);
+            let what = "nothing is tracked: this camera has counts at Frigate's topics, and no events and snapshots";
+            self.warning(&path, what, "use 'tracker: bytetrack', or leave it so");
         }
     }
 

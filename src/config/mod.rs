@@ -30,6 +30,7 @@ use serde::{Deserialize, Serialize};
 use crate::bus::{BusesConfig, SpoolConfig};
 use crate::control::ControlConfig;
 use crate::domain::Name;
+use crate::frigate::FrigateConfig;
 use crate::homeassistant::HomeAssistantConfig;
 use crate::http::HttpConfig;
 use crate::inference::ModelConfig;
@@ -71,4 +72,7 @@ pub struct Config {
     /// Absent = nothing is announced to Home Assistant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub homeassistant: Option<HomeAssistantConfig>,
+    /// Frigate's topics beside Sightwire's own; none by default.
+    #[serde(default)]
+    pub frigate: FrigateConfig,
 }

@@ -38,6 +38,7 @@ impl Sections<'_> {
             control: self.section(&Path::of(["control"])).unwrap_or_default(),
             http: self.section(&Path::of(["http"])).unwrap_or_default(),
             homeassistant: self.section(&Path::of(["homeassistant"])),
+            frigate: self.section(&Path::of(["frigate"])).unwrap_or_default(),
         }
     }
 

@@ -9,4 +9,5 @@ mod objects;
 mod payload;
 
 pub use config::FrigateConfig;
+pub use object::Sight;
 pub use objects::{Objects, Said, Seen};

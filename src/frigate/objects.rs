@@ -2,18 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
 
 use super::object::{Object, Sight};
 use crate::domain::{BootId, Detection, Label, Name, Timestamp};
+
+/// Pictures of one label, but for those of a new object, come so far apart at least.
+const PICTURE: Duration = Duration::from_secs(1);
 
 /// Something to publish.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Said {
     /// On `events`: `new`, `update` or `end`, JSON.
     Event(Vec<u8>),
-    /// How many of a label, or of `all`, are seen; `active`: those that do not stand still. Retained.
+    /// How many of a label, or of `all`, there are; `active`: those that do not stand still. Retained.
     Count { label: Label, active: bool, count: u32 },
-    /// A picture of this label is wanted: one of it is seen for the first time.
+    /// A picture of this label is wanted: one of it is new, or was never seen so well.
     Snapshot(Label),
 }
 
@@ -29,33 +33,45 @@ pub struct Seen<'a> {
 pub struct Objects {
     camera: Name,
     boot_id: BootId,
+    /// Tracked objects are counted, as Frigate does it: one that is hidden for a moment is there. Where nothing is tracked, it
+    /// is what each frame shows.
+    tracked: bool,
     open: BTreeMap<u64, Object>,
-    labels: BTreeMap<Label, [Option<u32>; 2]>,
-    all: Label,
+    labels: BTreeMap<Label, Count>,
+    all: (Label, Count),
+    /// When a picture of a label was wanted last.
+    pictured: BTreeMap<Label, Timestamp>,
+}
+
+/// All of them, and those that do not stand still.
+#[derive(Default)]
+struct Count {
+    now: [u32; 2],
+    said: [Option<u32>; 2],
 }
 
 impl Objects {
     /// The zeros of `labels` are said with the first frame.
     #[must_use]
-    pub fn new(camera: Name, boot_id: BootId, labels: impl IntoIterator<Item = Label>) -> Self {
-        let all: Label = "all".into();
-        let labels = labels.into_iter().chain([all.clone()]).map(|label| (label, [None; 2])).collect();
-        Self { camera, boot_id, open: BTreeMap::new(), labels, all }
+    pub fn new(camera: Name, boot_id: BootId, tracked: bool, labels: impl IntoIterator<Item = Label>) -> Self {
+        let labels = labels.into_iter().map(|label| (label, Count::default())).collect();
+        let all = ("all".into(), Count::default());
+        Self { camera, boot_id, tracked, open: BTreeMap::new(), labels, all, pictured: BTreeMap::new() }
     }
 
-    /// A track was confirmed in the frame at hand.
-    pub fn started(&mut self, track: u64, first_seen: Timestamp, seen: Seen<'_>, said: &mut Vec<Said>) {
-        let Some(found) = seen.found.iter().find(|found| found.track_id == Some(track)) else { return };
-        let sight = Sight { found, at: seen.at, size: seen.size };
+    /// A track was confirmed in this frame.
+    pub fn started(&mut self, track: u64, first_seen: Timestamp, sight: Sight<'_>, said: &mut Vec<Said>) {
         let mut object = Object::new(self.id(track, first_seen), &self.camera, first_seen, sight);
         said.push(Said::Event(object.tell("new")));
-        said.push(Said::Snapshot(found.label.clone()));
+        let label = sight.found.label.clone();
+        self.pictured.insert(label.clone(), sight.at);
+        said.push(Said::Snapshot(label));
         self.open.insert(track, object);
     }
 
     pub fn ended(&mut self, track: u64, last_seen: Timestamp, said: &mut Vec<Said>) {
         if let Some(object) = self.open.remove(&track) {
-            said.push(Said::Event(object.end(last_seen)));
+            said.push(Said::Event(object.end(Some(last_seen))));
         }
     }
 
@@ -64,8 +80,17 @@ impl Objects {
         for found in seen.found {
             let Some(object) = found.track_id.and_then(|track| self.open.get_mut(&track)) else { continue };
             // One that started in this frame was told of already.
-            if !object.is_seen(seen.at) && object.see(Sight { found, at: seen.at, size: seen.size }) {
+            if object.is_seen(seen.at) {
+                continue;
+            }
+            let news = object.see(Sight { found, at: seen.at, size: seen.size });
+            if news.tell {
                 said.push(Said::Event(object.tell("update")));
+            }
+            let rested = |last: &Timestamp| seen.at.since(*last) >= PICTURE;
+            if news.better && self.pictured.get(&found.label).is_none_or(rested) {
+                self.pictured.insert(found.label.clone(), seen.at);
+                said.push(Said::Snapshot(found.label.clone()));
             }
         }
         self.count(seen.found, said);
@@ -73,26 +98,39 @@ impl Objects {
 
     /// Nothing is seen any more: the camera stopped or ended.
     pub fn clear(&mut self, said: &mut Vec<Said>) {
+        said.extend(std::mem::take(&mut self.open).into_values().map(|object| Said::Event(object.end(None))));
         self.count(&[], said);
     }
 
-    fn count(&mut self, found: &[Detection], said: &mut Vec<Said>) {
-        let mut counts: BTreeMap<Label, [u32; 2]> = self.labels.keys().map(|label| (label.clone(), [0; 2])).collect();
-        for detection in found {
-            // Without a track nobody knows whether it stands still.
-            let active = detection.track_id.and_then(|track| self.open.get(&track)).is_none_or(Object::is_active);
-            for label in [&detection.label, &self.all] {
-                let [all, moving] = counts.entry(label.clone()).or_default();
-                *all += 1;
-                *moving += u32::from(active);
-            }
+    /// These labels are looked for from now on: their zeros are said with the next frame.
+    pub fn want(&mut self, labels: impl IntoIterator<Item = Label>) {
+        for label in labels {
+            self.labels.entry(label).or_default();
         }
-        for (label, now) in counts {
-            let before = self.labels.entry(label.clone()).or_default();
-            for (active, (before, count)) in [false, true].into_iter().zip(before.iter_mut().zip(now)) {
-                if *before != Some(count) {
-                    *before = Some(count);
-                    said.push(Said::Count { label: label.clone(), active, count });
+    }
+
+    fn count(&mut self, found: &[Detection], said: &mut Vec<Said>) {
+        let Self { labels, all: (_, all), .. } = self;
+        labels.values_mut().chain([&mut *all]).for_each(|count| count.now = [0; 2]);
+        let mut add = |label: &Label, active| {
+            // Not by `entry`: no allocation a frame.
+            if !labels.contains_key(label) {
+                labels.insert(label.clone(), Count::default());
+            }
+            for count in labels.get_mut(label).into_iter().chain([&mut *all]) {
+                count.now[0] += 1;
+                count.now[1] += u32::from(active);
+            }
+        };
+        if self.tracked {
+            self.open.values().for_each(|object| add(object.label(), object.is_active()));
+        } else {
+            found.iter().for_each(|detection| add(&detection.label, true));
+        }
+        for (label, count) in self.labels.iter_mut().chain([(&self.all.0, &mut self.all.1)]) {
+            for (at, active) in [false, true].into_iter().enumerate() {
+                if count.said[at].replace(count.now[at]) != Some(count.now[at]) {
+                    said.push(Said::Count { label: label.clone(), active, count: count.now[at] });
                 }
             }
         }
@@ -127,8 +165,12 @@ mod tests {
         Detection { label: "person".into(), score, bbox: BBox::from(bbox), class_id: 0, track_id: Some(track) }
     }
 
-    fn objects() -> Objects {
-        Objects::new("door".parse().unwrap(), BootId::new(), ["person".into(), "car".into()])
+    fn objects(tracked: bool) -> Objects {
+        Objects::new("door".parse().unwrap(), BootId::new(), tracked, ["person".into(), "car".into()])
+    }
+
+    fn sight(at: Timestamp, found: &Detection) -> Sight<'_> {
+        Sight { found, at, size: (1000, 500) }
     }
 
     fn seen(at: Timestamp, found: &[Detection]) -> Seen<'_> {
@@ -153,9 +195,9 @@ mod tests {
 
     #[test]
     fn an_object_is_new_then_updated_and_ends_under_one_id_in_pixels() {
-        let (mut objects, mut said) = (objects(), Vec::new());
+        let (mut objects, mut said) = (objects(true), Vec::new());
         let first = [person(7, [0.1, 0.2, 0.3, 0.6], 0.7)];
-        objects.started(7, at(-0.2), seen(at(0.0), &first), &mut said);
+        objects.started(7, at(-0.2), sight(at(0.0), &first[0]), &mut said);
         objects.update(seen(at(0.0), &first), &mut said);
         let nearer = [person(7, [0.4, 0.2, 0.8, 0.9], 0.9)];
         objects.update(seen(at(6.0), &nearer), &mut said);
@@ -167,6 +209,7 @@ mod tests {
         assert_eq!(new["after"]["box"], serde_json::json!([100, 100, 300, 300]));
         assert_eq!((&new["after"]["area"], &new["after"]["ratio"]), (&40_000.into(), &1.0.into()));
         assert_eq!((&new["before"]["false_positive"], &new["after"]["false_positive"]), (&true.into(), &false.into()));
+        assert_eq!((&new["before"]["snapshot"], &new["after"]["snapshot"]["area"]), (&Value::Null, &40_000.into()));
         assert_eq!(new["after"]["start_time"], at(-0.2).as_secs_f64());
         assert!(new["after"]["id"].as_str().unwrap().starts_with("1763683199.800000-"), "{new}");
         assert_eq!(update["before"], new["after"], "what was told before");
@@ -183,9 +226,9 @@ mod tests {
 
     #[test]
     fn updates_come_five_seconds_apart_and_only_with_a_better_picture() {
-        let (mut objects, mut said) = (objects(), Vec::new());
+        let (mut objects, mut said) = (objects(true), Vec::new());
         let first = [person(1, [0.1, 0.1, 0.2, 0.2], 0.7)];
-        objects.started(1, at(0.0), seen(at(0.0), &first), &mut said);
+        objects.started(1, at(0.0), sight(at(0.0), &first[0]), &mut said);
         for (tenths, score) in [(10, 0.9), (20, 0.95), (49, 0.99)] {
             objects.update(seen(at(f64::from(tenths) / 10.0), &[person(1, [0.1, 0.1, 0.2, 0.2], score)]), &mut said);
         }
@@ -199,33 +242,78 @@ mod tests {
 
     #[test]
     fn what_stands_still_for_ten_seconds_is_stationary_until_it_moves() {
-        let (mut objects, mut said) = (objects(), Vec::new());
+        let (mut objects, mut said) = (objects(true), Vec::new());
         let parked = [person(1, [0.1, 0.1, 0.3, 0.3], 0.7)];
-        objects.started(1, at(0.0), seen(at(0.0), &parked), &mut said);
+        objects.started(1, at(0.0), sight(at(0.0), &parked[0]), &mut said);
         objects.update(seen(at(0.0), &parked), &mut said);
         said.clear();
         objects.update(seen(at(10.0), &parked), &mut said);
         assert_eq!(events(&said)[0]["after"]["stationary"], true);
-        assert_eq!(counts(&said), [("all".into(), true, 0), ("person".into(), true, 0)]);
+        assert_eq!(counts(&said), [("person".into(), true, 0), ("all".into(), true, 0)]);
         said.clear();
         objects.update(seen(at(10.2), &[person(1, [0.5, 0.5, 0.7, 0.7], 0.7)]), &mut said);
-        assert_eq!(events(&said)[0]["after"]["active"], true);
-        assert_eq!(counts(&said), [("all".into(), true, 1), ("person".into(), true, 1)]);
+        assert_eq!((&events(&said)[0]["after"]["active"], events(&said).len()), (&true.into(), 1));
+        assert_eq!(events(&said)[0]["after"]["position_changes"], 1);
+        assert_eq!(counts(&said), [("person".into(), true, 1), ("all".into(), true, 1)]);
+        said.clear();
+        // It goes on: only leaving a place where it stood still is another change.
+        objects.update(seen(at(10.4), &[person(1, [0.1, 0.5, 0.3, 0.7], 0.7)]), &mut said);
+        assert!(events(&said).is_empty(), "{said:?}");
+        objects.update(seen(at(71.0), &[person(1, [0.5, 0.1, 0.7, 0.3], 0.7)]), &mut said);
+        assert_eq!(events(&said).len(), 1, "once a minute whatever happens");
     }
 
     #[test]
     fn zeros_are_said_at_the_beginning_and_when_the_camera_stops() {
-        let (mut objects, mut said) = (objects(), Vec::new());
+        let (mut objects, mut said) = (objects(false), Vec::new());
         objects.clear(&mut said);
         let zero = |label: &str| [(label.to_owned(), false, 0), (label.to_owned(), true, 0)];
-        assert_eq!(counts(&said), [zero("all"), zero("car"), zero("person")].concat());
+        assert_eq!(counts(&said), [zero("car"), zero("person"), zero("all")].concat());
         said.clear();
         let dog = Detection { label: "dog".into(), track_id: None, ..person(1, [0.1, 0.1, 0.2, 0.2], 0.7) };
         objects.update(seen(at(0.0), &[dog]), &mut said);
         let one = |label: &str| [(label.to_owned(), false, 1), (label.to_owned(), true, 1)];
-        assert_eq!(counts(&said), [one("all"), one("dog")].concat());
+        assert_eq!(counts(&said), [one("dog"), one("all")].concat());
         said.clear();
         objects.clear(&mut said);
-        assert_eq!(counts(&said), [zero("all"), zero("dog")].concat());
+        assert_eq!(counts(&said), [zero("dog"), zero("all")].concat());
+        objects.want(["person".into(), "cat".into()]);
+        said.clear();
+        objects.update(seen(at(1.0), &[]), &mut said);
+        assert_eq!(counts(&said), zero("cat"));
+    }
+
+    #[test]
+    fn a_tracked_object_counts_until_it_ends_and_none_stays_open_when_the_camera_stops() {
+        let (mut objects, mut said) = (objects(true), Vec::new());
+        let both = [person(1, [0.1, 0.1, 0.2, 0.2], 0.7), person(2, [0.5, 0.1, 0.6, 0.2], 0.7)];
+        for found in &both {
+            objects.started(found.track_id.unwrap(), at(0.0), sight(at(0.0), found), &mut said);
+        }
+        objects.update(seen(at(0.0), &both), &mut said);
+        assert!(counts(&said).contains(&("person".into(), false, 2)), "{said:?}");
+        said.clear();
+        objects.update(seen(at(0.1), &[]), &mut said);
+        assert_eq!(said, [], "hidden for a moment");
+        objects.ended(1, at(0.0), &mut said);
+        objects.update(seen(at(2.0), &[]), &mut said);
+        assert!(counts(&said).contains(&("all".into(), false, 1)), "{said:?}");
+        said.clear();
+        objects.clear(&mut said);
+        assert_eq!((&events(&said)[0]["type"], counts(&said).len()), (&"end".into(), 4));
+    }
+
+    #[test]
+    fn a_picture_is_wanted_of_what_is_new_and_of_what_was_never_seen_so_well_once_a_second() {
+        let (mut objects, mut said) = (objects(true), Vec::new());
+        let far = person(1, [0.1, 0.1, 0.2, 0.2], 0.5);
+        objects.started(1, at(0.0), sight(at(0.0), &far), &mut said);
+        let pictures = |said: &[Said]| said.iter().filter(|said| matches!(said, Said::Snapshot(_))).count();
+        assert_eq!(pictures(&said), 1);
+        for (tenths, score, wanted) in [(5, 0.6, 1), (12, 0.61, 1), (13, 0.7, 2), (14, 0.8, 2), (30, 0.8, 2)] {
+            let found = [Detection { score, ..far.clone() }];
+            objects.update(seen(at(f64::from(tenths) / 10.0), &found), &mut said);
+            assert_eq!(pictures(&said), wanted, "at {tenths}");
+        }
     }
 }

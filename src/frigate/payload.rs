@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::domain::{BBox, Name, Timestamp};
+use crate::domain::{BBox, Label, Name, Timestamp};
 
 /// What became of an object, and how it was when it was told of last.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -20,8 +20,9 @@ pub(super) struct View {
     pub id: String,
     pub camera: Name,
     pub frame_time: Timestamp,
-    pub snapshot: Snapshot,
-    pub label: String,
+    /// None before there was a picture.
+    pub snapshot: Option<Snapshot>,
+    pub label: Label,
     pub sub_label: Option<String>,
     pub top_score: f32,
     pub false_positive: bool,
@@ -36,8 +37,9 @@ pub(super) struct View {
     pub region: [u32; 4],
     pub active: bool,
     pub stationary: bool,
-    /// Frames in which it was found where it was before.
+    /// Frames in a row in which it was found where it was before.
     pub motionless_count: u64,
+    /// How often it left a place at which it had stood still; the first move counts, too.
     pub position_changes: u64,
     pub current_zones: [String; 0],
     pub entered_zones: [String; 0],
@@ -47,6 +49,11 @@ pub(super) struct View {
     pub has_clip: bool,
     pub has_snapshot: bool,
     pub pending_loitering: bool,
+    pub max_severity: Option<String>,
+    pub current_estimated_speed: f32,
+    pub average_estimated_speed: f32,
+    pub velocity_angle: f32,
+    pub path_data: [String; 0],
     pub thumbnail: Option<String>,
 }
 
@@ -82,9 +89,8 @@ pub(super) fn area([x0, y0, x1, y1]: [u32; 4]) -> u64 {
     u64::from(x1.saturating_sub(x0)) * u64::from(y1.saturating_sub(y0))
 }
 
-/// Width over height, two decimals; 0 for a line.
+/// Width over height; a line is one pixel high.
 #[expect(clippy::cast_precision_loss, reason = "pixels of a frame")]
 pub(super) fn ratio([x0, y0, x1, y1]: [u32; 4]) -> f32 {
-    let (w, h) = (x1.saturating_sub(x0) as f32, y1.saturating_sub(y0) as f32);
-    if h > 0.0 { (w / h * 100.0).round() / 100.0 } else { 0.0 }
+    x1.saturating_sub(x0) as f32 / y1.saturating_sub(y0).max(1) as f32
 }

@@ -1,17 +1,20 @@
 //! The live page's own files, compiled in. Nothing of it comes from anywhere else.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
+use axum::Extension;
 use axum::extract::Path;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use super::gate::Gate;
 use super::problem::Problem;
 use super::table::{Answer, Operation};
 
 /// A file of the page.
+#[derive(Clone, Copy)]
 struct Asset {
     path: &'static str,
     kind: &'static str,
@@ -28,17 +31,22 @@ macro_rules! assets {
 const ASSETS: &[Asset] = assets! {
     "text/css; charset=utf-8": "base.css" "grid.css" "opened.css";
     "text/javascript; charset=utf-8": "main.js" "api.js" "feed.js" "store.js" "dom.js" "words.js" "header.js" "grid.js" "thumbs.js"
-        "opened.js" "controls.js" "player.js" "whep.js" "hls.js" "chart.js" "charts.js" "events.js";
+        "opened.js" "controls.js" "player.js" "whep.js" "hls.js" "mjpeg.js" "chart.js" "charts.js" "events.js";
     "image/svg+xml": "icon.svg";
 };
 
-/// One tag for all: they change together, with the program.
-static TAG: LazyLock<HeaderValue> = LazyLock::new(|| {
+/// The page for who had to log in: with a way out.
+static BEHIND_TOKEN: LazyLock<String> = LazyLock::new(|| {
+    String::from_utf8_lossy(ASSETS[0].body).replace(r#"action="/logout" hidden>"#, r#"action="/logout">"#)
+});
+
+/// One for all: they change together, with the program.
+static VERSION: LazyLock<u64> = LazyLock::new(|| {
     let mut hasher = DefaultHasher::new();
     for asset in ASSETS {
         asset.body.hash(&mut hasher);
     }
-    HeaderValue::try_from(format!("\"{:016x}\"", hasher.finish())).unwrap_or(HeaderValue::from_static("\"page\""))
+    hasher.finish()
 });
 
 pub fn operations() -> Vec<Operation> {
@@ -51,8 +59,9 @@ pub fn operations() -> Vec<Operation> {
     ]
 }
 
-async fn page(headers: HeaderMap) -> Response {
-    ASSETS[0].respond(&headers)
+async fn page(Extension(gate): Extension<Arc<Gate>>, headers: HeaderMap) -> Response {
+    let body = if gate.asks_for_token() { BEHIND_TOKEN.as_bytes() } else { ASSETS[0].body };
+    Asset { body, ..ASSETS[0] }.respond(&headers)
 }
 
 async fn file(headers: HeaderMap, Path(name): Path<String>) -> Result<Response, Problem> {
@@ -63,10 +72,16 @@ async fn file(headers: HeaderMap, Path(name): Path<String>) -> Result<Response, 
 }
 
 impl Asset {
+    /// With its length: the page behind a token is another one.
+    fn tag(&self) -> String {
+        format!("\"{:016x}-{:x}\"", *VERSION, self.body.len())
+    }
+
     fn respond(&self, headers: &HeaderMap) -> Response {
         // Asked for each time, answered by a few bytes: a new program never runs with an old page.
-        let common = [(header::ETAG, TAG.clone()), (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
-        if headers.get(header::IF_NONE_MATCH) == Some(&*TAG) {
+        let tag = self.tag();
+        let common = [(header::ETAG, tag.clone()), (header::CACHE_CONTROL, "no-cache".to_owned())];
+        if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
             return (StatusCode::NOT_MODIFIED, common).into_response();
         }
         (common, [(header::CONTENT_TYPE, self.kind)], self.body).into_response()
@@ -104,12 +119,21 @@ mod tests {
     }
 
     #[test]
+    fn only_the_page_behind_a_token_offers_a_way_out() {
+        let open = String::from_utf8_lossy(ASSETS[0].body);
+        assert!(open.contains(r#"action="/logout" hidden>"#) && !BEHIND_TOKEN.contains(r#"action="/logout" hidden>"#));
+        assert!(BEHIND_TOKEN.contains(r#"action="/logout">"#));
+        let behind = Asset { body: BEHIND_TOKEN.as_bytes(), ..ASSETS[0] };
+        assert_ne!(behind.tag(), ASSETS[0].tag(), "a browser that has the one has not the other");
+    }
+
+    #[test]
     fn a_browser_that_has_it_is_sent_nothing() {
         let mut headers = HeaderMap::new();
         assert_eq!(ASSETS[0].respond(&headers).status(), StatusCode::OK);
-        headers.insert(header::IF_NONE_MATCH, TAG.clone());
+        headers.insert(header::IF_NONE_MATCH, ASSETS[0].tag().try_into().unwrap());
         assert_eq!(ASSETS[0].respond(&headers).status(), StatusCode::NOT_MODIFIED);
-        headers.insert(header::IF_NONE_MATCH, HeaderValue::from_static("\"old\""));
+        headers.insert(header::IF_NONE_MATCH, "\"old\"".parse().unwrap());
         assert_eq!(ASSETS[0].respond(&headers).status(), StatusCode::OK);
     }
 }

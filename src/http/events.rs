@@ -70,7 +70,7 @@ async fn picture(State(board): State<Arc<dyn Board>>, Path(id): Path<String>) ->
     let jpeg = kept.ok_or_else(|| {
         Problem::missing("no_picture", "no such event, or no picture of it: only the latest are kept, in memory")
     })?;
-    // An event's picture never changes, but its id may mean another event after the node's next start.
-    let headers = [(header::CONTENT_TYPE, codec::JPEG), (header::CACHE_CONTROL, "private, max-age=60")];
+    // It never changes: the id names the boot too.
+    let headers = [(header::CONTENT_TYPE, codec::JPEG), (header::CACHE_CONTROL, "private, max-age=86400, immutable")];
     Ok((headers, jpeg).into_response())
 }

@@ -17,7 +17,7 @@ const EVENTS_OF_ONE: usize = 64;
 /// Of all pictures; the oldest go first, their events stay.
 const PICTURE_BYTES: usize = 16 << 20;
 
-/// Which event of this run: `<camera>-<seq>`.
+/// Which event: `<camera>-<boot_id>-<seq>`. With the boot, so that no cache shows the picture of an earlier run's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct EventId(String);
@@ -32,7 +32,7 @@ impl EventId {
 
 impl From<&Event> for EventId {
     fn from(event: &Event) -> Self {
-        Self(format!("{}-{}", event.camera, event.seq))
+        Self(format!("{}-{}-{}", event.camera, event.boot_id.as_str(), event.seq))
     }
 }
 
@@ -189,8 +189,9 @@ mod tests {
         assert!(ids.iter().all(|id| gallery.hang(id, jpeg.clone())));
         let shown: Vec<bool> = gallery.latest(None, 9).iter().map(|event| event.picture.is_some()).collect();
         assert_eq!(shown, [true, true, true, true, false, false]);
-        assert!(gallery.picture("door-6").is_some() && gallery.picture("door-1").is_none());
+        assert!(gallery.picture(&ids[5].0).is_some() && gallery.picture(&ids[0].0).is_none());
         assert!(gallery.picture("door-7").is_none() && gallery.picture("../etc/passwd").is_none());
+        assert_ne!(ids[0], gallery.add(event("door", 1)), "the first of another boot is another event");
         // An event that has gone takes its picture along.
         for seq in 7..=100 {
             gallery.add(event("door", seq));

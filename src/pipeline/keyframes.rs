@@ -24,16 +24,38 @@ pub struct KeyframeJob {
     pub origin: Origin,
     /// `seq` of the detections message of the same frame, when there was one.
     pub seq: Option<u64>,
-    /// `None`: for the gallery alone, no keyframe.
+    /// `None`: no keyframe, for the gallery and for `pictures` alone.
     pub reason: Option<KeyframeReason>,
     /// The events of this picture.
     pub shown: Vec<EventId>,
+    /// Addresses of others at which the picture is wanted, retained, over MQTT.
+    pub pictures: Vec<String>,
     pub feed: Arc<Feed>,
     /// How the picture and its metadata are made.
     pub config: KeyframeConfig,
     pub encoding: Encoding,
     /// Who asked for this picture; none where a rule did.
     pub waiting: Vec<oneshot::Sender<Shot>>,
+}
+
+impl KeyframeJob {
+    /// Of no camera: the spool knows the cameras' own topics only.
+    fn publish_pictures(&self, jpeg: &Bytes, publisher: &dyn Publisher) {
+        for address in &self.pictures {
+            publisher.offer(Message {
+                kind: MessageKind::Keyframe,
+                captured_at: Some(self.frame.captured_instant),
+                shrink: Some(smaller),
+                ..Message::state(Topic::Absolute(address.clone()), jpeg.clone(), codec::JPEG, None)
+            });
+        }
+    }
+
+    fn is_also_for(&mut self, pictures: Vec<String>) {
+        self.pictures.extend(pictures);
+        self.pictures.sort_unstable();
+        self.pictures.dedup();
+    }
 }
 
 /// A picture for the gallery alone is as wide, and as good.
@@ -61,18 +83,22 @@ impl KeyframeSlot {
             }
             return;
         };
-        if job.reason.is_none() {
+        if job.reason.is_none() && job.pictures.is_empty() {
             // What is for the gallery alone takes no keyframe's place.
             *place = Some(before);
             return;
         }
-        if before.reason.is_some() {
+        if before.reason.is_some() && job.reason.is_some() {
             self.metrics.keyframe(KeyframeOutcome::Superseded);
         }
         *place = if job.waiting.is_empty() && !before.waiting.is_empty() {
+            before.is_also_for(job.pictures);
             Some(before)
         } else {
             job.waiting.append(&mut before.waiting);
+            // A newer picture is as good a keyframe.
+            job.reason = job.reason.or(before.reason);
+            job.is_also_for(before.pictures);
             Some(job)
         };
     }
@@ -136,7 +162,7 @@ impl KeyframeQueue {
             if let Some(mut job) = job {
                 let waiting = std::mem::take(&mut job.waiting);
                 let Some(reason) = job.reason else {
-                    slot.thumbnail(&job, &mut encoder, &mut jpeg);
+                    slot.beside(&job, &mut encoder, &mut jpeg, publisher);
                     continue;
                 };
                 // One camera's odd picture must not take the others' encoder away.
@@ -188,12 +214,19 @@ impl KeyframeQueue {
 }
 
 impl KeyframeSlot {
-    /// A small picture of events that make no keyframe.
-    fn thumbnail(&self, job: &KeyframeJob, encoder: &mut JpegEncoder, jpeg: &mut Vec<u8>) {
-        let (width, quality) = THUMBNAIL;
-        let mut encode = || encoder.encode(&job.frame, width, quality, Some(&job.detections), jpeg);
+    /// A picture that is no keyframe: a small one of events for the gallery, or what others want, as keyframes are made.
+    fn beside(&self, job: &KeyframeJob, encoder: &mut JpegEncoder, jpeg: &mut Vec<u8>, publisher: &dyn Publisher) {
+        let config = &job.config;
+        let alone = job.pictures.is_empty();
+        let (width, quality) = if alone { THUMBNAIL } else { (config.max_width, config.quality) };
+        let overlay = (alone || config.overlay).then_some(job.detections.as_slice());
+        let mut encode = || encoder.encode(&job.frame, width, quality, overlay, jpeg);
         match catch_unwind(AssertUnwindSafe(&mut encode)) {
-            Ok(Ok(_)) => job.feed.picture(&job.origin.camera, &job.shown, &Bytes::copy_from_slice(jpeg)),
+            Ok(Ok(_)) => {
+                let bytes = Bytes::copy_from_slice(jpeg);
+                job.feed.picture(&job.origin.camera, &job.shown, &bytes);
+                job.publish_pictures(&bytes, publisher);
+            }
             Ok(Err(error)) => tracing::debug!(camera = %job.origin.camera, "no picture of the event: {error}"),
             Err(_) => {
                 self.metrics.keyframe(KeyframeOutcome::Failed);
@@ -222,6 +255,7 @@ impl KeyframeSlot {
         let bytes = Bytes::copy_from_slice(jpeg);
         *lock(&self.last) = Some(bytes.clone());
         job.feed.picture(&job.origin.camera, &job.shown, &bytes);
+        job.publish_pictures(&bytes, publisher);
         let meta = KeyframeMeta {
             timestamp: job.frame.captured_at,
             camera: job.origin.camera.clone(),

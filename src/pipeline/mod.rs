@@ -6,6 +6,7 @@
 mod camera;
 mod config;
 mod failure;
+mod frigate;
 mod keyframes;
 mod machine;
 mod picture;
@@ -24,6 +25,7 @@ pub use config::{
     TrackerChoice, WhenFull,
 };
 pub use failure::Failure;
+pub use frigate::FrigateTopics;
 pub use keyframes::{KeyframeQueue, KeyframeSlot, smaller as smaller_keyframe};
 pub use machine::Desired;
 pub use picture::{Condition, Facts, Hold, Judge, Limits, PictureCheck, Sample, Watch};

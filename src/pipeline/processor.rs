@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 
+use super::frigate::{Frigate, FrigateTopics};
 use super::keyframes::{KeyframeJob, KeyframeSlot};
 use super::shutter::Shutter;
 use super::tuning::{Dial, Tuning};
@@ -61,6 +62,8 @@ pub struct Processor {
     /// When a picture was last made for the gallery alone.
     last_thumbnail: Option<Instant>,
     studio: Arc<Studio>,
+    /// None: Frigate's topics are not wanted.
+    frigate: Option<Frigate>,
 }
 
 /// What a processor is built from.
@@ -78,6 +81,7 @@ pub struct ProcessorParts {
     /// Everything said, for whoever looks on.
     pub feed: Arc<Feed>,
     pub studio: Arc<Studio>,
+    pub frigate: Option<FrigateTopics>,
 }
 
 /// How far a camera's numbers went: they never go back within a boot, whatever becomes of the camera.
@@ -114,6 +118,7 @@ impl Processor {
             live,
             studio,
             feed,
+            frigate,
         } = parts;
         let Tuning { confidence, labels, publish, keyframes: keyframe_config, .. } = tuning;
         let wanted = labels.as_deref().map(label_set);
@@ -121,9 +126,12 @@ impl Processor {
             TrackerChoice::Bytetrack => Some(Tracker::new(TrackerConfig::for_confidence(confidence))),
             TrackerChoice::None => None,
         };
+        let labels = || wanted.iter().flatten().chain(&counted).cloned();
+        let frigate =
+            frigate.map(|topics| Frigate::new(topics, origin.clone(), tracker.is_some(), labels(), publisher.clone()));
         let mut processor = Self {
             policy: PublishPolicy::new(publish),
-            counts: Counts::new(wanted.iter().flatten().chain(&counted).cloned()),
+            counts: Counts::new(labels()),
             counted,
             first_seen,
             publish,
@@ -145,6 +153,7 @@ impl Processor {
             feed,
             last_thumbnail: None,
             studio,
+            frigate,
         };
         // A node that comes back says its zeros, so that nobody sees the ghosts of the last boot.
         processor.publish_counts(&[]);
@@ -195,11 +204,14 @@ impl Processor {
         self.wanted = labels.as_deref().map(label_set);
         let changed = self.counts.want(self.wanted.as_ref());
         self.say_counts(changed);
+        if let Some(frigate) = &mut self.frigate {
+            frigate.want(self.wanted.iter().flatten());
+        }
     }
 
     /// Hands over a picture that somebody asked for while nothing is looked for in pictures.
     pub fn shoot(&self, frame: &Frame) {
-        self.hand_over(frame.clone(), &[], None, Some(KeyframeReason::Snapshot), Vec::new());
+        self.hand_over(frame.clone(), &[], None, Some(KeyframeReason::Snapshot), Vec::new(), Vec::new());
     }
 
     /// Says what was found in the frame. Gives a buffer back unless a keyframe or a viewer took it.
@@ -237,8 +249,9 @@ impl Processor {
             self.publish_detections(&frame, found, timing);
         }
         self.publish_counts(found);
+        let pictures = self.frigate.as_mut().map_or_else(Vec::new, |frigate| frigate.see(&self.events, &frame, found));
         self.metrics.frame(FrameOutcome::Inferred);
-        self.keyframe(frame, found, said, shown)
+        self.keyframe(frame, found, said, shown, pictures)
     }
 
     /// The camera stops or has ended: open tracks end, and it sees nothing.
@@ -249,6 +262,9 @@ impl Processor {
         }
         self.publish_events(at, None);
         self.publish_counts(&[]);
+        if let Some(frigate) = &mut self.frigate {
+            frigate.finish(&self.events);
+        }
         self.policy.reset();
         self.live.send_replace(None);
     }
@@ -365,16 +381,23 @@ impl Processor {
         }
     }
 
-    fn keyframe(&mut self, frame: Frame, found: &[Detection], said: bool, shown: Vec<EventId>) -> Option<Frame> {
+    fn keyframe(
+        &mut self,
+        frame: Frame,
+        found: &[Detection],
+        said: bool,
+        shown: Vec<EventId>,
+        pictures: Vec<String>,
+    ) -> Option<Frame> {
         let reason = self.keyframe_reason(frame.captured_instant, said, !shown.is_empty());
         if reason.is_some() {
             self.last_keyframe = Some(frame.captured_instant);
-        } else if !self.thumbnail_due(frame.captured_instant, &shown) {
+        } else if !self.thumbnail_due(frame.captured_instant, &shown) && pictures.is_empty() {
             return self.studio.take(frame, found);
         }
         self.studio.offer(&frame, found);
         let seq = said.then(|| self.builder.last_detections_seq());
-        self.hand_over(frame, found, seq, reason, shown);
+        self.hand_over(frame, found, seq, reason, shown, pictures);
         None
     }
 
@@ -385,6 +408,7 @@ impl Processor {
         seq: Option<u64>,
         reason: Option<KeyframeReason>,
         shown: Vec<EventId>,
+        pictures: Vec<String>,
     ) {
         let waiting = if reason == Some(KeyframeReason::Snapshot) { self.shutter.take() } else { Vec::new() };
         self.keyframes.put(KeyframeJob {
@@ -394,6 +418,7 @@ impl Processor {
             seq,
             reason,
             shown,
+            pictures,
             feed: self.feed.clone(),
             config: self.keyframe_config.clone().unwrap_or_default(),
             encoding: self.publish.encoding,

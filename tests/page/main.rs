@@ -85,6 +85,23 @@ fn video_moves_by_each_way_with_the_boxes_of_its_frames() {
 }
 
 #[test]
+fn cameras_come_and_go_with_a_reload() {
+    check("reload");
+}
+
+#[test]
+#[ignore = "sleeps for minutes; part of `make e2e`"]
+fn a_browser_that_slept_shows_what_is_now() {
+    check("sleep");
+}
+
+#[test]
+#[ignore = "waits for what never comes; part of `make e2e`"]
+fn where_webrtc_cannot_be_there_is_hls() {
+    check("blocked");
+}
+
+#[test]
 #[ignore = "measures for a minute; part of `make e2e`"]
 fn how_old_what_one_sees_is_by_each_way() {
     check("latency");

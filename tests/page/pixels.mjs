@@ -10,7 +10,7 @@ export function install(page) {
     const COLOURS = [[255, 107, 87], [61, 220, 132], [63, 167, 255], [255, 197, 49], [199, 125, 255]];
 
     window.grab = (shown) => {
-      const [width, height] = [shown.videoWidth || shown.naturalWidth, shown.videoHeight || shown.naturalHeight];
+      const [width, height] = [shown.videoWidth || shown.width, shown.videoHeight || shown.height];
       if (!width) return null;
       window.grabbed ??= document.createElement("canvas");
       Object.assign(window.grabbed, { width, height });

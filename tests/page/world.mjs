@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { chromium } from "playwright-core";
 
 /** Only ends a check that would fail anyway, milliseconds. */
@@ -44,12 +44,22 @@ export class World {
   /** `cameras`: lines of YAML; `http`: more of that section. */
   async start(cameras, { http = "" } = {}) {
     this.port ??= await freePort();
+    this.url = `http://127.0.0.1:${this.port}`;
+    this.#write(cameras, http);
+    await this.again();
+  }
+
+  /** Other cameras, while it runs. */
+  reload(cameras) {
+    this.#write(cameras);
+    this.#program.kill("SIGHUP");
+  }
+
+  #write(cameras, http = "") {
     const lines = cameras.map((line) => `  ${line}\n`).join("");
     const text = `node: garage\nstate_dir: state\nhttp: { listen: "127.0.0.1:${this.port}"${http} }\n` +
       `models: { shapes: { path: "bundled:shapes" } }\ncameras:\n${lines}`;
     writeFileSync(join(this.#folder, "sightwire.yaml"), text);
-    this.url = `http://127.0.0.1:${this.port}`;
-    await this.again();
   }
 
   get folder() {
@@ -58,7 +68,7 @@ export class World {
 
   /** Starts the program once more. */
   async again() {
-    const program = spawn(process.env.SIGHTWIRE, ["run", "-c", "sightwire.yaml", "--log-format", "json"], { cwd: this.#folder, stdio: ["ignore", "ignore", "pipe"] });
+    const program = spawn(resolve(process.env.SIGHTWIRE), ["run", "-c", "sightwire.yaml", "--log-format", "json"], { cwd: this.#folder, stdio: ["ignore", "ignore", "pipe"] });
     this.#program = program;
     let up = false;
     program.stderr.setEncoding("utf8").on("data", (text) => {
@@ -81,12 +91,13 @@ export class World {
     return this.#log.join("").split("\n").slice(-40).join("\n");
   }
 
-  /** A page whose errors and requests are kept. */
-  async page(options = {}) {
-    this.#browser ??= await chromium.launch({ executablePath: "/usr/bin/chromium", args: FLAGS });
+  /** A page whose errors and requests are kept. `flags`: more of the browser's, told before its first page. */
+  async page({ flags = [], ...options } = {}) {
+    this.#browser ??= await chromium.launch({ executablePath: "/usr/bin/chromium", args: [...FLAGS, ...flags] });
     const context = await this.#browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
     const page = await context.newPage();
     page.setDefaultTimeout(PATIENCE);
+    if (process.env.PAGE_FILES) await page.route(/\/page\/[a-z]+\.[a-z]+$/, freshly);
     const seen = { errors: [], outside: [] };
     page.on("console", (message) => message.type() === "error" && seen.errors.push(`${message.text()} ${message.location().url}`));
     page.on("pageerror", (error) => seen.errors.push(error.stack));
@@ -104,6 +115,23 @@ export class World {
       assert.deepEqual(seen.errors.filter((error) => !but?.test(error)), [], "no errors in the browser's console");
       assert.deepEqual(seen.outside, [], "no outside address");
     }
+  }
+
+  /** The browser is put to sleep, as with the lid of a laptop, all of its processes. */
+  async sleep(milliseconds) {
+    const session = await this.#browser.newBrowserCDPSession();
+    const { processInfo } = await session.send("SystemInfo.getProcessInfo");
+    const signal = (name) => processInfo.forEach(({ id }) => process.kill(id, name));
+    signal("SIGSTOP");
+    await new Promise((resolve) => setTimeout(resolve, milliseconds));
+    signal("SIGCONT");
+  }
+
+  /** How many see a camera by a way, as the node counts them. */
+  async viewers(way) {
+    const lines = (await (await fetch(`${this.url}/metrics`)).text()).split("\n");
+    const counted = lines.filter((line) => line.startsWith("sightwire_viewers{") && line.includes(`way="${way}"`));
+    return counted.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
   }
 
   forget() {
@@ -141,6 +169,13 @@ export function listen(page, query = "") {
     };
     return new Promise((resolve) => (socket.onopen = resolve));
   }, query);
+}
+
+/** While one works on the page: its files from the working tree, not those that the program was built with. */
+async function freshly(route) {
+  const response = await route.fetch();
+  const path = join(process.env.PAGE_FILES, basename(new URL(route.request().url()).pathname));
+  await route.fulfill({ response, body: readFileSync(path) });
 }
 
 function freePort() {

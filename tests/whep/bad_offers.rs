@@ -21,7 +21,7 @@ fn an_offer_that_cannot_be_served_is_told_why() {
     refused(&Offer::new(Direction::RecvOnly, false).sdp, 400, "no H264");
     refused(&Offer::new(Direction::SendOnly, true).sdp, 400, "does not want to receive");
     refused(&good.replace("a=fingerprint", "a=nothing"), 400, "fingerprint");
-    refused(&"v=0\r\n".repeat(100_000), 413, "longer than");
+    refused(&"v=0\r\n".repeat(100_000), 413, "at most 65536 bytes");
     let typed =
         |kind: &str| request(&node.addr, "POST", "/cameras/cam/whep", &[("Content-Type", kind)], good.as_bytes());
     assert_eq!(typed("text/plain").status, 415);

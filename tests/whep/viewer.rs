@@ -37,6 +37,10 @@ pub struct Viewer {
     pub connected: bool,
     /// Whether it looks at the pictures: a crowd of viewers need not.
     pub decodes: bool,
+    /// It takes this long over each datagram: a device that is too slow for the stream.
+    pub lag: Duration,
+    /// Something is missing; nothing can be shown before the next IDR picture.
+    lost: bool,
 }
 
 /// An offer as a client of str0m's makes it.
@@ -79,6 +83,8 @@ impl Offer {
             units: Vec::new(),
             connected: false,
             decodes: true,
+            lag: Duration::ZERO,
+            lost: false,
         }
     }
 }
@@ -133,6 +139,7 @@ impl Viewer {
             self.socket.set_read_timeout(Some(wait)).unwrap();
             let input = match self.socket.recv_from(&mut buffer) {
                 Ok((length, source)) => {
+                    std::thread::sleep(self.lag);
                     let destination = self.socket.local_addr().unwrap();
                     let Ok(contents) = buffer[..length].try_into() else { continue };
                     Input::Receive(Instant::now(), Receive { proto: Protocol::Udp, source, destination, contents })
@@ -146,7 +153,13 @@ impl Viewer {
 
     fn shown(&mut self, data: &MediaData) -> Option<Shown> {
         assert_eq!(data.params.spec().codec, Codec::H264);
-        self.units.push(data.data.windows(4).filter(|w| w[..3] == [0, 0, 1]).map(|w| w[3] & 31).collect());
+        let unit: Vec<u8> = data.data.windows(4).filter(|w| w[..3] == [0, 0, 1]).map(|w| w[3] & 31).collect();
+        self.lost = (self.lost || !data.contiguous) && !unit.contains(&5);
+        self.units.push(unit);
+        if self.lost {
+            self.ask_for_idr();
+            return None;
+        }
         if !self.decodes {
             return Some(Shown { width: 0, height: 0, clock: None, at: Timestamp::now() });
         }

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::plan::used;
 pub use self::tenant::{CameraPast, Tenancy, Tenant};
 use super::cameras::{CameraYard, Cameras};
+use super::frigate::Frigate;
 use super::models::Models;
 use crate::bus::{ControlTopics, Fanout, Subscriptions};
 use crate::config::Config;
@@ -42,6 +43,7 @@ pub struct Grounds {
     pub guard: Arc<Guard>,
     pub counted: Arc<CountedLabels>,
     pub first_seen: FirstSeen,
+    pub frigate: Arc<Frigate>,
     pub feed: Arc<Feed>,
     pub telemetry: Telemetry,
     /// The node ends.
@@ -139,6 +141,7 @@ fn start(grounds: &Grounds, cameras: &Cameras, held: &mut Held, name: &Name) {
         overrides: &grounds.overrides,
         counted: &grounds.counted,
         first_seen: grounds.first_seen.clone(),
+        frigate: grounds.frigate.topics(),
         feed: grounds.feed.clone(),
         shutdown: grounds.shutdown.child_token(),
     };

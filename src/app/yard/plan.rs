@@ -64,7 +64,7 @@ pub fn used(config: &Config) -> BTreeMap<&Name, &ModelConfig> {
 
 /// The sections that hold for as long as the process lives and differ. A new section has to be put here, or be applied.
 fn pinned(old: &Config, new: &Config) -> Vec<String> {
-    let Config { node, state_dir, buses, spool, http, homeassistant, control: _, models: _, cameras: _ } = old;
+    let Config { node, state_dir, buses, spool, http, homeassistant, frigate, control: _, models: _, cameras: _ } = old;
     let sections = [
         ("node", *node != new.node),
         ("state_dir", *state_dir != new.state_dir),
@@ -73,6 +73,7 @@ fn pinned(old: &Config, new: &Config) -> Vec<String> {
         ("spool", *spool != new.spool),
         ("http", *http != new.http),
         ("homeassistant", *homeassistant != new.homeassistant),
+        ("frigate", *frigate != new.frigate),
     ];
     sections.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name.to_owned()).collect()
 }
@@ -113,6 +114,7 @@ mod tests {
             control: crate::control::ControlConfig::default(),
             http: crate::http::HttpConfig::default(),
             homeassistant: None,
+            frigate: crate::frigate::FrigateConfig::default(),
             models: (0..3).map(|n| (name("m", n), model(n))).collect(),
             cameras: cameras.iter().map(camera).collect(),
         }
@@ -189,8 +191,9 @@ mod tests {
         new.node = Some(name("n", 1));
         new.spool.enabled = !new.spool.enabled;
         new.http.listen.set_port(1);
+        new.frigate.topics = true;
         let plan = Plan::between(&old, &new, &BTreeSet::new());
-        assert_eq!(plan.needs_restart, ["node", "buses.mqtt", "spool", "http"]);
+        assert_eq!(plan.needs_restart, ["node", "buses.mqtt", "spool", "http", "frigate"]);
         assert!(plan.restarted.is_empty());
     }
 }

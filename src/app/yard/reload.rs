@@ -71,6 +71,7 @@ impl Yard {
         for name in &plan.removed {
             grounds.fanout.clear(name, |_| true);
             self.cameras.remove(name);
+            grounds.frigate.left(name);
             grounds.telemetry.hide(&[("camera", name.as_str())], true);
         }
         self.end(held, &plan.restarted, ("reload", "it begins anew by its changed configuration")).await;
@@ -239,4 +240,5 @@ fn clear_what_is_over(grounds: &Grounds, held: &Held, name: &Name) {
         Topic::Keyframe(_) | Topic::KeyframeMeta(_) => camera.keyframes.is_none(),
         _ => false,
     });
+    grounds.frigate.clear_labels(name, |label| !known.contains(&topic_word(label)));
 }

@@ -1,23 +1,29 @@
 //! A second connection that says nothing but whether the node is there: MQTT has one will a connection, and the node's own
 //! is taken by its `status`.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::dialect::{Closing, Dialect};
+use super::dialect::{Closing, Dialect, Notice, Receipt};
 use super::driven::Driven;
 use super::setup::Setup;
 use super::{v5, v311};
-use crate::bus::{Backoff, BusError, Message, MqttConfig, MqttVersion, Topic};
+use crate::bus::{Backoff, BusError, LinkState, Message, MqttConfig, MqttVersion, Topic};
 use crate::domain::{BootId, Name};
 
 /// For the last word to be acknowledged.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// A broker that will not have us is not asked more often.
+const SLOW: Duration = Duration::from_secs(5);
 
-/// `online` at an address for as long as this lives, `offline` afterwards, by the broker's hand if need be.
+/// `online` at an address for as long as this lives and the node's own link is up, `offline` otherwise, by the broker's hand if
+/// need be.
 #[derive(Debug)]
 pub struct Herald {
     stop: DropGuard,
@@ -32,62 +38,127 @@ impl Herald {
     }
 }
 
-/// Connects by itself, now or when the broker comes.
+/// Connects by itself, now or when the broker comes. `link`: the node's own.
 ///
 /// # Errors
 /// As [`super::start`].
-pub fn start(config: &MqttConfig, node: &Name, boot: &BootId, address: &str) -> Result<Herald, BusError> {
+pub fn start(
+    config: &MqttConfig,
+    (node, boot): (&Name, &BootId),
+    address: &str,
+    link: watch::Receiver<LinkState>,
+) -> Result<Herald, BusError> {
     let mut setup = Setup::for_node(config, node, boot)?;
     setup.client_id.push_str("-available");
     // It listens on nothing: there is no session to be kept.
     setup.session_seconds = 0;
     setup.will = Some(address.to_owned());
     let stop = CancellationToken::new();
+    let voice = Voice { setup, address: address.to_owned(), link, stop: stop.clone(), complained: HashSet::new() };
     let task = match config.version {
-        MqttVersion::V5 => tokio::spawn(live::<v5::Client>(setup, address.to_owned(), stop.clone())),
-        MqttVersion::V311 => tokio::spawn(live::<v311::Client>(setup, address.to_owned(), stop.clone())),
+        MqttVersion::V5 => tokio::spawn(voice.live::<v5::Client>()),
+        MqttVersion::V311 => tokio::spawn(voice.live::<v311::Client>()),
     };
     Ok(Herald { stop: stop.drop_guard(), task })
 }
 
-async fn live<D: Dialect>(setup: Setup, address: String, stop: CancellationToken) {
-    let mut backoff = Backoff::default();
-    while !stop.is_cancelled() {
-        let begun = Instant::now();
-        let why = be_there::<D>(&setup, &address, &stop).await;
-        if stop.is_cancelled() {
-            return;
+struct Voice {
+    setup: Setup,
+    address: String,
+    link: watch::Receiver<LinkState>,
+    stop: CancellationToken,
+    /// What was said to be wrong.
+    complained: HashSet<String>,
+}
+
+impl Voice {
+    async fn live<D: Dialect>(mut self) {
+        let mut backoff = Backoff::default();
+        while !self.stop.is_cancelled() {
+            let begun = Instant::now();
+            let Some(closing) = self.be_there::<D>().await else { return };
+            backoff.connected_for(begun.elapsed());
+            let mut delay = backoff.next_delay();
+            if let Closing::Refused(why) = closing {
+                self.complain(&why);
+                delay = delay.max(SLOW);
+            } else {
+                // Why a broker is away the node's own link says.
+                tracing::debug!(bus = "mqtt", address = self.address, ?closing, "availability is not said");
+            }
+            let _stopped = self.stop.run_until_cancelled(tokio::time::sleep(delay)).await;
         }
-        // The node's own link says why a broker is away.
-        tracing::debug!(bus = "mqtt", address, ?why, "availability is not said");
-        backoff.connected_for(begun.elapsed());
-        let _stopped = stop.run_until_cancelled(tokio::time::sleep(backoff.next_delay())).await;
+    }
+
+    /// One connection, until it is lost, or the node ends.
+    async fn be_there<D: Dialect>(&mut self) -> Option<Closing> {
+        let stop = self.stop.clone();
+        let mut connection = Driven::<D>::open(&self.setup, false);
+        // The first saying is the broker's welcome.
+        if let Err(closing) = stop.run_until_cancelled(connection.next()).await? {
+            return Some(closing);
+        }
+        let lost = stop.run_until_cancelled(self.follow(&mut connection)).await;
+        if let Some(closing) = lost {
+            return Some(closing);
+        }
+        if let Ok(said) = connection.client.publish(&self.address, &self.word(false)) {
+            let heard = async { while connection.next().await.is_ok() {} };
+            tokio::select! { _ = said => {} () = heard => {} () = tokio::time::sleep(FAREWELL) => {} }
+        }
+        connection.leave().await;
+        None
+    }
+
+    /// Says how the node's own link is: who hears `online` is to be heard.
+    async fn follow<D: Dialect>(&mut self, connection: &mut Driven<D>) -> Closing {
+        let mut said = None;
+        let mut receipt: Notice = std::future::pending().boxed();
+        loop {
+            let up = self.link.borrow_and_update().connected;
+            if said.replace(up) != Some(up) {
+                match connection.client.publish(&self.address, &self.word(up)) {
+                    Ok(notice) => receipt = notice,
+                    Err(why) => self.complain(&why),
+                }
+            }
+            tokio::select! {
+                next = connection.next() => if let Err(closing) = next {
+                    return closing;
+                },
+                what = &mut receipt => {
+                    receipt = std::future::pending().boxed();
+                    match what {
+                        Receipt::Refused(why) => self.complain(&why),
+                        Receipt::Forbidden => self.complain("not authorized; allow this node to publish there"),
+                        Receipt::Sent | Receipt::Acked | Receipt::Lost => {}
+                    }
+                }
+                () = changed(&mut self.link) => {}
+            }
+        }
+    }
+
+    fn word(&self, online: bool) -> Message {
+        let word: &[u8] = if online { b"online" } else { b"offline" };
+        Message::word(Topic::Absolute(self.address.clone()), Bytes::from_static(word), None)
+    }
+
+    /// Once: it is tried again for as long as the node lives.
+    fn complain(&mut self, why: &str) {
+        if self.complained.insert(why.to_owned()) {
+            tracing::warn!(
+                bus = "mqtt",
+                address = self.address,
+                "the broker does not let us say that we are there: {why}"
+            );
+        }
     }
 }
 
-/// One connection, until it is lost or the node ends.
-async fn be_there<D: Dialect>(setup: &Setup, address: &str, stop: &CancellationToken) -> Option<Closing> {
-    let mut link = Driven::<D>::open(setup, false);
-    let word = |word: &'static [u8]| Message::word(Topic::Absolute(address.to_owned()), Bytes::from_static(word), None);
-    // The first saying is the broker's welcome.
-    if let Err(closing) = stop.run_until_cancelled(link.next()).await? {
-        return Some(closing);
+async fn changed(link: &mut watch::Receiver<LinkState>) {
+    if link.changed().await.is_err() {
+        // The link ended, and so will this.
+        std::future::pending::<()>().await;
     }
-    let _acknowledged = link.client.publish(address, &word(b"online"));
-    let lost = stop.run_until_cancelled(async {
-        loop {
-            if let Err(closing) = link.next().await {
-                return closing;
-            }
-        }
-    });
-    if let Some(closing) = lost.await {
-        return Some(closing);
-    }
-    if let Ok(said) = link.client.publish(address, &word(b"offline")) {
-        let heard = async { while link.next().await.is_ok() {} };
-        tokio::select! { _ = said => {} () = heard => {} () = tokio::time::sleep(FAREWELL) => {} }
-    }
-    link.leave().await;
-    None
 }

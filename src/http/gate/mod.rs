@@ -46,6 +46,11 @@ impl Gate {
         })
     }
 
+    /// Whether who is in had to say who he is.
+    pub fn asks_for_token(&self) -> bool {
+        self.token.is_needed()
+    }
+
     /// Whether this is the token; wrong ones of one address are looked at slowly.
     fn judge(&self, sent: &str, address: IpAddr) -> Result<(), Problem> {
         let now = Instant::now();

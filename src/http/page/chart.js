@@ -1,15 +1,14 @@
 // A small chart on a canvas: the last two minutes, stacked or as lines, with axes that can be read.
 
 const SECONDS = 120;
-const LEFT = 46;
 const BOTTOM = 20;
 const TOP = 8;
 
-/** Where the axis ends and its steps: 1, 2 or 5 times a power of ten. */
-function scale(highest) {
+/** Where the axis ends and its steps: 1, 2 or 5 times a power of ten; whole ones for what is counted. */
+function scale(highest, least) {
   const top = highest > 0 ? highest : 1;
   const power = 10 ** Math.floor(Math.log10(top / 3));
-  const step = [1, 2, 5, 10].map((n) => n * power).find((n) => top / n <= 4) ?? 10 * power;
+  const step = Math.max(least, [1, 2, 5, 10].map((n) => n * power).find((n) => top / n <= 4) ?? 10 * power);
   return { step, top: Math.ceil(top / step - 1e-9) * step };
 }
 
@@ -36,18 +35,21 @@ export function drawChart(canvas, { points, colours, unit, stacked, now }) {
   if (canvas.height !== Math.round(height * ratio)) canvas.height = Math.round(height * ratio);
   const style = getComputedStyle(canvas);
   const colour = (name) => style.getPropertyValue(name).trim();
+  const shown = points.filter(({ t }) => t >= now - SECONDS);
+  const highest = Math.max(0, ...shown.map(({ values }) => (stacked ? values.reduce((a, b) => a + b, 0) : Math.max(0, ...values))));
+  const { step, top } = scale(highest, unit ? 0 : 1);
   const context = canvas.getContext("2d");
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, width, height);
-  const shown = points.filter(({ t }) => t >= now - SECONDS);
-  const highest = Math.max(0, ...shown.map(({ values }) => (stacked ? values.reduce((a, b) => a + b, 0) : Math.max(0, ...values))));
-  const { step, top } = scale(highest);
-  const x = (t) => LEFT + ((t - now + SECONDS) / SECONDS) * (width - LEFT - 4);
+  context.font = `11px ${style.fontFamily}`;
+  const ticks = Array.from({ length: Math.round(top / step) + 1 }, (_, index) => ({ value: index * step, words: tick(index * step, step, top, unit) }));
+  const left = Math.max(34, ...ticks.map(({ words }) => context.measureText(words).width + 10));
+  const x = (t) => left + ((t - now + SECONDS) / SECONDS) * (width - left - 4);
   const y = (value) => TOP + (1 - value / top) * (height - TOP - BOTTOM);
-  axes(context, { width, height, step, top, unit, x, y, now, ink: colour("--muted"), line: colour("--line"), font: style.fontFamily });
+  axes(context, { ticks, left, width, height, x, y, now, ink: colour("--muted"), line: colour("--line") });
   context.save();
   context.beginPath();
-  context.rect(LEFT, 0, width - LEFT, height);
+  context.rect(left, 0, width - left, height);
   context.clip();
   for (const run of runs(shown)) {
     if (stacked) areas(context, run, colours.map(colour), x, y);
@@ -56,21 +58,25 @@ export function drawChart(canvas, { points, colours, unit, stacked, now }) {
   context.restore();
 }
 
-function axes(context, { width, height, step, top, unit, x, y, now, ink, line, font }) {
-  context.font = `11px ${font}`;
+/** What stands at a line: seconds where there are a thousand milliseconds. */
+function tick(value, step, top, unit) {
+  const [shown, fine, of] = unit === " ms" && top >= 1000 ? [value / 1000, step / 1000, " s"] : [value, step, unit];
+  return `${shown.toFixed(fine < 1 ? Math.min(3, Math.ceil(-Math.log10(fine))) : 0)}${of}`;
+}
+
+function axes(context, { ticks, left, width, height, x, y, now, ink, line }) {
   context.fillStyle = ink;
   context.strokeStyle = line;
   context.lineWidth = 1;
   context.textAlign = "right";
   context.textBaseline = "middle";
-  const digits = step < 1 ? Math.min(3, Math.ceil(-Math.log10(step))) : 0;
-  for (let value = 0; value <= top + step / 2; value += step) {
+  for (const { value, words } of ticks) {
     const at = Math.round(y(value)) + 0.5;
     context.beginPath();
-    context.moveTo(LEFT, at);
+    context.moveTo(left, at);
     context.lineTo(width, at);
     context.stroke();
-    context.fillText(`${value.toFixed(digits)}${unit}`, LEFT - 6, at);
+    context.fillText(words, left - 6, at);
   }
   context.textBaseline = "alphabetic";
   for (const [ago, words, align] of [[120, "2 min ago", "left"], [60, "1 min", "center"], [0, "now", "right"]]) {

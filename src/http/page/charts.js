@@ -2,7 +2,7 @@
 
 import { drawChart } from "./chart.js";
 import { el, write } from "./dom.js";
-import { milliseconds, rate } from "./words.js";
+import { milliseconds } from "./words.js";
 
 const STAGES = ["decode", "wait", "preprocess", "inference", "postprocess", "track", "encode", "deliver"];
 const LABELS = 7;
@@ -11,7 +11,7 @@ const TEXT_EVERY = 5000;
 
 export function make(name) {
   const [latency, speed, objects] = [
-    chart("Latency by stage", "ms a frame, median"),
+    chart("Latency by stage", "a frame, median"),
     chart("Frames", "a second"),
     chart("Objects published", "a second, by label"),
   ];
@@ -25,7 +25,7 @@ export function make(name) {
       latency.show(now, " ms", true, STAGES, figures.map(({ timestamp, stages }) => ({ t: timestamp, values: STAGES.map((stage) => stages[stage]?.p50 ?? 0) })),
         STAGES.map((stage) => `${stage} ${milliseconds(figures.at(-1).stages[stage]?.p50)}`));
       speed.show(now, "", false, ["read", "inferred"], figures.map(({ timestamp, frames }) => ({ t: timestamp, values: [frames.read, frames.inferred] })),
-        [`read ${figures.at(-1).frames.read}`, `inferred ${figures.at(-1).frames.inferred} (${rate(figures.at(-1).fps)} over five seconds)`]);
+        [`read ${figures.at(-1).frames.read}`, `inferred ${figures.at(-1).frames.inferred}`]);
       const labels = named(order, figures);
       objects.show(now, "", true, labels, figures.map(({ timestamp, labels: counts }) => ({ t: timestamp, values: counted(labels, counts) })),
         labels.map((label, index) => `${label} ${counted(labels, figures.at(-1).labels)[index]}`));

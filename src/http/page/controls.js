@@ -26,10 +26,17 @@ export function make(name) {
   const [start, stop, pause, resume, snapshot] =
     [["start", "primary"], ["stop", "danger"], ["pause"], ["resume"], ["snapshot"]].map(([verb, kind]) => button(verb, kind));
   const slider = confidence(send);
+  let there = true;
   return {
     buttons: [start, stop],
     parts: [el("h3", {}, "Controls"), el("div", { class: "row" }, pause, resume), snapshot, slider.root, answer],
+    /** `null`: there is no such camera. */
     update(state) {
+      if (there !== Boolean(state)) {
+        there = Boolean(state);
+        for (const control of [start, stop, pause, resume, snapshot, slider.input]) control.disabled = !there;
+      }
+      if (!state) return;
       const { desired } = state;
       start.hidden = desired !== "stopped" && !["failed", "ended"].includes(state.actual);
       // The stop button stays where it is, whatever the camera does.
@@ -67,6 +74,7 @@ function confidence(send) {
     show(input.value);
   });
   return {
+    input,
     root: el("label", {}, "Confidence", el("span", { class: "slider" }, input, output),
       el("small", { id: "confidence-note", class: "tally" }, "Objects below it are not published.")),
     update(value) {

@@ -77,10 +77,12 @@ function tile(track) {
     made.shot.replaceChildren(image ?? "no picture");
   }
   made.words = `${event.label} #${event.track_id}`;
-  made.more = `${event.camera} · ${ended ? `seen for ${span(ended.duration ?? 0)}` : "still in sight"} · ${Math.round((ended ?? event).score * 100)} %`;
+  const [seen, brief] = ended ? [`seen for ${span(ended.duration ?? 0)}`, span(ended.duration ?? 0)] : ["in sight", "in sight"];
+  const score = `${Math.round((ended ?? event).score * 100)} %`;
+  made.more = `${event.camera} · ${seen} · ${score}`;
   write(made.what, made.words);
-  write(made.detail, camera ? made.more.slice(event.camera.length + 3) : made.more);
-  write(made.time, moment(event.first_seen));
+  write(made.detail, camera ? `${seen} · ${score}` : event.camera);
+  write(made.time, camera ? moment(event.first_seen) : `${moment(event.first_seen)} · ${brief}`);
   made.at = moment(event.first_seen);
   return made.item;
 }

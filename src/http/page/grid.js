@@ -4,8 +4,10 @@ import { command } from "./api.js";
 import { announce, el, id, write } from "./dom.js";
 import { on, store } from "./store.js";
 import * as thumbs from "./thumbs.js";
-import { isLive, labelCounts, milliseconds, moment, problem, rate, stateWord } from "./words.js";
+import { isLive, labelCounts, milliseconds, moment, plural, problem, rate, stateWord } from "./words.js";
 
+/** As many as two rows hold: a card keeps its height whatever is in sight. */
+const MOST_LABELS = 4;
 const cards = new Map();
 
 export function start() {
@@ -52,10 +54,10 @@ function make(name) {
     card.frame,
     el("div", { class: "card-body" },
       el("div", { class: "card-head" }, el("h3", {}, link), card.state),
-      el("p", { class: "card-figures" }, el("span", {}, card.fps, " frames/s"), el("span", {}, "p95 ", card.latency)),
-      card.labels,
+      el("p", { class: "card-figures" }, el("span", {}, card.fps, " frames/s"), el("span", { title: "From capture to publish: 95 of 100 took no longer" }, "latency p95 ", card.latency)),
       card.reason,
-      el("div", { class: "card-foot" }, card.answer, card.button)),
+      el("div", { class: "card-foot" }, card.labels, card.button),
+      card.answer),
   );
   thumbs.follow(card);
   return card;
@@ -116,6 +118,8 @@ function labels(card, camera) {
   const text = JSON.stringify(counts);
   if (card.labelsText === text) return;
   card.labelsText = text;
-  const shown = counts.slice(0, 6).map(([label, n]) => el("span", { class: "label" }, el("b", {}, String(n)), label));
+  const more = counts.length - MOST_LABELS;
+  const shown = counts.slice(0, MOST_LABELS).map(([label, n]) => el("span", { class: "label" }, el("b", {}, String(n)), label));
+  if (more > 0) shown.push(el("span", { class: "none" }, `and ${plural(more, "other")}`));
   card.labels.replaceChildren(...(shown.length ? shown : [el("span", { class: "none" }, camera.state.actual === "running" ? "nothing in sight" : "")]));
 }

@@ -4,10 +4,15 @@ import { el, id, write } from "./dom.js";
 import { on, store } from "./store.js";
 import { count, milliseconds, plural, rate } from "./words.js";
 
+/** Milliseconds. */
+const MISSED_SHOWN = 15_000;
+let forgetting = null;
+
 export function start() {
   on("node", node);
   on("buses", buses);
   on("connection", connection);
+  on("missed", missed);
   setInterval(totals, 1000);
 }
 
@@ -25,12 +30,12 @@ function buses() {
 function bus({ name, connected, problem, round_trip: trip, messages }) {
   const word = !connected ? "not connected" : problem ? "trouble" : "connected";
   const details = [`${count(messages.waiting)} waiting`];
-  if (connected && trip !== undefined) details.push(`round trip ${milliseconds(trip)}`);
   if (messages.lost > 0) details.push(`${count(messages.lost)} lost`);
+  const slow = connected && trip !== undefined ? el("small", { class: "trip" }, `· round trip ${milliseconds(trip)}`) : null;
   return el(
     "span",
     { class: `bus ${!connected ? "down" : problem ? "ill" : "up"}`, title: problem },
-    el("b", {}, name), el("span", { class: "word" }, word), el("small", {}, details.join(" · ")),
+    el("b", {}, name), el("span", { class: "word" }, word), el("small", {}, details.join(" · ")), slow,
     problem && el("span", { class: "unseen" }, problem),
   );
 }
@@ -52,6 +57,15 @@ function totals() {
   rows.forEach(([, value], index) => write(list.children[index].lastElementChild, value));
   const bad = cameras.filter(({ state }) => state.actual === "failed").length;
   write(id("tally"), cameras.length === 0 ? "" : bad > 0 ? `${plural(cameras.length, "camera")}, ${bad} failed` : plural(cameras.length, "camera"));
+}
+
+/** The node says how much this viewer was too slow for: what is shown is right again with the next message. */
+function missed(count) {
+  const note = id("missed");
+  note.hidden = false;
+  write(note, `This page was too slow for ${plural(count, "message")}, which it did not see.`);
+  clearTimeout(forgetting);
+  forgetting = setTimeout(() => (note.hidden = true), MISSED_SHOWN);
 }
 
 function connection() {

@@ -8,7 +8,11 @@ import { on, store } from "./store.js";
 import * as thumbs from "./thumbs.js";
 import { count, isLive, milliseconds, moment, problem, rate, span, stateWord } from "./words.js";
 
+/** Milliseconds that a short look elsewhere may take. */
+const AWAY = 4000;
 let view = null;
+let hiddenAt = null;
+let leaving = null;
 
 export const current = () => view?.name ?? null;
 
@@ -18,7 +22,22 @@ export function start() {
   on("figures", (name) => name === current() && figures());
   on("cameras", () => view && update());
   on("connection", () => view && store.connected && view.player.again());
+  document.addEventListener("visibilitychange", looking);
   setInterval(() => view && ages(), 1000);
+}
+
+/** Who does not look needs no video: the node encodes for nobody. Whatever slept begins anew, with the newest picture. */
+function looking() {
+  clearTimeout(leaving);
+  if (document.hidden) {
+    hiddenAt = Date.now();
+    leaving = setTimeout(() => view?.player.rest(), AWAY);
+    return;
+  }
+  if (!view) return;
+  // A tab that was frozen had no timers.
+  if (Date.now() - hiddenAt > AWAY) view.player.rest();
+  update();
 }
 
 export function open(name) {
@@ -54,6 +73,7 @@ function build(name) {
   made.runs = el("span", { class: "runs", role: "status" });
   made.player = new Player(name, made.frame, (words) => write(made.runs, words));
   made.when = el("span");
+  made.texts = el("ul", { class: "texts", "aria-label": "What was sent with the picture", hidden: true });
   made.message = el("span");
   made.lines = el("tbody");
   made.facts = el("dl");
@@ -80,9 +100,10 @@ function ways(made) {
 }
 
 function saidTable(made) {
-  const heads = [["Object"], ["Score", "number"], ["Track", "number"], ["Where", "number"]];
+  const heads = [["Object"], ["Score", "number"], ["Track", "number"], ["Centre x, y", "number"]];
   return el("div", { class: "said" },
     el("div", { class: "said-head" }, made.when, made.message),
+    made.texts,
     el("div", { class: "lines" }, el("table", {},
       el("caption", { class: "unseen" }, "What the latest message said"),
       el("thead", {}, el("tr", {}, ...heads.map(([text, kind]) => el("th", { scope: "col", class: kind }, text)))),
@@ -92,9 +113,7 @@ function saidTable(made) {
 function update() {
   const camera = store.cameras.get(view.name);
   if (!camera) {
-    write(view.state, store.node ? "no such camera on this node" : "");
-    view.state.className = "state failed";
-    view.player.close();
+    if (store.node) missing();
     return;
   }
   const { state } = camera;
@@ -106,7 +125,22 @@ function update() {
   write(view.since, state.since ? `since ${moment(state.since)}` : "");
   view.control.update(state);
   screen(state, why);
-  ages();
+  said();
+}
+
+/** It was removed, or never was here; when it comes (back), everything begins. */
+function missing() {
+  view.state.className = "state failed";
+  write(view.state, "no such camera on this node");
+  write(view.since, "");
+  view.shown = null;
+  view.control.update(null);
+  view.player.rest();
+  view.frame.classList.add("off");
+  view.instead.replaceChildren("This node has no camera of this name. It may have been removed from its configuration.");
+  view.frame.append(view.instead);
+  view.facts.replaceChildren();
+  said();
 }
 
 /** The video of a camera that runs; else, in words, why there is none. */
@@ -115,7 +149,7 @@ function screen(state, why) {
   view.frame.classList.toggle("off", !live);
   if (live) {
     view.instead.remove();
-    view.player.play();
+    if (!document.hidden) view.player.play();
     return;
   }
   view.player.rest();
@@ -127,21 +161,34 @@ function said() {
   const camera = store.cameras.get(view.name);
   const latest = camera?.latest;
   if (!latest) {
-    view.lines.replaceChildren(el("tr", {}, el("td", { colspan: "4" }, "No message since the camera runs.")));
+    const why = !camera || isLive(camera.state) ? "No message yet." : `No message: the camera is ${stateWord(camera.state.actual)}.`;
+    view.lines.replaceChildren(el("tr", {}, el("td", { colspan: "4" }, why)));
+    texts([]);
     write(view.message, "");
     ages();
     return;
   }
   const percent = (value) => `${Math.round(value * 100)}`;
-  const rows = [...latest.detections].sort((a, b) => b.score - a.score).slice(0, 40).map(({ label, score, track_id: track, bbox }) =>
+  // By track, not by score: a row stays where it is while its object is in sight.
+  const rows = [...latest.detections].sort((a, b) => (a.track_id ?? Infinity) - (b.track_id ?? Infinity) || b.score - a.score).slice(0, 40).map(({ label, score, track_id: track, bbox }) =>
     el("tr", {}, el("td", {}, label), el("td", { class: "number" }, score.toFixed(2)),
       el("td", { class: "number" }, track === undefined ? "–" : `#${track}`),
-      el("td", { class: "number" }, `${percent((bbox[0] + bbox[2]) / 2)} % , ${percent((bbox[1] + bbox[3]) / 2)} %`)));
+      el("td", { class: "number" }, `${percent((bbox[0] + bbox[2]) / 2)} %, ${percent((bbox[1] + bbox[3]) / 2)} %`)));
   view.frame.style.aspectRatio = `${latest.frame.width} / ${latest.frame.height}`;
   view.lines.replaceChildren(...(rows.length ? rows : [el("tr", {}, el("td", { colspan: "4" }, "Nothing in sight."))]));
+  texts(latest.text ?? []);
   const more = latest.detections.length > 40 ? ` · the first 40 of ${latest.detections.length}` : "";
   write(view.message, `message ${latest.seq} · frame ${latest.frame.id} · ${latest.frame.width}×${latest.frame.height}${more}`);
   ages();
+}
+
+/** Lines that a program sent with its picture. */
+function texts(lines) {
+  view.texts.hidden = lines.length === 0;
+  const shown = JSON.stringify(lines);
+  if (view.textsShown === shown) return;
+  view.textsShown = shown;
+  view.texts.replaceChildren(...lines.map((line) => el("li", {}, line)));
 }
 
 function ages() {

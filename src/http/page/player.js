@@ -1,6 +1,7 @@
 // The video of one camera: WebRTC when it works, else HLS, else MJPEG; or the way that was chosen by hand.
 
 import { playHls } from "./hls.js";
+import { playMjpeg } from "./mjpeg.js";
 import { playWhep } from "./whep.js";
 import { el } from "./dom.js";
 
@@ -55,7 +56,7 @@ export class Player {
     this.#stop?.();
     this.#stop = null;
     this.#state = "resting";
-    this.#frame.querySelectorAll("video, img").forEach((shown) => shown.remove());
+    this.#frame.querySelectorAll("video, canvas, .waiting").forEach((shown) => shown.remove());
   }
 
   async #begin() {
@@ -76,14 +77,16 @@ export class Player {
       failed.push(`${NAMES[way]}: ${why}`);
     }
     this.#say(`No video. ${failed.join("; ")}`);
+    this.#frame.prepend(el("p", { class: "instead waiting" }, el("strong", {}, "No video"), "It is tried again every few seconds."));
     this.#timer = setTimeout(() => turn === this.#turn && this.#begin(), AGAIN);
   }
 
   /** Why it does not play; null when it does. */
   async #attempt(way, turn) {
-    const shown = way === "mjpeg" ? el("img", { alt: `Live picture of ${this.#camera}` }) : video(this.#camera);
+    const shown = way === "mjpeg" ? el("canvas", { role: "img", "aria-label": `Live picture of ${this.#camera}` }) : video(this.#camera);
     shown.dataset.way = way;
-    this.#frame.prepend(shown);
+    const waiting = el("p", { class: "instead waiting" }, `Connecting by ${NAMES[way]}…`);
+    this.#frame.prepend(shown, waiting);
     const current = () => turn === this.#turn;
     const lost = () => current() && this.#state === "playing" && this.#retry(turn);
     const stops = [];
@@ -98,10 +101,12 @@ export class Player {
     try {
       await patient(START[way](this.#camera, shown, later, lost), PATIENCE[way]);
       if (current()) this.#state = "playing";
+      waiting.remove();
       return null;
     } catch (error) {
       stop();
       shown.remove();
+      waiting.remove();
       return error.message || "failed";
     }
   }
@@ -123,19 +128,6 @@ function video(camera) {
 function patient(promise, longest) {
   const late = new Promise((_, reject) => setTimeout(() => reject(new Error("no picture came")), longest));
   return Promise.race([promise, late]);
-}
-
-/** The browser itself shows a stream of JPEGs. */
-function playMjpeg(camera, image, later, lost) {
-  return new Promise((resolve, reject) => {
-    later(() => image.removeAttribute("src"));
-    image.addEventListener("load", () => resolve(), { once: true });
-    image.addEventListener("error", () => {
-      reject(new Error("not available"));
-      lost();
-    });
-    image.src = `/cameras/${camera}/stream.mjpeg?${Date.now()}`;
-  });
 }
 
 /** Resolves with the first picture. */

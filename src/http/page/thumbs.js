@@ -1,8 +1,9 @@
 // Thumbnails. A browser opens six connections to a server that speaks HTTP/1.1, so pictures are fetched one after the
 // other, of visible cards only, and never more than two at once: fifty cameras starve neither the API nor the video.
 
+import { write } from "./dom.js";
 import { store } from "./store.js";
-import { isLive } from "./words.js";
+import { isLive, span } from "./words.js";
 
 const AT_ONCE = 2;
 /** Milliseconds from one picture of a card to its next. */
@@ -93,10 +94,17 @@ function show(entry, blob, made) {
   entry.url = url;
   card.image.hidden = !isLive(camera.state);
   card.instead.hidden = !card.image.hidden;
-  const age = made ? Date.now() / 1000 - made : 0;
-  card.age.hidden = age < OLD;
-  card.age.textContent = `${Math.round(age)} s old`;
+  entry.made = made;
+  age(entry);
+}
+
+/** A picture that is followed by none grows old, and says so. */
+function age({ card, made }) {
+  const seconds = made ? Date.now() / 1000 - made : 0;
+  card.age.hidden = seconds < OLD || card.image.hidden;
+  if (!card.age.hidden) write(card.age, `${span(seconds)} old`);
 }
 
 document.addEventListener("visibilitychange", pump);
 setInterval(pump, 100);
+setInterval(() => visible.forEach((name) => cards.has(name) && age(cards.get(name))), 1000);

@@ -1,6 +1,7 @@
 // WebRTC by WHEP (RFC 9725): one POST with our offer, one answer, then pictures.
 
 import { firstPicture } from "./player.js";
+import { store } from "./store.js";
 
 const GATHER = 1000;
 
@@ -27,8 +28,11 @@ export async function playWhep(camera, video, later, lost) {
     body: peer.localDescription.sdp,
   });
   if (answer.status !== 201) throw new Error(await refusal(answer));
-  const session = answer.headers.get("location");
-  if (session) later(() => fetch(session, { method: "DELETE", keepalive: true }).catch(() => {}));
+  const [session, boot] = [answer.headers.get("location"), store.node?.boot_id];
+  later(() => {
+    // A session ends with its node; the next one does not know it.
+    if (session && store.node?.boot_id === boot) fetch(session, { method: "DELETE", keepalive: true }).catch(() => {});
+  });
   await peer.setRemoteDescription({ type: "answer", sdp: await answer.text() });
   const failed = new Promise((_, reject) =>
     peer.addEventListener("connectionstatechange", () => peer.connectionState === "failed" && reject(new Error("no way through"))));

@@ -22,6 +22,7 @@ export default async function video(world) {
   await world.picture("opened", page);
   await page.emulateMedia({ colorScheme: "dark" });
   await world.picture("opened-dark", page);
+  await rests(world, page);
   await fallsBack(page);
   world.clean(/whep|hls|stream\.mjpeg/);
 }
@@ -52,6 +53,20 @@ async function looked(page, way) {
     const before = await frames();
     await until("the video's frame counter grows", async () => (await frames()) > before + 5);
   }
+}
+
+/** Nothing is encoded for a page that nobody sees; it goes on where somebody looks again. */
+async function rests(world, page) {
+  const hide = (hidden) => page.evaluate((hidden) => {
+    Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, hidden);
+  assert.equal(await world.viewers("mjpeg"), 1);
+  await hide(true);
+  await until("nobody watches", async () => (await world.viewers("mjpeg")) === 0);
+  assert.equal(await page.locator("#opened canvas[data-way]").count(), 0, "and no old picture is left standing");
+  await hide(false);
+  await until("it is watched again", async () => (await page.locator(".runs").textContent()) === "Live by MJPEG");
 }
 
 /** A way that does not work is left for the next one, and the page says so. */
