@@ -50,7 +50,7 @@ lint: ## Formatting, clippy, shell scripts, licences and sources of the crates
 	cargo fmt --check
 	rustfmt --check --edition 2024 fuzz/fuzz_targets/*.rs
 	cargo clippy --locked --all-targets -- -D warnings
-	shellcheck .ci/setup .ci/demo .ci/run .ci/chaos .ci/fuzz .ci/node-red .ci/home-assistant fuzz/instrument
+	shellcheck .ci/setup .ci/demo .ci/run .ci/chaos .ci/fuzz .ci/fuzz-api .ci/node-red .ci/home-assistant fuzz/instrument
 	cargo deny --locked check licenses bans sources
 
 fmt: ## Format the code

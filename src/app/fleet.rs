@@ -293,8 +293,13 @@ impl Board for NodeFleet {
         };
         let camera = |(name, handle): &(Name, Arc<CameraHandle>)| {
             let applied = handle.applied.borrow();
-            // Stopped, paused and ended are as somebody wanted them.
-            let ready = !matches!(applied.actual, ActualState::Connecting | ActualState::Failed);
+            // Stopped, paused and ended are as somebody wanted them. Who waits to be pushed a picture is ready for it: held
+            // back by a load balancer until one came, none would ever come.
+            let ready = match applied.actual {
+                ActualState::Connecting => handle.push.is_some(),
+                ActualState::Failed => false,
+                _ => true,
+            };
             let why = applied.reason.as_ref().map(|r| format!(": {}: {}", r.code, r.message)).unwrap_or_default();
             Part { name: name.to_string(), ready, detail: format!("{}{why}", applied.actual.as_str()) }
         };

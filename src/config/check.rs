@@ -159,7 +159,13 @@ impl Check<'_> {
     fn http(&mut self) {
         let http = &self.config.http;
         let path = Path::of(["http"]);
-        self.file(&path.key("token_file"), http.token_file.as_deref(), "write a token into it");
+        let fix = "write a token of 16 characters or more into its first line: openssl rand -hex 24";
+        self.file(&path.key("token_file"), http.token_file.as_deref(), fix);
+        if http.token_file.as_deref().is_some_and(FilePath::is_file)
+            && let Some(fault) = http.token_fault()
+        {
+            self.problem(&path.key("token_file"), fault, fix);
+        }
         if !http.listen.ip().is_loopback() && !self.is_set(&path.key("token_file")) {
             let shown = self.raw(&path.key("listen"));
             let what = format!("{shown} can be reached from other machines, and there is no 'token_file'");

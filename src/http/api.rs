@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::gate::Standing;
 use super::problem::Problem;
 use super::table::{Answer, Operation};
 use super::{Board, Readiness};
@@ -52,6 +53,7 @@ pub fn operations() -> Vec<Operation> {
             .answer(Answer::text("`ok`")),
         Operation::get("/readyz", "ready", "Whether buses are connected and cameras run", get(readyz))
             .tag("health")
+            .details("Whoever brings no token, where one is needed, or calls the node by a name it does not know, is told `ready` alone, without the parts.")
             .answer(Answer::json::<Readiness>("All is well"))
             .answer(Answer::json::<Readiness>("Something is not; the parts say what").status(503)),
     ]
@@ -86,8 +88,11 @@ async fn metrics(State(board): Shared) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], board.metrics()).into_response()
 }
 
-async fn readyz(State(board): Shared) -> Response {
-    let readiness = board.readiness();
+async fn readyz(State(board): Shared, Extension(standing): Extension<Standing>) -> Response {
+    let mut readiness = board.readiness();
+    if standing == Standing::Stranger {
+        readiness = Readiness { ready: readiness.ready, buses: Vec::new(), cameras: Vec::new(), spools: Vec::new() };
+    }
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(readiness)).into_response()
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::network::Network;
 use crate::domain::{Size, Span};
 use crate::live::VideoConfig;
 use crate::live::webrtc::WebRtcConfig;
@@ -23,6 +24,9 @@ pub struct HttpConfig {
     /// Names by which browsers reach this node besides localhost and IP addresses: `garage.local`, or that of a proxy.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
+    /// Proxies whose `X-Forwarded-For` is believed: addresses and networks. By it wrong tokens are counted by visitor.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub proxies: Vec<Network>,
     /// How long a login in a browser lasts.
     pub session: Span,
     /// Connections at once; more are turned away.
@@ -44,6 +48,15 @@ impl HttpConfig {
     pub const RESERVE: usize = 8;
     pub const LARGEST_FRAME: Size = Size::mib(256);
 
+    /// What is wrong with the token's file, if anything is.
+    #[must_use]
+    pub fn token_fault(&self) -> Option<String> {
+        match super::gate::Token::load(self) {
+            Err(super::HttpError::Token { path, why }) => Some(format!("{path}: {why}")),
+            _ => None,
+        }
+    }
+
     /// A name as it may stand in `hosts`: without scheme, port and path.
     #[must_use]
     pub fn is_host(name: &str) -> bool {
@@ -60,6 +73,7 @@ impl Default for HttpConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 8720)),
             token_file: None,
             hosts: Vec::new(),
+            proxies: Vec::new(),
             session: Span::secs(7 * 24 * 3600),
             max_connections: 256,
             max_streams: 200,

@@ -51,12 +51,12 @@ pub fn document() -> Value {
             "title": "Sightwire",
             "version": env!("CARGO_PKG_VERSION"),
             "description": "Cameras as message streams: look at them, command them, hand them pictures. Errors are problem details (RFC 9457) \
-                with a `code` for programs. With `http.token_file` set every path but `/healthz` and the login form needs the token.",
+                with a `code` for programs. With `http.token_file` set every path but `/healthz`, `/readyz` and the login form needs the token.",
             "license": { "name": "Apache-2.0 OR MIT", "identifier": "Apache-2.0 OR MIT" },
         },
         "servers": [{ "url": "/" }],
         "tags": tags,
-        "security": [{}, { "token": [] }, { "session": [] }],
+        "security": [{}, { "token": [] }, { "password": [] }, { "session": [] }],
         "paths": paths,
         "components": {
             "schemas": schemas.take_definitions(true),
@@ -68,6 +68,7 @@ pub fn document() -> Value {
             },
             "securitySchemes": {
                 "token": { "type": "http", "scheme": "bearer", "description": "The first line of `http.token_file`" },
+                "password": { "type": "http", "scheme": "basic", "description": "Any user; the password is the token" },
                 "session": { "type": "apiKey", "in": "cookie", "name": "sightwire_session", "description": "What the login form gives a browser" },
             },
         },
@@ -94,7 +95,7 @@ fn described(operation: &Operation, schemas: &mut SchemaGenerator) -> Value {
             media.iter().map(|(kind, content)| one_media(kind, content, schemas)).collect();
         add("requestBody", json!({ "required": required, "description": says, "content": content }));
     }
-    if operation.path == "/healthz" || operation.tag == "login" {
+    if matches!(operation.path, "/healthz" | "/readyz") || operation.tag == "login" {
         add("security", json!([{}]));
     }
     said

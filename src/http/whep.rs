@@ -132,7 +132,7 @@ fn text(headers: &HeaderMap, wanted: &str, body: Bytes) -> Result<String, Proble
     let sent = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !sent.split(';').next().is_some_and(|sent| sent.trim().eq_ignore_ascii_case(wanted)) {
         let detail = format!("the body is to be of Content-Type {wanted}");
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "wrong_type", detail));
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
     }
     let not_text = |_| Problem::new(StatusCode::BAD_REQUEST, "malformed", "the body is not UTF-8");
     String::from_utf8(body.into()).map_err(not_text)

@@ -1,6 +1,7 @@
 //! Still pictures as a slideshow.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -23,13 +24,16 @@ pub struct ImagesSource {
     /// Pictures shown in this round; a round of none ends the show.
     shown: usize,
     last_problem: String,
+    /// Pictures that cannot be read, each said once.
+    told: HashSet<PathBuf>,
 }
 
 impl ImagesSource {
     pub fn open(pattern: &str, every: Duration, options: &OpenOptions) -> Result<Self, SourceError> {
         let paths = list(pattern)?.into_iter();
         let (pattern, options) = (pattern.to_owned(), options.clone());
-        Ok(Self { pattern, every, options, paths, due: Instant::now(), shown: 0, last_problem: String::new() })
+        let (due, last_problem, told) = (Instant::now(), String::new(), HashSet::new());
+        Ok(Self { pattern, every, options, paths, due, shown: 0, last_problem, told })
     }
 
     fn name(&self) -> String {
@@ -43,10 +47,15 @@ impl ImagesSource {
                 return Err(SourceError::Cancelled);
             }
             match read_picture(&path, frame) {
-                Ok(()) => return Ok(true),
+                Ok(()) => {
+                    self.told.remove(&path);
+                    return Ok(true);
+                }
                 Err(e) => {
-                    tracing::warn!("{e}; skipped");
                     self.last_problem = e.to_string();
+                    if self.told.insert(path) {
+                        tracing::warn!("{e}; skipped");
+                    }
                 }
             }
         }

@@ -1,6 +1,11 @@
 //! Who may come in.
 
-use crate::client::{Node, SECRET};
+use std::process::Command;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::client::{Node, SECRET, until};
 
 const ONE: &str = "  door: { source: \"synthetic:shapes?width=160&height=120\", model: shapes }\n";
 
@@ -49,7 +54,8 @@ fn a_browser_logs_in_with_a_form_and_gets_a_cookie_that_scripts_cannot_see() {
     let page = [("Accept", "text/html,application/xhtml+xml")];
     let sent = node.get("/cameras/x?a=b", &page).expect(303);
     assert_eq!(sent.header("location"), "/login?next=%2Fcameras%2Fx%3Fa%3Db");
-    let problem = node.get("/api/cameras", &[("Accept", "application/json")]).expect(401);
+    let script = [("Accept", "application/json"), ("User-Agent", "Mozilla/5.0 (X11)")];
+    let problem = node.get("/api/cameras", &script).expect(401);
     assert_eq!(problem.header("www-authenticate"), "Bearer");
     problem.problem(401, "token_needed");
     let form = node.get("/login?next=/api/node", &[]).expect(200);
@@ -88,13 +94,31 @@ fn a_browser_logs_in_with_a_form_and_gets_a_cookie_that_scripts_cannot_see() {
 fn programs_bring_the_token_and_guessing_it_is_slow() {
     let node = Node::start(", token_file: token", ONE);
     let right = bearer();
-    for path in ["/", "/metrics", "/readyz", "/api/cameras", "/api/openapi.json"] {
+    for path in ["/", "/metrics", "/api/cameras", "/api/openapi.json"] {
         node.get(path, &[]).expect(401);
         let answer = node.get(path, &[("Authorization", &right)]);
         assert!(matches!(answer.status, 200 | 503), "{path}: {}", answer.status);
     }
     node.get("/metrics", &[("Authorization", &right), ("Host", "sightwire:8720")]).expect(200);
     node.get("/healthz", &[]).expect(200);
+    let password = |password: &str| format!("Basic {}", STANDARD.encode(format!("player:{password}")));
+    node.get("/metrics", &[("Authorization", &password(SECRET))]).expect(200);
+    node.get("/metrics", &[("Authorization", &password("geraten"))]).problem(401, "wrong_token");
+    for (agent, challenge) in [("Lavf/61", "Basic realm=\"sightwire\""), ("Mozilla/5.0 (X11)", "Bearer")] {
+        let asked = node.get("/metrics", &[("User-Agent", agent)]).expect(401);
+        assert_eq!(asked.header("www-authenticate"), challenge);
+    }
+    // A player that is given user and password in the address, as all are.
+    let until_shown = || {
+        let mut player = Command::new("ffprobe");
+        player.args(["-v", "error", "-show_entries", "stream=width", "-of", "csv=p=0"]);
+        let output =
+            player.arg(format!("http://any:{SECRET}@{}/cameras/door/frame.jpg", node.address)).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).trim() == "160"
+    };
+    until("ffprobe gets the picture", until_shown);
+    // Where it could stand in a log, a history or a referrer, it opens nothing.
+    node.get(&format!("/metrics?token={SECRET}"), &[]).problem(401, "token_needed");
     let mut said = Vec::new();
     for _ in 0..30 {
         said.push(node.get("/metrics", &[("Authorization", "Bearer geraten-geraten")]).status);
@@ -108,10 +132,68 @@ fn programs_bring_the_token_and_guessing_it_is_slow() {
 }
 
 #[test]
+fn a_stranger_behind_the_same_proxy_locks_out_nobody_else() {
+    let node = Node::start(", token_file: token, proxies: [127.0.0.1]", ONE);
+    let right = bearer();
+    let ask =
+        |token: &str, from: &str| node.get("/metrics", &[("Authorization", token), ("X-Forwarded-For", from)]).status;
+    let said: Vec<u16> = (0..20).map(|_| ask("Bearer geraten-geraten", "198.51.100.1, 203.0.113.7")).collect();
+    assert!(said.contains(&429), "{said:?}");
+    // What stands before the proxy's own word is the stranger's invention.
+    assert_eq!(ask("Bearer geraten-geraten", "192.0.2.99, 203.0.113.7"), 429);
+    assert_eq!(ask(&right, "198.51.100.1"), 200);
+    assert_eq!(ask(&right, "203.0.113.8"), 200);
+    let form = [("Content-Type", "application/x-www-form-urlencoded"), ("X-Forwarded-For", "203.0.113.8")];
+    let welcome = node.post("/login", &form, format!("token={SECRET}").as_bytes()).expect(303);
+    let session = welcome.header("set-cookie").split(';').next().unwrap().to_owned();
+    // Who is logged in is held up by nobody's guesses, and a proxy's own password is no guess of his.
+    let basic = format!("Basic {}", STANDARD.encode("ana:the-proxys"));
+    for _ in 0..20 {
+        let from = [("Cookie", session.as_str()), ("Authorization", &basic), ("X-Forwarded-For", "203.0.113.7")];
+        node.get("/metrics", &from).expect(200);
+    }
+    assert!(node.log().contains("203.0.113.7"), "the log names the visitor");
+}
+
+#[test]
+fn supervisors_need_no_token_to_learn_whether_the_node_is_ready() {
+    let node = Node::start(", token_file: token", ONE);
+    let right = bearer();
+    until("it is ready", || node.get("/readyz", &[]).status == 200);
+    // As kubelet and Docker ask, and by whatever name.
+    let bare =
+        node.get("/readyz", &[("Host", "pod.example:8720"), ("User-Agent", "kube-probe/1.33")]).expect(200).json();
+    assert_eq!((&bare["ready"], &bare["cameras"]), (&true.into(), &serde_json::json!([])));
+    let whole = node.get("/readyz", &[("Authorization", &right)]).expect(200).json();
+    assert_eq!(whole["cameras"][0]["name"], "door", "{whole}");
+    node.get("/readyz", &[("Authorization", "Bearer geraten-geraten")]).problem(401, "wrong_token");
+    node.get("/readyz", &[("Sec-Fetch-Site", "cross-site")]).problem(403, "cross_site");
+
+    let open = Node::start("", &format!("{ONE}  gone: {{ source: gone.mp4, model: shapes }}\n"));
+    open.until_state("gone", "failed");
+    assert_eq!(open.get("/readyz", &[]).expect(503).json()["cameras"][1]["name"], "gone");
+    let bent = open.get("/readyz", &[("Host", "evil.example")]).expect(503);
+    assert!(!bent.text().contains("gone"), "{}", bent.text());
+    // A camera that somebody stopped is as it should be.
+    open.post("/api/cameras/gone/stop", &[], b"").expect(200);
+    open.get("/readyz", &[]).expect(200);
+    assert_eq!(open.get("/healthz", &[]).expect(200).text(), "ok\n");
+}
+
+#[test]
 fn every_answer_carries_what_browsers_are_to_heed() {
     let node = Node::start("", ONE);
-    for path in ["/", "/login", "/api/cameras", "/nowhere", "/healthz", "/metrics"] {
-        let answer = node.get(path, &[]);
+    let [evil, foreign] = [("Host", "evil.example"), ("Origin", "http://evil.example")];
+    let answers = ["/", "/login", "/api/cameras", "/nowhere", "/healthz", "/metrics", "/cameras/%ff/frame.jpg"]
+        .map(|path| (path, node.get(path, &[])));
+    let refused = [
+        ("wrong host", node.get("/", &[evil])),
+        ("cross-site", node.post("/api/cameras/door/stop", &[foreign], b"")),
+        ("too large", node.post("/api/cameras/door/stop", &[], &[b' '; 70_000])),
+        ("no such method", node.send("TRACE", "/", &[], b"")),
+        ("not modified", node.get("/", &[("If-None-Match", node.get("/", &[]).header("etag"))])),
+    ];
+    for (path, answer) in answers.into_iter().chain(refused) {
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
         assert_eq!(answer.header("referrer-policy"), "same-origin", "{path}");
         assert_eq!(answer.header("cross-origin-resource-policy"), "same-origin", "{path}");

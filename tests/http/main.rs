@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod api;
+mod attack;
 mod client;
 mod crowd;
+mod formats;
 mod gate;
 mod push;
 mod slideshow;

@@ -33,6 +33,7 @@ fn a_pushed_picture_becomes_a_message_with_its_text_its_number_and_its_time() {
     let node = Node::start("", &canvas(", queue: { when_full: block }"));
     let path = "/cameras/canvas/frame";
     assert_eq!(node.camera("canvas")["actual"], "connecting", "until the first");
+    until("it is ready for it", || node.get("/readyz", &[]).status == 200);
     let query = "?text=Zeile%20eins&text=zwei%20%F0%9F%8E%A8&timestamp=1763683200.25";
     let taken = node.send("PUT", &format!("{path}{query}"), &[PNG], &picture(320, 240)).expect(202).json();
     assert_eq!(taken, json!({ "camera": "canvas", "frame_id": 1 }));

@@ -133,7 +133,8 @@ impl Burners {
                 }
             }
         };
-        let threads = (0..2).map(|_| burn(over.clone())).map(|work| std::thread::spawn(|| last_in_line(work))).collect();
+        let threads =
+            (0..2).map(|_| burn(over.clone())).map(|work| std::thread::spawn(|| last_in_line(work))).collect();
         Self { over, threads }
     }
 }

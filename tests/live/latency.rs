@@ -9,7 +9,8 @@ use crate::client::Node;
 use crate::viewer::{Viewer, decode};
 use crate::whep;
 
-const CLOCK: &str = "  door: { source: \"synthetic:shapes?width=640&height=480&fps=15&clock=true\", model: shapes, max_fps: 0 }\n";
+const CLOCK: &str =
+    "  door: { source: \"synthetic:shapes?width=640&height=480&fps=15&clock=true\", model: shapes, max_fps: 0 }\n";
 const PICTURES: usize = 150;
 
 fn age(at: Timestamp) -> f64 {

@@ -19,9 +19,7 @@ fn a_hundred_and_twenty_viewers_cost_one_encoder_and_detection_goes_on() {
     let inferred = "sightwire_frames_total{camera=\"door\",outcome=\"inferred\"}";
     let crowd = Crowd::gather(&node, CROWD);
     let began = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-    until("all see something", || {
-        began(&crowd.seen().mjpeg_began) == 100 && began(&crowd.seen().webrtc_began) == 20
-    });
+    until("all see something", || began(&crowd.seen().mjpeg_began) == 100 && began(&crowd.seen().webrtc_began) == 20);
     assert_eq!((viewers(&node, "mjpeg"), viewers(&node, "webrtc"), threads(&node)), (100.0, 20.0, 1));
     let count = || (metric(&node, inferred), encoded(&node, "jpeg"), encoded(&node, "h264"));
     let before = count();
@@ -79,7 +77,8 @@ fn look(node: &Node, messages: &mut Subscriber) -> Look {
 fn histogram(node: &Node) -> Vec<(f64, f64)> {
     let text = node.get("/metrics", &[]).expect(200).text();
     let lines = text.lines().filter_map(|line| {
-        let rest = line.strip_prefix("sightwire_capture_to_publish_seconds_bucket{camera=\"door\",bus=\"mqtt\",le=\"")?;
+        let rest =
+            line.strip_prefix("sightwire_capture_to_publish_seconds_bucket{camera=\"door\",bus=\"mqtt\",le=\"")?;
         let (bound, count) = rest.split_once("\"} ")?;
         Some((bound.parse().ok()?, count.parse().ok()?))
     });
@@ -88,7 +87,8 @@ fn histogram(node: &Node) -> Vec<(f64, f64)> {
 
 /// The median of what came between the two, in milliseconds; even within a bucket.
 fn middle(before: &[(f64, f64)], after: &[(f64, f64)]) -> f64 {
-    let counts: Vec<(f64, f64)> = after.iter().zip(before).map(|(after, before)| (after.0, after.1 - before.1)).collect();
+    let counts: Vec<(f64, f64)> =
+        after.iter().zip(before).map(|(after, before)| (after.0, after.1 - before.1)).collect();
     let half = counts.last().unwrap().1 / 2.0;
     let at = counts.iter().position(|(_, below)| *below >= half).unwrap();
     let (low, below) = if at == 0 { (0.0, 0.0) } else { counts[at - 1] };
@@ -116,7 +116,8 @@ fn a_hundred_and_twenty_viewers_beside_none() {
         let watched = look(&node, &mut messages);
         let seen = crowd.seen();
         assert_eq!((seen.mjpeg_began.load(Ordering::Relaxed), seen.webrtc_began.load(Ordering::Relaxed)), (100, 20));
-        let (read, shown) = (seen.mjpeg_bytes.load(Ordering::Relaxed) >> 20, seen.webrtc_pictures.load(Ordering::Relaxed));
+        let (read, shown) =
+            (seen.mjpeg_bytes.load(Ordering::Relaxed) >> 20, seen.webrtc_pictures.load(Ordering::Relaxed));
         drop(crowd);
         until("all have left", || threads(&node) == 0);
         cores = if round == 0 { watched.viewers } else { (cores + watched.viewers) / 2.0 };
@@ -136,8 +137,12 @@ fn a_hundred_and_twenty_viewers_beside_none() {
         median(&mut rounds.iter().map(|round| of(&round.1) / of(beside(round))).collect::<Vec<f64>>())
     };
     let superseded = metric(&node, "sightwire_video_superseded_total{camera=\"door\"}");
-    println!("With 100 MJPEG and 20 WebRTC viewers, medians of {ROUNDS} rounds' ratios ({superseded} frames superseded):");
-    for (what, beside) in [("without", (|r| &r.0) as fn(&(Look, Look, Look)) -> &Look), ("the same processor time burnt", |r| &r.2)] {
+    println!(
+        "With 100 MJPEG and 20 WebRTC viewers, medians of {ROUNDS} rounds' ratios ({superseded} frames superseded):"
+    );
+    for (what, beside) in
+        [("without", (|r| &r.0) as fn(&(Look, Look, Look)) -> &Look), ("the same processor time burnt", |r| &r.2)]
+    {
         println!(
             "beside {what}: capture to subscriber {:.3}, capture to socket {:.3}, messages a second {:.3}",
             ratio(|look| look.witness, beside),

@@ -12,10 +12,11 @@ use serde::Deserialize;
 
 use super::super::problem::Problem;
 use super::super::table::{Answer, Body, Kind, Operation};
-use super::{Gate, Sessions, peer};
+use super::{Gate, Sessions};
 
 const PAGE: &str = include_str!("login.html");
 const STYLE: &str = include_str!("login.css");
+const FORM: &str = "application/x-www-form-urlencoded";
 
 #[derive(Deserialize)]
 struct Form {
@@ -74,9 +75,9 @@ async fn style() -> Response {
 }
 
 async fn login(Extension(gate): Extension<Arc<Gate>>, request: Request) -> Response {
-    let (secure, address) = (is_secure(request.headers()), peer(&request).address.ip());
+    let (secure, address) = (is_secure(request.headers()), gate.visitor(&request));
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if !kind.starts_with("application/x-www-form-urlencoded") {
+    if !kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(FORM)) {
         let detail = "the login form is application/x-www-form-urlencoded with token=…; a program sends Authorization: Bearer … with every request instead";
         return Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail).into_response();
     }
@@ -88,7 +89,7 @@ async fn login(Extension(gate): Extension<Arc<Gate>>, request: Request) -> Respo
     if !gate.token.is_needed() {
         return Redirect::to(own(&sent.next)).into_response();
     }
-    if let Err(problem) = gate.judge(&sent.token, address) {
+    if let Err(problem) = gate.judge(sent.token.trim(), address) {
         let refused = problem.into_response();
         let words = match refused.status() {
             StatusCode::UNAUTHORIZED => {

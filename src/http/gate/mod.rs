@@ -5,6 +5,7 @@ mod origin;
 mod sessions;
 mod throttle;
 mod token;
+mod visitor;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 
 pub use login::operations;
+pub use token::Token;
 
 use super::problem::Problem;
 use super::server::Peer;
@@ -23,7 +25,8 @@ use super::{HttpConfig, HttpError};
 use origin::Hosts;
 use sessions::Sessions;
 use throttle::Throttle;
-use token::{Token, bearer};
+use token::Sent;
+use visitor::Proxies;
 
 /// The door of the server.
 pub struct Gate {
@@ -31,9 +34,19 @@ pub struct Gate {
     token: Token,
     sessions: Sessions,
     throttle: Throttle,
+    proxies: Proxies,
 }
 
-/// What a path is open to.
+/// Whose request it is that is let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// May do everything.
+    Known,
+    /// May see that the node is there, and log in.
+    Stranger,
+}
+
+/// Paths that strangers see as well.
 const OPEN: [&str; 4] = ["/healthz", "/login", "/logout", "/login.css"];
 
 impl Gate {
@@ -43,6 +56,7 @@ impl Gate {
             token: Token::load(config)?,
             sessions: Sessions::new(config.session.0),
             throttle: Throttle::default(),
+            proxies: Proxies::new(&config.proxies),
         })
     }
 
@@ -68,43 +82,81 @@ impl Gate {
     }
 
     /// Carried by its own hands, the token proves more than any header: a program may call the node what it likes.
-    fn admits(&self, request: &Request) -> Result<(), Problem> {
-        let headers = request.headers();
+    fn admits(&self, request: &Request) -> Result<Standing, Problem> {
+        let (headers, path) = (request.headers(), request.uri().path());
         // Whoever probes health holds no secrets and is told none.
-        if request.uri().path() == "/healthz" {
-            return Ok(());
+        if path == "/healthz" {
+            return Ok(Standing::Stranger);
         }
-        let brought = bearer(headers).filter(|_| self.token.is_needed());
-        if let Some(sent) = brought {
-            self.judge(sent, peer(request).address.ip())?;
-        } else {
-            self.hosts.check(request.uri(), headers)?;
+        let known = !self.token.is_needed() || self.sessions.admits(headers, Instant::now());
+        let open = OPEN.contains(&path);
+        let proof = match token::sent(headers).filter(|_| self.token.is_needed()) {
+            Some(Sent::Bearer(token)) => Some(token),
+            // Of one who is known otherwise, or asks for the login form, it may be meant for a proxy before us.
+            Some(Sent::Basic(token)) if !known && !open => Some(token),
+            _ => None,
+        };
+        let proven = proof.is_some();
+        if let Some(token) = proof {
+            self.judge(&token, self.visitor(request))?;
+        } else if let Err(wrong) = self.hosts.check(request.uri(), headers) {
+            return self.probe(request, wrong);
         }
         self.hosts.check_site(request.method(), headers)?;
-        let known = brought.is_some() || !self.token.is_needed() || OPEN.contains(&request.uri().path());
-        if known || self.sessions.admits(headers, Instant::now()) {
-            return Ok(());
+        if known || proven {
+            return Ok(Standing::Known);
+        }
+        if open {
+            return Ok(Standing::Stranger);
         }
         let detail = "a token is needed: send 'Authorization: Bearer …', or log in at /login; it is the first line of http.token_file";
-        Err(Problem::new(StatusCode::UNAUTHORIZED, "token_needed", detail))
+        self.probe(request, Problem::new(StatusCode::UNAUTHORIZED, "token_needed", detail))
+    }
+
+    /// A supervisor without the token may know whether the node is ready, not why.
+    fn probe(&self, request: &Request, refused: Problem) -> Result<Standing, Problem> {
+        self.hosts.check_site(request.method(), request.headers())?;
+        if request.uri().path() == "/readyz" { Ok(Standing::Stranger) } else { Err(refused) }
+    }
+
+    fn visitor(&self, request: &Request) -> IpAddr {
+        self.proxies.visitor(peer(request).address.ip(), request.headers())
     }
 }
 
 /// The first thing a request meets.
 pub async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
-    let Err(problem) = gate.admits(&request) else {
-        request.extensions_mut().insert(gate);
-        return next.run(request).await;
+    let problem = match gate.admits(&request) {
+        Ok(standing) => {
+            if standing == Standing::Known {
+                peer(&request).engage();
+            }
+            request.extensions_mut().insert(standing);
+            request.extensions_mut().insert(gate);
+            return next.run(request).await;
+        }
+        Err(problem) => problem,
     };
-    let person = *request.method() == Method::GET && accepts_html(request.headers());
+    let headers = request.headers();
     let mut response = problem.into_response();
     if response.status() == StatusCode::UNAUTHORIZED {
-        if person && bearer(request.headers()).is_none() {
+        let person = *request.method() == Method::GET && accepts_html(headers);
+        if person && !matches!(token::sent(headers), Some(Sent::Bearer(_))) {
             return Redirect::to(&login::address(request.uri())).into_response();
         }
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        // Players bring a password only when they are asked for it; a browser that is asked would ask the person, beside our form.
+        // Each in a line of its own: FFmpeg reads no further than the first of a line.
+        let asked = if is_browser(headers) { &["Bearer"][..] } else { &["Bearer", "Basic realm=\"sightwire\""] };
+        for challenge in asked {
+            response.headers_mut().append(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
     }
     response
+}
+
+/// All browsers call themselves so, and next to nobody else.
+fn is_browser(headers: &HeaderMap) -> bool {
+    headers.get(header::USER_AGENT).is_some_and(|agent| agent.as_bytes().starts_with(b"Mozilla/"))
 }
 
 fn accepts_html(headers: &HeaderMap) -> bool {

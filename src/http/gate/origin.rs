@@ -31,13 +31,18 @@ impl Hosts {
     pub fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
         let mut named = headers.get_all(header::HOST).iter();
         let one = named.next().filter(|_| named.next().is_none()).and_then(|host| host.to_str().ok());
-        let host = one.and_then(|host| host.parse::<Authority>().ok());
+        let host = one.filter(|host| !host.contains('@')).and_then(|host| host.parse::<Authority>().ok());
+        let unnamed =
+            || Problem::new(StatusCode::BAD_REQUEST, "wrong_host", "the header Host is missing, doubled or not a name");
         let wrong = |shown: &str| {
             let detail = format!(
                 "this node does not go by the name {shown}; if it is to, name it in the configuration: http: {{ hosts: [{shown}] }}"
             );
             Problem::new(StatusCode::MISDIRECTED_REQUEST, "wrong_host", detail)
         };
+        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+            return Err(unnamed());
+        }
         // Who sends the whole address in the request line is held to that, too.
         for authority in [host.as_ref(), uri.authority()].into_iter().flatten() {
             if !self.trusts(authority.host()) {
@@ -48,7 +53,7 @@ impl Hosts {
         if host.is_some() {
             return Ok(());
         }
-        Err(Problem::new(StatusCode::BAD_REQUEST, "wrong_host", "the header Host is missing, doubled or not a name"))
+        Err(unnamed())
     }
 
     /// A browser says whose page sent it; who sends neither header is no browser.
@@ -136,6 +141,8 @@ mod tests {
             "a b",
             "garage",
             "xlocalhost",
+            "someone@localhost",
+            "2130706433",
         ] {
             assert!(!good(bent), "{bent}");
         }

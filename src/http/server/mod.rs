@@ -1,7 +1,9 @@
 //! Connections: how many, and how long one may keep us waiting.
 
+mod places;
 mod stalled;
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,11 +17,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use places::{Place, Places};
 use stalled::Stalled;
 
 /// For the head of a request to come in, and for a connection to be idle.
@@ -31,7 +34,7 @@ const HEAD_BYTES: usize = 64 * 1024;
 /// For answers that are being written when the node ends.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// To one too many: written once, unread.
-const FULL: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 5\r\nConnection: close\r\n\r\n\
+const FULL: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 5\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n\
     {\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,\"code\":\"too_many_connections\",\"detail\":\"this node has as many connections as http.max_connections allows; try again later\"}";
 
 /// The other end of a connection; every request of it carries this.
@@ -40,16 +43,25 @@ pub struct Peer {
     pub address: SocketAddr,
     /// Where a long-lived stream sits as long as this connection lasts.
     seat: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
+    /// `None` of a request that came by no socket.
+    place: Option<Arc<Place>>,
 }
 
 impl Peer {
-    fn new(address: SocketAddr) -> Self {
-        Self { address, seat: Arc::default() }
+    fn new(address: SocketAddr, place: Option<Place>) -> Self {
+        Self { address, seat: Arc::default(), place: place.map(Arc::new) }
     }
 
     /// Of a request that came by no socket.
     pub fn nobody() -> Self {
-        Self::new(SocketAddr::from(([0, 0, 0, 0], 0)))
+        Self::new(SocketAddr::from(([0, 0, 0, 0], 0)), None)
+    }
+
+    /// The request is one we work for: its connection keeps its place until it is answered.
+    pub fn engage(&self) {
+        if let Some(place) = &self.place {
+            place.engage();
+        }
     }
 
     /// Holds the permit until the connection ends, or its next request begins.
@@ -60,15 +72,15 @@ impl Peer {
 
 /// Takes connections until `shutdown`, then lets answers that are under way be finished.
 pub async fn serve(listener: TcpListener, router: Router, most: usize, shutdown: CancellationToken) {
-    let (places, tasks) = (Arc::new(Semaphore::new(most)), TaskTracker::new());
+    let (places, tasks) = (Places::new(most), TaskTracker::new());
     loop {
         let accepted = tokio::select! { () = shutdown.cancelled() => break, accepted = listener.accept() => accepted };
         match accepted {
-            Ok((stream, address)) => match places.clone().try_acquire_owned() {
-                Ok(place) => {
+            Ok((stream, address)) => match places.take() {
+                Some(place) => {
                     tasks.spawn(connection(stream, address, place, router.clone(), shutdown.clone()));
                 }
-                Err(_) => turn_away(stream).await,
+                None => turn_away(stream).await,
             },
             Err(e) => {
                 // Out of file descriptors, say: at once it would fail again.
@@ -81,22 +93,24 @@ pub async fn serve(listener: TcpListener, router: Router, most: usize, shutdown:
     let _stragglers = tokio::time::timeout(FAREWELL, tasks.wait()).await;
 }
 
-async fn connection(
-    stream: TcpStream,
-    address: SocketAddr,
-    place: OwnedSemaphorePermit,
-    router: Router,
-    shutdown: CancellationToken,
-) {
+async fn connection(stream: TcpStream, address: SocketAddr, place: Place, router: Router, shutdown: CancellationToken) {
     // A frame of a live stream must not wait for the next.
     let _best_effort = stream.set_nodelay(true);
-    let peer = Peer::new(address);
-    // Both go with the connection, wherever an upgrade takes it.
-    let stream = Stalled::new(stream, STALL, (place, peer.clone()));
+    let leave = place.leave.clone();
+    let peer = Peer::new(address, Some(place));
+    // Place and seat go with the connection, wherever an upgrade takes it.
+    let stream = Stalled::new(stream, STALL, peer.clone());
     let service = service_fn(move |mut request: Request<Incoming>| {
         peer.sit(None);
         request.extensions_mut().insert(peer.clone());
-        router.clone().oneshot(request.map(Body::new))
+        let (answer, place) = (router.clone().oneshot(request.map(Body::new)), peer.place.clone());
+        async {
+            let answer = answer.await?;
+            Ok::<_, Infallible>(match place {
+                Some(place) => place.until_said(answer),
+                None => answer,
+            })
+        }
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_BYTES);
@@ -104,6 +118,7 @@ async fn connection(
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = leave.cancelled() => return,
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
             // Live streams do not end by themselves.
