@@ -107,11 +107,6 @@ fn where_webrtc_cannot_be_there_is_hls() {
 }
 
 #[test]
-fn lines_that_come_with_a_pushed_picture_stand_under_it() {
-    check("pushed");
-}
-
-#[test]
 #[ignore = "measures for a minute; part of `make e2e`"]
 fn how_old_what_one_sees_is_by_each_way() {
     check("latency");
