@@ -123,7 +123,7 @@ fn a_hundred_and_twenty_viewers_beside_none() {
             (seen.mjpeg_bytes.load(Ordering::Relaxed) >> 20, seen.webrtc_pictures.load(Ordering::Relaxed));
         drop(crowd);
         until("all have left", || threads(&node) == 0);
-        cores = if round == 0 { watched.viewers } else { (cores + watched.viewers) / 2.0 };
+        cores = if round == 0 { watched.viewers } else { f64::midpoint(cores, watched.viewers) };
         let burners = Burners::new(cores);
         let burnt = look(&node, &mut messages);
         drop(burners);
