@@ -268,7 +268,7 @@ fn an_empty_variable_leaves_a_key_unset_and_digits_may_be_a_password() {
 fn relative_paths_begin_at_the_configurations_folder() {
     let folder = tempfile::tempdir().unwrap();
     for file in ["m.onnx", "names.txt", "pw", "tok"] {
-        std::fs::write(folder.path().join(file), "x").unwrap();
+        std::fs::write(folder.path().join(file), "0123456789abcdef").unwrap();
     }
     let file = folder.path().join("node.yaml");
     let text = "state_dir: state\nmodels:\n  m: { path: m.onnx, labels: names.txt }\n  b: { path: 'bundled:shapes', labels: coco }\n\

@@ -55,7 +55,9 @@ impl House {
         let section = if section.is_empty() { String::new() } else { format!("homeassistant: {section}\n") };
         let bus = buses(Some((self.broker.port, "5")), None);
         let source = scene(5, "&objects=9&seed=5");
-        let cameras: String = cameras.iter().map(|line| format!("  {}\n", line.replace("SOURCE", &source))).collect();
+        let cameras: Vec<String> =
+            cameras.iter().map(|line| format!("  {}\n", line.replace("SOURCE", &source))).collect();
+        let cameras = cameras.concat();
         let head = "node: garage\nstate_dir: state\nhttp: { listen: \"127.0.0.1:0\" }\n";
         let text = format!("{head}{bus}{SHAPES}{section}cameras:\n{cameras}");
         std::fs::write(self.home.path().join("sightwire.yaml"), text).unwrap();
