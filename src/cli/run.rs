@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use tokio::signal::unix::Signal;
+
 use super::{ConfigArg, FAILED, say, signals, status};
 use crate::app::{AppError, Node, Summary};
 use crate::config::{self, Loaded};
@@ -29,6 +31,8 @@ enum SummaryFormat {
 }
 
 pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
+    // First of all: a SIGHUP that comes before there is a node must not end the process.
+    let hangups = signals::hangups()?;
     let loaded = config::load(Some(&args.config.config))?;
     for warning in &loaded.warnings {
         tracing::warn!("{}", warning.in_file(&loaded.file));
@@ -36,11 +40,11 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     if args.until_done {
         AppError::unless_something_ends(&loaded.config).map_err(|error| super::BadUsage(error.to_string()))?;
     }
-    run_node(loaded, args.until_done.then_some(args.summary)).await
+    run_node(loaded, hangups, args.until_done.then_some(args.summary)).await
 }
 
-async fn run_node(config: Loaded, until_done: Option<SummaryFormat>) -> anyhow::Result<ExitCode> {
-    let (stop, hangups) = (signals::stop_token()?, signals::hangups()?);
+async fn run_node(config: Loaded, hangups: Signal, until_done: Option<SummaryFormat>) -> anyhow::Result<ExitCode> {
+    let stop = signals::stop_token()?;
     let node = tokio::select! {
         node = Node::start(config, Telemetry::install()?) => node?,
         () = stop.cancelled() => return Ok(ExitCode::SUCCESS),

@@ -89,14 +89,14 @@ fn read(payload: &[u8]) -> Result<Loose, Refusal> {
         return Err(malformed("empty; send a bare word such as `stop`, or JSON"));
     }
     if text.starts_with('{') {
-        // serde_json gives up at 128 levels, so nesting cannot exhaust the stack.
-        let value: Value = serde_json::from_str(text).map_err(|e| malformed(&format!("not JSON: {e}")))?;
-        let said = |key: &str| value.get(key).and_then(Value::as_str).map(|text| text.chars().take(64).collect());
-        let (id, word) = (value.get("id").and_then(Value::as_str).map(str::to_owned), said("command"));
-        return serde_json::from_value(value).map_err(|e| Refusal {
-            id,
-            word,
-            ..malformed(&format!("not a command: {e}"))
+        // serde_json gives up at 128 levels, so nesting cannot exhaust the stack. A field that is said twice is no command:
+        // who knows which one was meant.
+        return serde_json::from_str(text).map_err(|error| {
+            let kind = if error.is_data() { "a command" } else { "JSON" };
+            let value: Value = serde_json::from_str(text).unwrap_or_default();
+            let (id, word) = (value["id"].as_str(), value["command"].as_str());
+            let word = word.map(|text| text.chars().take(64).collect());
+            Refusal { id: id.map(str::to_owned), word, ..malformed(&format!("not {kind}: {error}")) }
         });
     }
     // A JSON string is taken as the bare word it holds: Node-RED and others quote by habit.
@@ -139,6 +139,8 @@ mod tests {
         assert_eq!(code("stop now"), "malformed");
         assert_eq!(code("{"), "malformed");
         assert_eq!(code(r#"{"command":"stop","colour":1}"#), "malformed");
+        assert_eq!(code(r#"{"command":"stop","command":"start"}"#), "malformed");
+        assert_eq!(code(r#"{"command":"stop","id":7}"#), "malformed");
         assert_eq!(code("explode"), "unknown_command");
         assert_eq!(code(r#"{"command":"stop","expires_at":9}"#), "expired");
         assert_eq!(code(vec![b'x'; 10_000_000]), "too_large");

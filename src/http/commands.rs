@@ -133,7 +133,7 @@ async fn carry_out(
 ) -> Result<Vec<Reply>, Problem> {
     let Query(asked) = asked.map_err(|e| malformed(e.body_text()))?;
     let payload =
-        if is(headers, SIGNED) { signed(&command, &asked, body)? } else { unsigned(command, asked, headers, body)? };
+        if is(headers, SIGNED) { signed(&command, &asked, body)? } else { unsigned(&command, asked, headers, body)? };
     let raw = RawCommand { bus: BUS, target, payload, retained: false, reply_to: None };
     // A task of its own: it goes on when the client hangs up.
     let carried = tokio::spawn(async move { board.command(&raw).await }).await;
@@ -155,7 +155,7 @@ async fn carry_out(
     Err(Problem::new(status(&error.code), error.code, detail).replies(replies))
 }
 
-fn unsigned(command: String, asked: Asked, headers: &HeaderMap, body: &Bytes) -> Result<Bytes, Problem> {
+fn unsigned(command: &str, asked: Asked, headers: &HeaderMap, body: &Bytes) -> Result<Bytes, Problem> {
     let mut said = json!({ "command": command, "args": args(headers, body)? });
     if let Some(id) = asked.id {
         said["id"] = id.into();
@@ -219,7 +219,7 @@ fn status(code: &str) -> StatusCode {
         "malformed" => StatusCode::BAD_REQUEST,
         "too_large" => StatusCode::PAYLOAD_TOO_LARGE,
         "unknown_command" | "unknown_camera" | "no_camera" => StatusCode::NOT_FOUND,
-        "bad_args" | "wrong_target" => StatusCode::UNPROCESSABLE_ENTITY,
+        "bad_args" | "bad_value" | "unknown_key" | "wrong_target" => StatusCode::UNPROCESSABLE_ENTITY,
         "not_authorized" | "unsigned" | "bad_signature" | "replayed" | "too_old" | "not_yet" | "lives_too_long" => {
             StatusCode::FORBIDDEN
         }
@@ -244,6 +244,7 @@ mod tests {
             ("expired", 409),
             ("timeout", 504),
             ("unsupported", 501),
+            ("bad_value", 422),
             ("unsigned", 403),
             ("bad_signature", 403),
             ("shutting_down", 503),

@@ -8,5 +8,6 @@
 mod common;
 
 mod nodes;
+mod permissions;
 mod roll_call;
 mod signed;

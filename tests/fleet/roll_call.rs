@@ -165,6 +165,8 @@ fn a_bus_that_is_not_there_or_empty_is_said() {
         (&["--all", "--operator", "ana"], "--key-file"),
         (&["--all", "--operator", "ana", "--key-file", "nothing.key"], "--key-file nothing.key"),
         (&["--all", "--timeout", "soon"], "soon"),
+        (&["--all", "--timeout", "0s"], "nobody can answer within 0s"),
+        (&["--all", "--prefix", "a/#"], "--prefix: 'a/#' is no topic"),
         (&["--camera", "Not A Name"], "is not a name"),
     ] {
         let (code, said) = ctl("mqtt://127.0.0.1:1", args);

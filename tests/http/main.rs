@@ -8,6 +8,7 @@ mod crowd;
 mod formats;
 mod gate;
 mod push;
+mod signed;
 mod slideshow;
 
 #[path = "../common/mod.rs"]

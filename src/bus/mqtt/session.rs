@@ -15,7 +15,7 @@ use super::listening::{Listening, Packets};
 use super::setup::{Setup, WINDOW};
 use crate::bus::link::{End, Server, Wire, wish_changed};
 use crate::bus::subscriptions::Meaning;
-use crate::bus::{Backoff, Message, MessageKind, Parcel, Qos, Ticket};
+use crate::bus::{Backoff, Message, MessageKind, Parcel, Qos, Ticket, Topic};
 
 /// Nothing confirmed for so long while something is out: the connection is dead, whatever TCP believes.
 const STALL: Duration = Duration::from_secs(30);
@@ -243,7 +243,10 @@ impl<D: Dialect> Session<'_, D> {
             Receipt::Refused(why) => wire.outbox.refused(ticket, &format!("by the broker: {why}")),
             Receipt::Forbidden => {
                 wire.outbox.refused(ticket, "by the broker: not authorized; allow this node to publish there");
-                wire.report.forbidden(&message.topic.mqtt(&self.setup.prefix));
+                // Where an answer goes is the asker's choice: a foreign address is no fault of this node's.
+                if !matches!(message.topic, Topic::Reply(_)) {
+                    wire.report.forbidden(&message.topic.mqtt(&self.setup.prefix));
+                }
             }
             // It stays in flight; the session's end puts it back in its place.
             Receipt::Lost => {}

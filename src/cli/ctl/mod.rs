@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use self::roll::Roll;
 use self::roster::Roster;
 use super::{BadUsage, FAILED, say, signals, tell};
-use crate::bus::{BusConfig, Call, MqttVersion, Told};
+use crate::bus::{BusConfig, BusError, Call, MqttVersion, Remedy, Told};
 use crate::control::auth::jws::{Claims, seal};
 use crate::control::auth::{self, SigningKey};
 use crate::domain::{Name, Span, Target, Timestamp};
@@ -108,7 +108,8 @@ fn span(text: &str) -> Result<Duration, String> {
 pub async fn run(args: CtlArgs) -> anyhow::Result<ExitCode> {
     let stop = signals::stop_token()?;
     let order = Order::of(&args)?;
-    let mut call = Call::open(&bus(&args)?, args.timeout.max(Duration::from_secs(1))).await?;
+    let opened = Call::open(&bus(&args)?, args.timeout.max(Duration::from_secs(1))).await;
+    let mut call = opened.map_err(usage)?;
     let called = tokio::select! {
         called = call_roll(&mut call, &order, &args) => called,
         () = stop.cancelled() => Err(anyhow::anyhow!("interrupted; what was sent stays sent")),
@@ -134,6 +135,17 @@ fn bus(args: &CtlArgs) -> anyhow::Result<BusConfig> {
     Ok(bus)
 }
 
+/// What no waiting mends was said wrong on the command line.
+fn usage(error: BusError) -> anyhow::Error {
+    match error {
+        BusError::Setting { field: "topic_prefix" | "subject_prefix", why, .. } => {
+            BadUsage(format!("--prefix: {why}")).into()
+        }
+        fatal if fatal.remedy() == Remedy::Fatal => BadUsage(fatal.to_string()).into(),
+        other => other.into(),
+    }
+}
+
 /// What is to be said.
 struct Order {
     verb: Verb,
@@ -147,6 +159,9 @@ struct Order {
 
 impl Order {
     fn of(args: &CtlArgs) -> Result<Self, BadUsage> {
+        if args.timeout.is_zero() {
+            return Err(BadUsage("--timeout: nobody can answer within 0s; give some time, such as 5s".into()));
+        }
         let lifetime = args.expires.unwrap_or(args.timeout);
         let signed_by = match (&args.operator, &args.key_file) {
             (Some(operator), Some(file)) => Some((operator.clone(), Arc::new(key(file)?))),

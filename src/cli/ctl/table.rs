@@ -30,7 +30,8 @@ fn cells(row: &RollRow) -> [String; 5] {
 /// A camera's word; of a node, how many cameras it has.
 fn state(row: &RollRow) -> String {
     let Some(state) = &row.state else { return "-".into() };
-    let cameras = || state["cameras"].as_array().map(|cameras| format!("{} cameras", cameras.len()));
+    let many = |count: usize| if count == 1 { "1 camera".to_owned() } else { format!("{count} cameras") };
+    let cameras = || state["cameras"].as_array().map(|cameras| many(cameras.len()));
     state["actual"].as_str().map(str::to_owned).or_else(cameras).unwrap_or_else(|| "-".into())
 }
 

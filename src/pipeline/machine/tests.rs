@@ -13,6 +13,8 @@ struct World {
     paused: bool,
     draining: bool,
     waiting: bool,
+    /// Somebody may have begun a track that nobody has ended.
+    tracks: bool,
 }
 
 impl World {
@@ -26,15 +28,23 @@ impl World {
                 Action::Pause(paused) => self.paused = *paused,
                 Action::Cancel => self.session = false,
                 Action::Drain => self.draining = true,
-                Action::Close => (self.lane_open, self.draining) = (false, false),
+                Action::Close => (self.lane_open, self.draining, self.tracks) = (false, false, false),
                 Action::BackOff(_) => self.waiting = true,
                 Action::WaitForRoom => {
                     // The session was never begun.
                     (self.session, self.lane_open, self.waiting) = (false, false, true);
+                    self.tracks = false;
                 }
-                Action::Finish | Action::Report(_) => {}
+                Action::Finish => self.tracks = false,
+                Action::Report(_) => {}
             }
         }
+        self.tracks |= self.publishes();
+    }
+
+    /// What is taken from an open lane is published.
+    fn publishes(&self) -> bool {
+        self.lane_open && !self.paused
     }
 }
 
@@ -51,17 +61,24 @@ impl Life {
 
     /// One step, and the laws that hold after every one.
     fn step(&mut self, input: Input) {
+        let (gone, panic) = (self.machine.is_gone(), matches!(&input, Input::Failed(failure) if failure.is_panic()));
         let actions = self.machine.on(input);
         self.world.carry_out(&actions);
+        if gone {
+            assert!(actions.is_empty(), "nothing is done after the end: {actions:?}");
+        } else if panic {
+            // Of what it was about to do nobody knows how far it came: no phase may go on waiting for that.
+            assert!(!matches!(self.machine.phase, Phase::Open { .. } | Phase::Draining { .. }), "{self:?}");
+            assert!(actions.iter().any(|action| matches!(action, Action::Report(_))), "a panic is told: {actions:?}");
+        }
         let (desired, actual, world) = (self.machine.desired().state, self.machine.actual(), &self.world);
         if desired == DesiredState::Stopped || self.machine.is_gone() {
             assert!(!world.session && !world.lane_open, "stopped, and still open: {self:?}");
             assert_eq!(actual, ActualState::Stopped, "{self:?}");
             assert_eq!(self.machine.reason(), None, "{self:?}");
         }
-        // What is taken from an open lane is published.
-        let publishes = world.lane_open && !world.paused;
-        assert!(!publishes || desired == DesiredState::Running, "it publishes: {self:?}");
+        assert!(!world.publishes() || desired == DesiredState::Running, "it publishes: {self:?}");
+        assert!(!world.tracks || desired == DesiredState::Running, "its tracks go on: {self:?}");
         assert!(actual != ActualState::Running || desired == DesiredState::Running, "{self:?}");
         assert!(actual != ActualState::Paused || desired == DesiredState::Paused, "{self:?}");
         assert_eq!(actual == ActualState::Failed, self.machine.failure.is_some(), "a failure has a reason: {self:?}");
@@ -73,10 +90,13 @@ impl Life {
         }
     }
 
-    fn wish(&mut self, change: impl FnOnce(&mut Desired)) {
+    /// Commands of which the machine sees the outcome only: the desired state is a level.
+    fn wish(&mut self, commands: &[Command]) {
         let mut desired = self.machine.desired();
-        change(&mut desired);
-        desired.generation += 1;
+        for command in commands {
+            command.onto(&mut desired);
+            desired.generation += 1;
+        }
         self.step(Input::Wish(desired));
     }
 
@@ -98,43 +118,50 @@ fn failure(retry: bool) -> Failure {
     Failure { code: "source_unreachable", message: "no".into(), retry, least_delay: Duration::ZERO }
 }
 
-/// What may happen, commands as they are wished one after the other.
-#[derive(Debug, Clone)]
-enum Happening {
+#[derive(Debug, Clone, Copy)]
+enum Command {
     Start,
     Stop,
     Pause,
     Resume,
     Restart,
-    Event(Input),
 }
 
-impl Happening {
-    fn to(self, life: &mut Life) {
-        let stopped = life.machine.desired().state == DesiredState::Stopped;
+impl Command {
+    const ALL: [Self; 5] = [Self::Start, Self::Stop, Self::Pause, Self::Resume, Self::Restart];
+
+    fn onto(self, desired: &mut Desired) {
+        let stopped = desired.state == DesiredState::Stopped;
         match self {
-            Self::Start => {
-                life.wish(|desired| (desired.state, desired.begins) = (DesiredState::Running, desired.begins + 1));
-            }
-            Self::Stop => life.wish(|desired| desired.state = DesiredState::Stopped),
+            Self::Start => (desired.state, desired.begins) = (DesiredState::Running, desired.begins + 1),
+            Self::Stop => desired.state = DesiredState::Stopped,
             // As the control room has it: what is stopped is neither paused, nor resumed, nor restarted.
-            Self::Pause if !stopped => life.wish(|desired| desired.state = DesiredState::Paused),
-            Self::Resume if !stopped => life.wish(|desired| desired.state = DesiredState::Running),
-            Self::Restart if !stopped => life.wish(|desired| desired.restarts += 1),
-            Self::Event(input) => life.step(input),
+            Self::Pause if !stopped => desired.state = DesiredState::Paused,
+            Self::Resume if !stopped => desired.state = DesiredState::Running,
+            Self::Restart if !stopped => desired.restarts += 1,
             _ => {}
         }
     }
 }
 
+/// What may happen.
+#[derive(Debug, Clone)]
+enum Happening {
+    Commands(Vec<Command>),
+    Event(Input),
+}
+
+impl Happening {
+    fn to(self, life: &mut Life) {
+        match self {
+            Self::Commands(commands) => life.wish(&commands),
+            Self::Event(input) => life.step(input),
+        }
+    }
+}
+
 fn happening() -> impl Strategy<Value = Happening> {
-    let command = prop::sample::select(vec![
-        Happening::Start,
-        Happening::Stop,
-        Happening::Pause,
-        Happening::Resume,
-        Happening::Restart,
-    ]);
+    let command = || prop::sample::select(Command::ALL.to_vec());
     let event = prop::sample::select(vec![
         Input::Streaming,
         Input::Picture(Some(Condition::Frozen)),
@@ -148,7 +175,11 @@ fn happening() -> impl Strategy<Value = Happening> {
         Input::Drained,
         Input::Due,
     ]);
-    prop_oneof![2 => command, 3 => event.prop_map(Happening::Event)]
+    prop_oneof![
+        4 => command().prop_map(|command| Happening::Commands(vec![command])),
+        1 => prop::collection::vec(command(), 2..5).prop_map(Happening::Commands),
+        6 => event.prop_map(Happening::Event),
+    ]
 }
 
 proptest! {
@@ -170,7 +201,7 @@ proptest! {
         // It has ended, or failed for good, and says so; a start brings it back.
         let over = matches!(actual, ActualState::Ended | ActualState::Failed) && desired != DesiredState::Stopped;
         prop_assert!(agrees || over, "{life:?}");
-        Happening::Start.to(&mut life);
+        life.wish(&[Command::Start]);
         life.settle();
         prop_assert_eq!(life.machine.actual(), ActualState::Running);
     }
@@ -181,7 +212,7 @@ proptest! {
         for happening in happenings {
             happening.to(&mut life);
         }
-        Happening::Stop.to(&mut life);
+        life.wish(&[Command::Stop]);
         prop_assert_eq!(life.machine.actual(), ActualState::Stopped);
         // Late words of the session that is over change nothing.
         for late in [Input::Streaming, Input::Ended, Input::Failed(failure(true)), Input::Drained, Input::Due] {
@@ -226,7 +257,7 @@ proptest! {
 #[test]
 fn a_failing_camera_says_failed_until_a_frame_comes() {
     let mut life = Life::new();
-    Happening::Start.to(&mut life);
+    life.wish(&[Command::Start]);
     assert_eq!(life.machine.actual(), ActualState::Connecting);
     for input in [Input::Failed(failure(true)), Input::Drained] {
         life.step(input);
