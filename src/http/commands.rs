@@ -133,7 +133,7 @@ async fn carry_out(
 ) -> Result<Vec<Reply>, Problem> {
     let Query(asked) = asked.map_err(|e| malformed(e.body_text()))?;
     let payload =
-        if is(headers, SIGNED) { signed(&command, &asked, body)? } else { unsigned(command, asked, headers, body)? };
+        if is(headers, SIGNED) { signed(&command, &asked, body)? } else { unsigned(&command, asked, headers, body)? };
     let raw = RawCommand { bus: BUS, target, payload, retained: false, reply_to: None };
     // A task of its own: it goes on when the client hangs up.
     let carried = tokio::spawn(async move { board.command(&raw).await }).await;
@@ -155,7 +155,7 @@ async fn carry_out(
     Err(Problem::new(status(&error.code), error.code, detail).replies(replies))
 }
 
-fn unsigned(command: String, asked: Asked, headers: &HeaderMap, body: &Bytes) -> Result<Bytes, Problem> {
+fn unsigned(command: &str, asked: Asked, headers: &HeaderMap, body: &Bytes) -> Result<Bytes, Problem> {
     let mut said = json!({ "command": command, "args": args(headers, body)? });
     if let Some(id) = asked.id {
         said["id"] = id.into();

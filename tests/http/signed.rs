@@ -17,7 +17,7 @@ fn sign(key: &SigningKey, command: &str, target: &str, id: &str) -> String {
         target: target.into(),
         id: id.into(),
         issued_at: now,
-        expires_at: now.plus(std::time::Duration::from_secs(60)),
+        expires_at: now.plus(std::time::Duration::from_mins(1)),
         args: serde_json::Map::new(),
     };
     seal(&claims, "ana", key)
