@@ -34,7 +34,7 @@ fleet: setup ## 200 cameras on 10 nodes, stopped by one command over MQTT and ov
 	SIGHTWIRE_FLEET=full cargo test --release --locked --test fleet -- --nocapture --test-threads 1
 
 load: setup ## 100 MJPEG and 20 WebRTC viewers beside none: what they cost detection, and how old what they see is (7 minutes, a quiet machine)
-	cargo test --release --locked --test live -- --ignored --nocapture --test-threads 1
+	cargo test --release --locked --test load -- --ignored --nocapture --test-threads 1
 
 fuzz-build: setup ## Build the fuzz targets in fuzz/, with the stable compiler
 	@.ci/fuzz build

@@ -381,6 +381,32 @@ fn a_spool_has_a_size_with_a_unit_that_is_worth_its_name() {
 }
 
 #[test]
+fn frigates_topics_need_mqtt_a_prefix_of_their_own_and_tracks() {
+    let frigate = |text: &str| good_and(&format!("frigate: {text}\n"));
+    assert!(!load(&good_and("")).unwrap().config.frigate.topics);
+    assert_eq!(load(&frigate("{ topics: true }")).unwrap().config.frigate.events(), "frigate/events");
+    let nats = "{ topics: true }\nbuses: { nats: {} }";
+    assert_says(
+        &frigate(nats),
+        &["frigate.topics: Frigate's topics are MQTT's, and there is only NATS", "add 'buses.mqtt'"],
+    );
+    assert!(load(&frigate(&nats.replace("nats: {}", "nats: {}, mqtt: {}"))).is_ok());
+    assert!(load(&frigate(&nats.replace("true", "false"))).is_ok());
+    assert_says(&frigate("{ prefix: 'a/+' }"), &["frigate.prefix"]);
+    assert_says(&frigate("{ prefix: 'a//b' }"), &["frigate.prefix: begins or ends with '/'"]);
+    assert_says(
+        &frigate("{ topics: true, prefix: sightwire }"),
+        &["frigate.prefix: the prefix is that of Sightwire's own topics, too"],
+    );
+    let untracked = good_and("    tracker: none\nfrigate: { topics: true }\n");
+    let warnings = load(&untracked).unwrap().warnings;
+    let file = Path::new("f.yaml");
+    let said: Vec<String> = warnings.iter().map(|warning| warning.in_file(file).to_string()).collect();
+    assert_eq!(said.len(), 1);
+    assert!(said[0].starts_with("f.yaml:7:5: cameras.front-door.tracker: nothing is tracked"), "{said:?}");
+}
+
+#[test]
 fn keys_that_exclude_each_other_are_named_together() {
     let said = problems(&good_and(
         "buses:\n  mqtt: { password: a, password_file: b }\n  nats: { token_file: a, nkey_file: b, password: '${NO_SUCH}' }\n",

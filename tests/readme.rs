@@ -118,6 +118,7 @@ fn the_full_configuration_shows_the_defaults() {
     );
     assert_eq!(shown.http, bare.http);
     assert_eq!(shown.homeassistant, Some(sightwire::homeassistant::HomeAssistantConfig::default()));
+    assert_eq!(shown.frigate, bare.frigate);
 }
 
 #[test]

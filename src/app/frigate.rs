@@ -199,7 +199,9 @@ impl Frigate {
 impl Upkeep {
     pub async fn run(mut self, cameras: Arc<Cameras>, stop: CancellationToken) {
         let mut stale = self.stale_addresses();
-        stale.iter().for_each(|address| self.frigate.clear(address));
+        for address in &stale {
+            self.frigate.clear(address);
+        }
         let mut changes = cameras.changes();
         let mut tick = tokio::time::interval(LOOK);
         loop {

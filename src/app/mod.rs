@@ -1,5 +1,6 @@
 //! The landlord: builds the rooms from the configuration, wires them, watches over them, and shuts them down in order.
 
+mod balcony;
 mod cameras;
 mod fleet;
 mod frigate;

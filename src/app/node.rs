@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::balcony::Balcony;
 use super::cameras::CameraHandle;
 use super::frigate::{self, Frigate};
 use super::homeassistant::{Announcements, Remembered};
@@ -60,6 +62,7 @@ pub struct Node {
     pub(super) keyframe_thread: std::thread::JoinHandle<()>,
     pub(super) stop_cameras: CancellationToken,
     pub(super) stop_services: CancellationToken,
+    pub(super) _balcony: Balcony,
 }
 
 impl Node {
@@ -71,11 +74,15 @@ impl Node {
     pub async fn start(config: Loaded, telemetry: Telemetry) -> Result<Self, AppError> {
         let runtime = Runtime::load()?;
         // Before anything is said on a bus: a port in use ends the start.
+        let balcony = Balcony::open()?;
         let server = Server::bind(&config.config.http).await?;
         let (stop_cameras, stop_services) = (CancellationToken::new(), CancellationToken::new());
         let webrtc = match config.config.http.webrtc.clone() {
             off if !off.enabled => None,
-            on => Some(WebRtc::start(on, server.addr, stop_cameras.clone()).await?),
+            on => {
+                let start = WebRtc::start(on, server.addr, stop_cameras.clone());
+                Some(balcony.tasks.spawn(start).await.map_err(std::io::Error::other)??)
+            }
         };
         set_build_info(env!("CARGO_PKG_VERSION"), runtime.version());
         tokio::spawn(telemetry.clone().upkeep());
@@ -146,6 +153,7 @@ impl Node {
             telemetry: telemetry.clone(),
             counted: counted.clone(),
             first_seen,
+            tasks: Handle::current(),
             frigate,
             shutdown: stop_cameras.clone(),
         };
@@ -172,7 +180,7 @@ impl Node {
             webrtc,
         });
         let http = server.addr;
-        tokio::spawn(server.serve(fleet.clone(), stop_services.clone()));
+        balcony.tasks.spawn(server.serve(fleet.clone(), stop_services.clone()));
         let (births, heard_births) = mpsc::channel(BIRTHS);
         tokio::spawn(judge(fleet.clone(), (incoming, births), fanout.clone(), stop_services.clone()));
         // Where there is no MQTT nobody can be told, and nothing can be taken back.
@@ -197,6 +205,7 @@ impl Node {
             keyframe_thread,
             stop_cameras,
             stop_services,
+            _balcony: balcony,
         })
     }
 

@@ -7,6 +7,7 @@ use crate::bus::{ControlTopics, Topic};
 use crate::config::Config;
 use crate::domain::Name;
 use crate::envelope::Encoding;
+use crate::pipeline::TrackerChoice;
 
 struct Line {
     topic: Topic,
@@ -35,11 +36,14 @@ pub fn topics(node: &Name, config: &Config) {
     for name in config.cameras.keys() {
         lines.extend(of_camera(node, name, config));
     }
+    if config.frigate.topics {
+        lines.extend(of_frigate(node, config));
+    }
     for Line { topic, qos, retain, sample } in &lines {
         if let Some(prefix) = mqtt {
             say(&format!("{}  (QoS {qos}{})", topic.mqtt(prefix), if *retain { ", retained" } else { "" }));
         }
-        if let Some(prefix) = nats {
+        if let Some(prefix) = nats.filter(|_| !matches!(topic, Topic::Absolute(_))) {
             let kept = stream && matches!(topic, Topic::Events(_) | Topic::Keyframe(_));
             say(&format!("{}  ({})", topic.nats(prefix), if kept { "JetStream" } else { "core NATS" }));
         }
@@ -53,7 +57,37 @@ pub fn topics(node: &Name, config: &Config) {
             say(&format!("{address}  (listens: commands to {target})"));
         }
     }
+    for name in config.cameras.keys().filter(|_| config.frigate.topics) {
+        let address = config.frigate.switch(name.as_str());
+        say(&format!("{address}  (listens: ON starts and OFF stops camera/{name})"));
+    }
     home_assistant(node, config);
+}
+
+/// Over MQTT only.
+fn of_frigate(node: &Name, config: &Config) -> Vec<Line> {
+    let frigate = &config.frigate;
+    let there = |address: String, sample: &str| line(Topic::Absolute(address), 1, true, sample);
+    let mut lines = vec![there(frigate.available(), "online")];
+    for (name, camera) in &config.cameras {
+        let samples = Samples::new(node, name, config);
+        let (camera_name, label) = (name.as_str(), samples.label());
+        if camera.tracker != TrackerChoice::None {
+            // All cameras' are there.
+            let events = line(Topic::Absolute(frigate.events()), 1, false, samples.frigate_event());
+            if lines.iter().all(|line| line.topic != events.topic) {
+                lines.push(events);
+            }
+            let keyframes = camera.keyframes.clone().unwrap_or_default();
+            let what = format!("JPEG, at most {} pixels wide, quality {}", keyframes.max_width, keyframes.quality);
+            lines.push(there(frigate.snapshot(camera_name, label), &what));
+        }
+        for (label, active) in [(label, false), (label, true), ("all", false), ("all", true)] {
+            lines.push(there(frigate.count(camera_name, label, active), "1"));
+        }
+        lines.push(there(frigate.enabled(camera_name), "ON"));
+    }
+    lines
 }
 
 /// Labels that a camera shows later come on top.

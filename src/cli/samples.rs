@@ -13,6 +13,7 @@ use crate::envelope::{
     ActualState, BusState, CameraSummary, Encoding, EnvelopeBuilder, EventKind, FrameInfo, KeyframeMeta,
     KeyframeReason, ModelSummary, NodeState, Origin, Reply, Timing, TrackSpan, Verb,
 };
+use crate::frigate::{Objects, Said, Sight};
 use crate::pipeline::{Applied, CameraConfig, StateView, Tuning};
 use crate::telemetry::CameraMetrics;
 
@@ -41,13 +42,6 @@ impl<'a> Samples<'a> {
     }
 
     pub fn detections(&self) -> String {
-        let found = Detection {
-            label: self.label.into(),
-            score: 0.94,
-            bbox: BBox::from([0.11, 0.33, 0.28, 0.77]),
-            class_id: 0,
-            track_id: Some(17),
-        };
         let timing = Timing {
             decode: 4.1,
             wait: 0.3,
@@ -57,8 +51,18 @@ impl<'a> Samples<'a> {
             track: 0.05,
             encode: 0.02,
         };
-        let message = EnvelopeBuilder::new(self.origin.clone()).detections(&frame(), vec![found], timing);
+        let message = EnvelopeBuilder::new(self.origin.clone()).detections(&frame(), vec![self.found()], timing);
         text(&codec::encode_detections(&message, self.camera.publish.payload, Encoding::Json).0)
+    }
+
+    fn found(&self) -> Detection {
+        Detection {
+            label: self.label.into(),
+            score: 0.94,
+            bbox: BBox::from([0.11, 0.33, 0.28, 0.77]),
+            class_id: 0,
+            track_id: Some(17),
+        }
     }
 
     pub fn event(&self) -> String {
@@ -71,6 +75,15 @@ impl<'a> Samples<'a> {
         let (first_seen, last_seen) = (Timestamp::from_micros(now.as_micros() - 133_333), now);
         let track = TrackSpan { id, label, score, bbox, first_bbox, first_seen, last_seen, duration };
         json(&EnvelopeBuilder::new(self.origin.clone()).event(EventKind::Started, now, track))
+    }
+
+    pub fn frigate_event(&self) -> String {
+        let (mut objects, mut said) = (Objects::new(self.origin.camera.clone(), BootId::new(), true, []), Vec::new());
+        let (frame, found) = (frame(), self.found());
+        let sight = Sight { found: &found, at: frame.captured_at, size: (frame.width, frame.height) };
+        objects.started(17, Timestamp::from_micros(sight.at.as_micros() - 133_333), sight, &mut said);
+        let event = said.into_iter().find_map(|said| if let Said::Event(json) = said { Some(json) } else { None });
+        text(&event.unwrap_or_default())
     }
 
     pub fn state(&self) -> String {

@@ -8,7 +8,7 @@ use crate::domain::{BBox, Detection, Label, Name, Timestamp};
 /// Updates for a better picture come so far apart at least, as Frigate's do.
 const UPDATE: Duration = Duration::from_secs(5);
 /// And one comes after so long, whatever happened.
-const REFRESH: Duration = Duration::from_secs(60);
+const REFRESH: Duration = Duration::from_mins(1);
 /// An object that stays so long where it is stands still.
 const STATIONARY: Duration = Duration::from_secs(10);
 /// Overlap with where it was from which on it has not moved.
@@ -146,7 +146,6 @@ impl Object {
     /// `last_seen`: None where nobody knows better than the last frame.
     pub(super) fn end(mut self, last_seen: Option<Timestamp>) -> Vec<u8> {
         self.now.end_time = Some(last_seen.unwrap_or(self.now.frame_time));
-        self.now.active = false;
         encode("end", &self.said, &self.now)
     }
 }

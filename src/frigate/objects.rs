@@ -1,6 +1,6 @@
 //! One camera's tracked objects, and what is to be said of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
@@ -102,10 +102,22 @@ impl Objects {
         self.count(&[], said);
     }
 
-    /// These labels are looked for from now on: their zeros are said with the next frame.
-    pub fn want(&mut self, labels: impl IntoIterator<Item = Label>) {
-        for label in labels {
-            self.labels.entry(label).or_default();
+    /// Only these labels are looked for from now on (None = all): the zeros of new ones are said with the next frame. Of the
+    /// others nothing is there any more.
+    pub fn want(&mut self, wanted: Option<&HashSet<Label>>, said: &mut Vec<Said>) {
+        let Some(wanted) = wanted else { return };
+        let open = std::mem::take(&mut self.open).into_iter();
+        let (open, over): (_, BTreeMap<_, _>) = open.partition(|(_, object)| wanted.contains(object.label()));
+        self.open = open;
+        said.extend(over.into_values().map(|object| Said::Event(object.end(None))));
+        self.labels.retain(|label, count| {
+            let keep = wanted.contains(label);
+            let ghosts = [false, true].into_iter().zip(count.said).filter(|(_, said)| !keep && *said != Some(0));
+            said.extend(ghosts.map(|(active, _)| Said::Count { label: label.clone(), active, count: 0 }));
+            keep
+        });
+        for label in wanted {
+            self.labels.entry(label.clone()).or_default();
         }
     }
 
@@ -123,9 +135,13 @@ impl Objects {
             }
         };
         if self.tracked {
-            self.open.values().for_each(|object| add(object.label(), object.is_active()));
+            for object in self.open.values() {
+                add(object.label(), object.is_active());
+            }
         } else {
-            found.iter().for_each(|detection| add(&detection.label, true));
+            for detection in found {
+                add(&detection.label, true);
+            }
         }
         for (label, count) in self.labels.iter_mut().chain([(&self.all.0, &mut self.all.1)]) {
             for (at, active) in [false, true].into_iter().enumerate() {
@@ -277,10 +293,28 @@ mod tests {
         said.clear();
         objects.clear(&mut said);
         assert_eq!(counts(&said), [zero("dog"), zero("all")].concat());
-        objects.want(["person".into(), "cat".into()]);
+    }
+
+    #[test]
+    fn labels_that_are_looked_for_no_more_end_and_count_zero_at_once_and_never_again() {
+        let (mut objects, mut said) = (objects(true), Vec::new());
+        let both = [person(1, [0.1, 0.1, 0.2, 0.2], 0.7), person(2, [0.5, 0.1, 0.6, 0.2], 0.7)];
+        let both = [both[0].clone(), Detection { label: "car".into(), ..both[1].clone() }];
+        for found in &both {
+            objects.started(found.track_id.unwrap(), at(0.0), sight(at(0.0), found), &mut said);
+        }
+        objects.update(seen(at(0.0), &both), &mut said);
         said.clear();
-        objects.update(seen(at(1.0), &[]), &mut said);
-        assert_eq!(counts(&said), zero("cat"));
+        objects.want(None, &mut said);
+        assert_eq!(said, []);
+        objects.want(Some(&["person".into(), "cat".into()].into()), &mut said);
+        assert_eq!((&events(&said)[0]["type"], &events(&said)[0]["after"]["label"]), (&"end".into(), &"car".into()));
+        assert_eq!(counts(&said), [("car".into(), false, 0), ("car".into(), true, 0)]);
+        said.clear();
+        objects.update(seen(at(0.1), &both[..1]), &mut said);
+        objects.ended(2, at(0.0), &mut said);
+        let now = |label: &str, count| [(label.to_owned(), false, count), (label.to_owned(), true, count)];
+        assert_eq!((counts(&said), events(&said).len()), ([now("cat", 0), now("all", 1)].concat(), 0));
     }
 
     #[test]

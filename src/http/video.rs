@@ -89,7 +89,7 @@ async fn mjpeg(State(board): Shared, method: Method, Path(camera): Path<String>)
 fn parts(studio: Arc<Studio>, pictures: Pictures) -> impl Stream<Item = Bytes> {
     let parts = stream::unfold((studio, pictures), |(studio, mut pictures)| async {
         let picture = pictures.next().await?;
-        let part = part(&picture);
+        let part = picture.wrapped(part);
         studio.metrics.sent(Way::Mjpeg, part.len());
         Some((part, (studio, pictures)))
     });
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn a_part_tells_its_length_and_its_frame_and_ends_with_the_boundary() {
         let captured_at = Timestamp::from_micros(1_763_683_200_123_456);
-        let part = part(&Picture { jpeg: Bytes::from_static(b"jpeg"), captured_at, frame_id: 7 });
+        let part = part(&Picture::new(Bytes::from_static(b"jpeg"), captured_at, 7));
         let text = String::from_utf8(part.to_vec()).unwrap();
         let head =
             "Content-Type: image/jpeg\r\nContent-Length: 4\r\nX-Timestamp: 1763683200.123456\r\nX-Frame-Id: 7\r\n";

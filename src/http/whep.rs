@@ -53,19 +53,21 @@ pub fn operations() -> Vec<Operation> {
             OFFER,
             "whepOptions",
             "What WHEP takes here",
-            options(async || allowed("POST, OPTIONS", "accept-post", SDP)),
+            options(offers),
         )
         .tag("live")
-        .answer(Answer::empty(204, "Allow, Accept-Post")),
+        .answer(Answer::empty(204, "Allow, Accept-Post"))
+        .problem(404, gone),
         Operation::new(
             Method::OPTIONS,
             SESSION,
             "whepSessionOptions",
             "What a WebRTC session takes",
-            options(async || allowed("DELETE, PATCH, OPTIONS", "accept-patch", FRAGMENT)),
+            options(fragments),
         )
         .tag("live")
-        .answer(Answer::empty(204, "Allow, Accept-Patch")),
+        .answer(Answer::empty(204, "Allow, Accept-Patch"))
+        .problem(404, gone),
     ]
 }
 
@@ -111,6 +113,18 @@ async fn trickle(
             Err(Problem::new(status, code, error.to_string()))
         }
     }
+}
+
+async fn offers(State(board): Shared, Path(camera): Path<String>) -> Result<Response, Problem> {
+    studio(board.as_ref(), &camera)?;
+    board.webrtc().ok_or_else(switched_off)?;
+    Ok(allowed("POST, OPTIONS", "accept-post", SDP))
+}
+
+async fn fragments(State(board): Shared, Path((camera, _id)): Path<(String, String)>) -> Result<Response, Problem> {
+    studio(board.as_ref(), &camera)?;
+    board.webrtc().ok_or_else(switched_off)?;
+    Ok(allowed("DELETE, PATCH, OPTIONS", "accept-patch", FRAGMENT))
 }
 
 fn said_as(error: &TrickleError) -> (StatusCode, &'static str) {

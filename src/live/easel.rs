@@ -174,7 +174,7 @@ impl Easel {
         studio.metrics.encode(VideoFormat::Jpeg, begin.elapsed());
         studio.metrics.frame(VideoFormat::Jpeg, VideoOutcome::Encoded);
         let jpeg = Bytes::copy_from_slice(&self.encoded);
-        studio.say_picture(Picture { jpeg, captured_at: moment.at, frame_id: moment.frame_id });
+        studio.say_picture(Picture::new(jpeg, moment.at, moment.frame_id));
         Ok(())
     }
 

@@ -15,6 +15,7 @@ mod studio;
 mod viewer;
 pub mod webrtc;
 
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -39,6 +40,20 @@ pub struct Picture {
     pub captured_at: Timestamp,
     /// That of the detections message; 0 where it shows no frame of the camera's.
     pub frame_id: u64,
+    wrapped: OnceLock<Bytes>,
+}
+
+impl Picture {
+    #[must_use]
+    pub fn new(jpeg: Bytes, captured_at: Timestamp, frame_id: u64) -> Self {
+        Self { jpeg, captured_at, frame_id, wrapped: OnceLock::new() }
+    }
+
+    /// As it is sent: wrapped for the first viewer, and the same bytes for all that follow. Each of a hundred copies would
+    /// cost what a picture costs.
+    pub fn wrapped(&self, wrap: impl FnOnce(&Self) -> Bytes) -> Bytes {
+        self.wrapped.get_or_init(|| wrap(self)).clone()
+    }
 }
 
 /// One encoded picture of the video.

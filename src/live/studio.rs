@@ -13,7 +13,7 @@ use super::viewer::Seat;
 use super::{AccessUnit, Picture, Pictures, Units, VideoConfig, Way};
 use crate::domain::{Detection, Frame, Name, Timestamp};
 use crate::envelope::{ActualState, Reason};
-use crate::telemetry::{VideoFormat, VideoMetrics, VideoOutcome, step_back};
+use crate::telemetry::{Courtesy, VideoFormat, VideoMetrics, VideoOutcome, step_back};
 
 /// Units that a viewer may lie behind before it misses some: two seconds of them.
 const BEHIND: usize = 64;
@@ -237,7 +237,7 @@ impl Studio {
     /// The thread's life. A fault of the program's own ends the video, never the camera.
     fn run(&self) {
         // Who looks on must not take the cores from detection.
-        step_back();
+        step_back(Courtesy::Humble);
         if catch_unwind(AssertUnwindSafe(|| self.work())).is_err() {
             tracing::error!(camera = %self.camera, "the video ends for its viewers: a fault of the program's own; please report it");
             self.metrics.frame(VideoFormat::Jpeg, VideoOutcome::Failed);

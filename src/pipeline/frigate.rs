@@ -1,6 +1,6 @@
 //! A camera's objects at Frigate's topics, beside its own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use crate::bus::{Message, MessageKind, Publisher, Qos, Topic};
@@ -73,9 +73,10 @@ impl Frigate {
         self.publish();
     }
 
-    /// These labels are looked for from now on.
-    pub(super) fn want<'a>(&mut self, labels: impl IntoIterator<Item = &'a Label>) {
-        self.objects.want(labels.into_iter().cloned());
+    /// Only these labels are looked for from now on; None = all.
+    pub(super) fn want(&mut self, labels: Option<&HashSet<Label>>) {
+        self.objects.want(labels, &mut self.said);
+        self.publish();
     }
 
     fn publish(&mut self) -> Vec<String> {

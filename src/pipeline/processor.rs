@@ -205,7 +205,7 @@ impl Processor {
         let changed = self.counts.want(self.wanted.as_ref());
         self.say_counts(changed);
         if let Some(frigate) = &mut self.frigate {
-            frigate.want(self.wanted.iter().flatten());
+            frigate.want(self.wanted.as_ref());
         }
     }
 

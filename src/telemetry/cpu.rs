@@ -16,11 +16,24 @@ pub fn process_cpu() -> Duration {
     read(ClockId::ProcessCPUTime)
 }
 
+/// How far a thread makes way for others.
+#[derive(Debug, Clone, Copy)]
+pub enum Courtesy {
+    /// It answers people: where all cores are busy it has a third of another's turns.
+    Polite,
+    /// It draws and encodes: a tenth.
+    Humble,
+}
+
 /// Makes way for the other threads wherever there is not enough processor for all: the calling thread's turns are shorter
 /// from now on. Where the system refuses, nothing changes.
-pub fn step_back() {
+pub fn step_back(how: Courtesy) {
+    let nice = match how {
+        Courtesy::Polite => 5,
+        Courtesy::Humble => 10,
+    };
     // Linux takes "the caller" to be the thread, not the process.
-    let _refused = rustix::process::setpriority_process(None, 10);
+    let _refused = rustix::process::setpriority_process(None, nice);
 }
 
 fn read(clock: ClockId) -> Duration {

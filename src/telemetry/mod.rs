@@ -17,7 +17,7 @@ mod webrtc;
 
 pub use bus::{BusMetrics, DropReason, MessageKind, Notice, Outcome};
 pub use camera::{CameraMetrics, CameraTotals, FrameOutcome, KeyframeOutcome, Stage};
-pub use cpu::{process_cpu, step_back, thread_cpu};
+pub use cpu::{Courtesy, process_cpu, step_back, thread_cpu};
 pub use log::{LogFormat, StatusLine, above, init_log};
 pub use panics::{log_panics, panic_place};
 pub use quantiles::{Mark, Quantiles};

@@ -20,8 +20,8 @@ fn config(text: &str) -> sightwire::config::Config {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("models")).unwrap();
     std::fs::write(folder.path().join("models/yolox_nano.onnx"), "x").unwrap();
-    let secret = |name: &str| (name == "CAM_PASSWORD").then(|| "secret".to_owned());
-    load_text(text, &folder.path().join("sightwire.yaml"), &secret).unwrap_or_else(|e| panic!("{e}")).config
+    let known = |name: &str| matches!(name, "CAM_PASSWORD" | "HOME").then(|| "/home/you".to_owned());
+    load_text(text, &folder.path().join("sightwire.yaml"), &known).unwrap_or_else(|e| panic!("{e}")).config
 }
 
 /// Entities as the guide's tables name them.

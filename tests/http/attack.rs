@@ -104,11 +104,12 @@ fn what_a_node_is_offered_for_webrtc_is_looked_at_like_everything_else() {
         answer.problem(403, "cross_site");
     }
     assert_eq!(node.send("OPTIONS", offer, &[ours], b"").expect(204).header("accept-post"), "application/sdp");
-    node.post(offer, &[ours, sdp], &[b'v'; 70_000]).problem(413, "too_large");
+    node.post(offer, &[ours, sdp], &vec![b'v'; 70_000]).problem(413, "too_large");
     node.post(offer, &[ours, sdp], b"\xff\xfe").problem(400, "malformed");
     node.post(offer, &[ours, sdp], b"v=0\r\n").expect(400);
     node.post(offer, &[ours], b"v=0\r\n").expect(415);
     node.post("/cameras/nobody/whep", &[ours, sdp], b"v=0\r\n").problem(404, "unknown_camera");
+    node.send("OPTIONS", "/cameras/nobody/whep", &[ours], b"").problem(404, "unknown_camera");
     assert!(!node.log().contains("panic"), "{}", node.log());
 }
 

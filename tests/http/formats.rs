@@ -56,7 +56,7 @@ fn every_kind_of_jpeg_and_png_is_taken_and_turned_as_it_says() {
 }
 
 /// One connection, picture after picture; how long all of them took.
-fn push_all(node: &Node, pictures: usize, body: &[u8]) -> Duration {
+fn push_all(node: &Node, pictures: u32, body: &[u8]) -> Duration {
     let mut stream = node.connect();
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let begun = Instant::now();
@@ -81,7 +81,7 @@ fn push_all(node: &Node, pictures: usize, body: &[u8]) -> Duration {
 /// The way over HTTP is not what limits a program: the same pictures, read from a folder, take about as long.
 #[test]
 fn pictures_go_in_over_one_connection_about_as_fast_as_from_a_folder() {
-    const PICTURES: usize = 60;
+    const PICTURES: u32 = 60;
     let body = ffmpeg(&["-frames:v", "1", "-f", "image2pipe", "-c:v", "png", "-vf", "scale=640:480"]);
     let folder = tempfile::tempdir().unwrap();
     for n in 0..PICTURES {
@@ -108,6 +108,6 @@ fn pictures_go_in_over_one_connection_about_as_fast_as_from_a_folder() {
     let row = &summary["cameras"][0];
     assert_eq!(row["frames_inferred"], PICTURES, "{row}");
     let fps = row["fps"].as_f64().unwrap();
-    let rate = PICTURES as f64 / pushed.as_secs_f64();
+    let rate = f64::from(PICTURES) / pushed.as_secs_f64();
     println!("pushed {rate:.1} pictures/s, from a folder {fps:.1}, ratio {:.2}", rate / fps);
 }

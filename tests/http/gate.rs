@@ -189,7 +189,7 @@ fn every_answer_carries_what_browsers_are_to_heed() {
     let refused = [
         ("wrong host", node.get("/", &[evil])),
         ("cross-site", node.post("/api/cameras/door/stop", &[foreign], b"")),
-        ("too large", node.post("/api/cameras/door/stop", &[], &[b' '; 70_000])),
+        ("too large", node.post("/api/cameras/door/stop", &[], &vec![b' '; 70_000])),
         ("no such method", node.send("TRACE", "/", &[], b"")),
         ("not modified", node.get("/", &[("If-None-Match", node.get("/", &[]).header("etag"))])),
     ];

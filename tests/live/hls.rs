@@ -4,6 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::client::{Node, until};
+use crate::common::process::Process;
 use crate::viewer::{encoded, threads, viewers};
 
 const DOOR: &str = "  door: { source: \"synthetic:shapes?objects=3&clock=true\", model: shapes }\n";
@@ -24,6 +25,12 @@ fn segments(playlist: &str) -> Vec<String> {
     playlist.lines().filter(|line| line.starts_with("segment-")).map(str::to_owned).collect()
 }
 
+/// Names of the files that a player begins with.
+fn heads(playlist: &str) -> Vec<String> {
+    let name = |line: &str| Some(line.strip_prefix("#EXT-X-MAP:URI=\"")?.strip_suffix('"')?.to_owned());
+    playlist.lines().filter_map(name).collect()
+}
+
 /// Runs it, and gives what it says on both outputs.
 fn run(program: &str, arguments: &[&str]) -> (String, String) {
     let output = Command::new(program).args(arguments).output().unwrap();
@@ -37,22 +44,34 @@ fn ffmpeg_plays_it_and_nothing_is_missing_or_out_of_order() {
     let node = Node::start("", DOOR);
     let url = format!("http://{}{INDEX}", node.address);
     // Frames as they are, none doubled or dropped to an even rate.
-    let play =
-        ["-hide_banner", "-loglevel", "warning", "-i", &url, "-t", "5", "-vsync", "passthrough", "-f", "framemd5", "-"];
+    let play = [
+        "-hide_banner",
+        "-loglevel",
+        "warning",
+        "-i",
+        &url,
+        "-frames:v",
+        "20",
+        "-fps_mode",
+        "passthrough",
+        "-f",
+        "framemd5",
+        "-",
+    ];
     let (frames, log) = run("ffmpeg", &play);
     let times: Vec<u64> = frames
         .lines()
         .filter(|line| !line.starts_with('#'))
         .map(|line| line.split(',').nth(2).unwrap().trim().parse().unwrap())
         .collect();
-    assert!(times.len() > 10 && times.is_sorted_by(|a, b| a < b), "{frames}\n{log}");
+    assert!(times.len() >= 15 && times.is_sorted_by(|a, b| a < b), "{frames}\n{log}");
     assert!(!log.contains("error") && !log.contains("Invalid") && !log.contains("non monoton"), "{log}");
     // Two players and a picture: still one encoder.
     assert_eq!((viewers(&node, "hls"), threads(&node)), (1.0, 1));
 
     let list = playlist(&node);
     let names = segments(&list);
-    let mut file = node.get("/cameras/door/hls/init-1.mp4", &[]).expect(200).body;
+    let mut file = node.get(&format!("/cameras/door/hls/{}", heads(&list)[0]), &[]).expect(200).body;
     for name in &names {
         let segment = node.get(&format!("/cameras/door/hls/{name}"), &[]).expect(200);
         assert_eq!(segment.header("content-type"), "video/iso.segment");
@@ -90,17 +109,18 @@ fn ffmpeg_plays_it_and_nothing_is_missing_or_out_of_order() {
 fn segments_come_at_their_pace_old_ones_go_and_a_rest_is_a_discontinuity() {
     let node = Node::start("", DOOR);
     let first = playlist(&node);
-    assert_eq!(value(&first, "#EXT-X-MEDIA-SEQUENCE:"), 0);
-    assert!(first.contains("#EXT-X-VERSION:7\n") && first.contains("#EXT-X-MAP:URI=\"init-1.mp4\""), "{first}");
+    let begin = value(&first, "#EXT-X-MEDIA-SEQUENCE:");
+    assert!(first.contains("#EXT-X-VERSION:7\n"), "{first}");
+    assert_eq!(heads(&first), [format!("init-{begin}.mp4")]);
     assert!(first.contains("#EXT-X-INDEPENDENT-SEGMENTS") && first.contains("#EXT-X-PROGRAM-DATE-TIME:20"), "{first}");
     until("the first segment is gone", || {
         playlist(&node);
-        node.get("/cameras/door/hls/segment-0.m4s", &[]).status == 404
+        node.get(&format!("/cameras/door/hls/segment-{begin}.m4s"), &[]).status == 404
     });
     let late = playlist(&node);
     let names = segments(&late);
     assert!((4..=16).contains(&names.len()), "{late}");
-    assert!(value(&late, "#EXT-X-MEDIA-SEQUENCE:") > 3);
+    assert!(value(&late, "#EXT-X-MEDIA-SEQUENCE:") > begin + 3);
     for name in &names {
         node.get(&format!("/cameras/door/hls/{name}"), &[]).expect(200);
     }
@@ -114,12 +134,59 @@ fn segments_come_at_their_pace_old_ones_go_and_a_rest_is_a_discontinuity() {
     assert!(value(&again, "#EXT-X-MEDIA-SEQUENCE:") > value(&late, "#EXT-X-MEDIA-SEQUENCE:"));
 }
 
+const JSON: (&str, &str) = ("Content-Type", "application/json");
+
 #[test]
-fn a_stopped_camera_goes_on_as_a_slate() {
+fn a_player_goes_on_over_a_stop_a_start_and_another_size() {
     let node = Node::start("", DOOR);
-    playlist(&node);
-    node.post("/api/cameras/door/stop", &[("Content-Type", "application/json")], b"").expect(200);
+    let url = format!("http://{}{INDEX}", node.address);
+    let show =
+        ["-loglevel", "warning", "-select_streams", "v", "-show_entries", "frame=pts_time,width", "-of", "csv=p=0"];
+    let lines = node.path().join("frames");
+    // Into a file it would keep its lines for long.
+    let mut command = Command::new("stdbuf");
+    command.args(["-oL", "ffprobe"]);
+    command.args(show).arg(&url).stdout(std::fs::File::create(&lines).unwrap());
+    let mut player = Process::spawn(command.stderr(std::fs::File::create(node.path().join("said")).unwrap()));
+    let frames = || -> Vec<(f64, u32)> {
+        let text = std::fs::read_to_string(&lines).unwrap();
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let frame = |line: &str| {
+            let mut fields = line.split(',');
+            (fields.next().unwrap().parse().unwrap(), fields.next().unwrap().parse().unwrap())
+        };
+        whole.lines().map(frame).collect()
+    };
+    until("it plays", || frames().len() > 12);
     let newest = |list: &str| segments(list).last().unwrap().clone();
-    let before = newest(&playlist(&node));
-    until("segments go on", || newest(&playlist(&node)) != before);
+    node.post("/api/cameras/door/stop", &[JSON], b"").expect(200);
+    node.until_state("door", "stopped");
+    let before = playlist(&node);
+    until("slates go on as segments", || newest(&playlist(&node)) != newest(&before));
+    let shown = frames().len();
+    node.post("/api/cameras/door/start", &[JSON], b"").expect(200);
+    until("slates and pictures are shown", || frames().len() > shown + 12);
+    let seen = frames();
+    assert!(seen.iter().all(|frame| frame.1 == 640) && seen.is_sorted_by(|a, b| a.0 < b.0), "{seen:?}");
+    let list = playlist(&node);
+    // The picture's size is as it was: nothing has begun anew.
+    assert_eq!(heads(&list).len(), 1, "{list}");
+
+    let file = node.path().join("sightwire.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("objects=3", "width=320&height=240&objects=3")).unwrap();
+    node.process.signal("HUP");
+    until("the new source's segments are there", || {
+        let answer = node.get(INDEX, &[]);
+        answer.status == 200 && heads(&answer.text()).iter().any(|head| *head > heads(&list)[0])
+    });
+    let after = playlist(&node);
+    assert!(after.contains("#EXT-X-DISCONTINUITY\n"), "{after}");
+    for tag in ["#EXT-X-MEDIA-SEQUENCE:", "#EXT-X-DISCONTINUITY-SEQUENCE:"] {
+        assert!(value(&after, tag) > value(&list, tag), "{tag} {list}{after}");
+    }
+    until("the same player shows the new size", || frames().iter().filter(|frame| frame.1 == 320).count() > 12);
+    player.kill();
+    let said = std::fs::read_to_string(node.path().join("said")).unwrap();
+    assert!(!said.contains("Invalid data") && !said.contains("error"), "{said}");
 }

@@ -13,15 +13,6 @@ mod client;
 #[path = "../common/mod.rs"]
 #[allow(unused_imports, reason = "every test binary uses its own part of this")]
 mod common;
-mod crowd;
 mod hls;
-#[path = "../whep/http.rs"]
-#[allow(dead_code, clippy::format_push_string, reason = "made for the tests of WHEP; these use a part of it")]
-mod http;
-mod latency;
-mod load;
 mod mjpeg;
 mod viewer;
-#[path = "../whep/viewer.rs"]
-#[allow(dead_code, reason = "as above")]
-mod whep;

@@ -1,5 +1,6 @@
 //! MJPEG and the picture of now.
 
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -139,6 +140,76 @@ fn a_picture_of_now_tells_its_frame_and_a_stopped_camera_says_so_in_the_picture(
     assert_eq!(node.get("/cameras/door/frame.jpg", &[]).expect(200).header("x-frame-id"), "0");
     node.post("/api/cameras/door/start", &[("Content-Type", "application/json")], b"").expect(200);
     viewer.frame();
+}
+
+/// How many of a picture's pixels are not of its ground's colour.
+fn written(jpeg: &[u8]) -> (usize, usize, usize) {
+    let (picture, width, height) = decode(jpeg);
+    let ground = picture[0];
+    (picture.chunks_exact(3).filter(|pixel| pixel[0].abs_diff(ground) > 60).count(), width, height)
+}
+
+#[test]
+fn a_camera_that_is_paused_or_cannot_be_reached_says_so_in_the_picture() {
+    let nowhere = "  nowhere: { source: \"rtsp://127.0.0.1:9/none\", model: shapes }\n";
+    let node = Node::start("", &format!("{DOOR}{nowhere}"));
+    let slate = Viewer::of(&node, "nowhere").part();
+    let (letters, width, height) = written(&slate.jpeg);
+    assert_eq!((slate.frame_id, width, height), (0, 640, 360));
+    assert!(letters > 300, "{letters} pixels of letters");
+
+    let mut viewer = Viewer::of(&node, "door");
+    viewer.frame();
+    node.post("/api/cameras/door/pause", &[("Content-Type", "application/json")], b"").expect(200);
+    let mut said = || loop {
+        let part = viewer.part();
+        if part.frame_id == 0 {
+            return part.jpeg;
+        }
+    };
+    let (first, again) = (said(), said());
+    assert_eq!(first, again, "the same is said again and again");
+    node.post("/api/cameras/door/resume", &[("Content-Type", "application/json")], b"").expect(200);
+    viewer.frame();
+}
+
+/// As Home Assistant's MJPEG camera takes a still: chunks until the end of a picture is in them.
+const STILL: &str = r#"
+import sys, urllib.request
+stream = urllib.request.urlopen(sys.argv[1], timeout=30)
+assert stream.headers.get_content_type() == "multipart/x-mixed-replace", stream.headers
+boundary = stream.headers.get_param("boundary")
+data = b""
+while data.count(b"\xff\xd9") < 3:
+    data += stream.read1(65536)
+    end = data.find(b"\xff\xd9")
+    if end != -1 and not data[:end].count(b"\xff\xd8"):
+        sys.exit("a picture ends that never began")
+# As everybody reads it who goes by RFC 2046.
+for part in data.split(b"--" + boundary.encode() + b"\r\n")[1:3]:
+    head, body = part.split(b"\r\n\r\n", 1)
+    fields = dict(line.split(b": ", 1) for line in head.split(b"\r\n"))
+    assert fields[b"Content-Type"] == b"image/jpeg", fields
+    body = body[: -len(b"\r\n")]
+    assert len(body) == int(fields[b"Content-Length"]) and body[:2] == b"\xff\xd8" and body[-2:] == b"\xff\xd9"
+"#;
+
+#[test]
+fn other_programs_read_it() {
+    let node = Node::start("", DOOR);
+    node.until_state("door", "running");
+    let url = format!("http://{}/cameras/door/stream.mjpeg", node.address);
+    let run = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).arg(&url).stdin(Stdio::null()).output().unwrap();
+        let (out, log) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{program}: {log}");
+        assert!(!log.contains("error") && !log.contains("Invalid") && !log.contains("mismatch"), "{program}: {log}");
+        out.into_owned()
+    };
+    run("python3", &["-c", STILL]);
+    let strict = ["-loglevel", "warning", "-f", "mpjpeg", "-strict_mime_boundary", "1", "-read_intervals", "%+#10"];
+    let frames = run("ffprobe", &[&strict[..], &["-show_entries", "frame=width,height", "-of", "csv=p=0"]].concat());
+    assert!(frames.lines().filter(|line| line.starts_with("640,480")).count() >= 9, "{frames}");
 }
 
 #[test]

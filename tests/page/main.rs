@@ -85,6 +85,11 @@ fn video_moves_by_each_way_with_the_boxes_of_its_frames() {
 }
 
 #[test]
+fn where_commands_are_to_be_signed_the_page_says_so() {
+    check("signed");
+}
+
+#[test]
 fn cameras_come_and_go_with_a_reload() {
     check("reload");
 }
@@ -99,11 +104,6 @@ fn a_browser_that_slept_shows_what_is_now() {
 #[ignore = "waits for what never comes; part of `make e2e`"]
 fn where_webrtc_cannot_be_there_is_hls() {
     check("blocked");
-}
-
-#[test]
-fn lines_that_come_with_a_pushed_picture_stand_under_it() {
-    check("pushed");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
@@ -41,11 +41,11 @@ export class World {
     this.#name = name;
   }
 
-  /** `cameras`: lines of YAML; `http`: more of that section. */
-  async start(cameras, { http = "" } = {}) {
+  /** `cameras`: lines of YAML; `http`: more of that section; `more`: other sections. */
+  async start(cameras, { http = "", more = "" } = {}) {
     this.port ??= await freePort();
     this.url = `http://127.0.0.1:${this.port}`;
-    this.#write(cameras, http);
+    this.#write(cameras, http, more);
     await this.again();
   }
 
@@ -55,10 +55,10 @@ export class World {
     this.#program.kill("SIGHUP");
   }
 
-  #write(cameras, http = "") {
+  #write(cameras, http = "", more = "") {
     const lines = cameras.map((line) => `  ${line}\n`).join("");
     const text = `node: garage\nstate_dir: state\nhttp: { listen: "127.0.0.1:${this.port}"${http} }\n` +
-      `models: { shapes: { path: "bundled:shapes" } }\ncameras:\n${lines}`;
+      `models: { shapes: { path: "bundled:shapes" } }\n${more}cameras:\n${lines}`;
     writeFileSync(join(this.#folder, "sightwire.yaml"), text);
   }
 
@@ -173,9 +173,8 @@ export function listen(page, query = "") {
 
 /** While one works on the page: its files from the working tree, not those that the program was built with. */
 async function freshly(route) {
-  const response = await route.fetch();
   const path = join(process.env.PAGE_FILES, basename(new URL(route.request().url()).pathname));
-  await route.fulfill({ response, body: readFileSync(path) });
+  await route.fulfill({ path });
 }
 
 function freePort() {

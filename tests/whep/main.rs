@@ -4,7 +4,9 @@
 #![allow(dead_code, reason = "the node of tests/e2e can do more than is needed here")]
 
 mod bad_offers;
+mod crowd;
 mod http;
+mod lines;
 #[path = "../e2e/metrics.rs"]
 mod metrics;
 #[path = "../e2e/node.rs"]
@@ -17,12 +19,17 @@ use node::{Home, Node, SHAPES};
 
 /// A node with one camera, whose picture tells the time.
 pub fn node(webrtc: &str) -> Node {
+    node_at("127.0.0.1:0", webrtc)
+}
+
+/// As [`node`], listening elsewhere.
+pub fn node_at(listen: &str, webrtc: &str) -> Node {
     let source = "\"synthetic:shapes?width=480&height=240&fps=15&clock=true\"";
     let camera = format!("cameras:\n  cam: {{ source: {source}, model: shapes, max_fps: 15 }}\n");
     let home = Home::new(&format!("{SHAPES}{camera}"));
     let path = home.path().join("sightwire.yaml");
     let text = std::fs::read_to_string(&path).unwrap();
-    let http = format!("listen: \"127.0.0.1:0\", webrtc: {{ {webrtc} }}");
+    let http = format!("listen: \"{listen}\", webrtc: {{ {webrtc} }}");
     std::fs::write(&path, text.replace("listen: \"127.0.0.1:0\"", &http)).unwrap();
     let node = home.start_owned();
     node.wait_until("cam", "running");

@@ -1,6 +1,6 @@
 //! A viewer without a browser: str0m as a client, and a decoder.
 
-use std::net::UdpSocket;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use openh264::decoder::Decoder;
@@ -37,8 +37,13 @@ pub struct Viewer {
     pub connected: bool,
     /// Whether it looks at the pictures: a crowd of viewers need not.
     pub decodes: bool,
-    /// It takes this long over each datagram: a device that is too slow for the stream.
+    /// Once connected it takes this long over each datagram: a device that is too slow for the stream.
     pub lag: Duration,
+    /// Of so many datagrams one is lost on the way to it; 0: none.
+    pub loses_one_in: u32,
+    /// What the address that it was told stands for, as behind a router.
+    pub leads_to: Option<(SocketAddr, SocketAddr)>,
+    received: u32,
     /// Something is missing; nothing can be shown before the next IDR picture.
     lost: bool,
 }
@@ -54,12 +59,17 @@ pub struct Offer {
 
 impl Offer {
     pub fn new(direction: Direction, h264: bool) -> Self {
+        Self::from(Ipv4Addr::LOCALHOST.into(), direction, h264)
+    }
+
+    /// Of a viewer that has this address.
+    pub fn from(ip: IpAddr, direction: Direction, h264: bool) -> Self {
         let mut config = Rtc::builder().clear_codecs().enable_vp8(true);
         if h264 {
             config = config.enable_h264(true);
         }
         let mut rtc = config.build(Instant::now());
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let socket = UdpSocket::bind((ip, 0)).unwrap();
         rtc.add_local_candidate(Candidate::host(socket.local_addr().unwrap(), "udp").unwrap()).unwrap();
         let mut changes = rtc.sdp_api();
         let mid = changes.add_media(MediaKind::Video, direction, None, None, None);
@@ -84,6 +94,9 @@ impl Offer {
             connected: false,
             decodes: true,
             lag: Duration::ZERO,
+            loses_one_in: 0,
+            leads_to: None,
+            received: 0,
             lost: false,
         }
     }
@@ -119,7 +132,9 @@ impl Viewer {
             let until = match self.rtc.poll_output().unwrap() {
                 Output::Transmit(transmit) => {
                     // Nobody listens there any more once the node has ended.
-                    let _gone = self.socket.send_to(&transmit.contents, transmit.destination);
+                    let to = self.leads_to.filter(|(told, _)| *told == transmit.destination);
+                    let to = to.map_or(transmit.destination, |(_, real)| real);
+                    let _gone = self.socket.send_to(&transmit.contents, to);
                     continue;
                 }
                 Output::Event(Event::Connected) => {
@@ -139,7 +154,14 @@ impl Viewer {
             self.socket.set_read_timeout(Some(wait)).unwrap();
             let input = match self.socket.recv_from(&mut buffer) {
                 Ok((length, source)) => {
-                    std::thread::sleep(self.lag);
+                    if self.connected {
+                        std::thread::sleep(self.lag);
+                    }
+                    self.received += 1;
+                    if self.loses_one_in > 0 && self.connected && self.received.is_multiple_of(self.loses_one_in) {
+                        continue;
+                    }
+                    let source = self.leads_to.filter(|(_, real)| *real == source).map_or(source, |(told, _)| told);
                     let destination = self.socket.local_addr().unwrap();
                     let Ok(contents) = buffer[..length].try_into() else { continue };
                     Input::Receive(Instant::now(), Receive { proto: Protocol::Udp, source, destination, contents })

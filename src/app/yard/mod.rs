@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::{Mutex, MutexGuard, RwLockReadGuard};
 use tokio_util::sync::CancellationToken;
 
@@ -46,6 +47,8 @@ pub struct Grounds {
     pub frigate: Arc<Frigate>,
     pub feed: Arc<Feed>,
     pub telemetry: Telemetry,
+    /// Where cameras live, whoever asks for a reload and from where.
+    pub tasks: Handle,
     /// The node ends.
     pub shutdown: CancellationToken,
 }

@@ -36,7 +36,7 @@ impl Yard {
     /// Why nothing was changed.
     pub async fn reload(self: &Arc<Self>) -> Result<(), Refusal> {
         let yard = self.clone();
-        let done = tokio::spawn(async move {
+        let done = self.grounds.tasks.spawn(async move {
             let mut held = yard.held.lock().await;
             let outcome = yard.reload_held(&mut held).await;
             yard.tell(&outcome);

@@ -130,7 +130,7 @@ impl Voice {
                     receipt = std::future::pending().boxed();
                     match what {
                         Receipt::Refused(why) => self.complain(&why),
-                        Receipt::Forbidden => self.complain("not authorized; allow this node to publish there"),
+                        Receipt::Forbidden => self.complain("not authorized to publish there"),
                         Receipt::Sent | Receipt::Acked | Receipt::Lost => {}
                     }
                 }
@@ -147,10 +147,12 @@ impl Voice {
     /// Once: it is tried again for as long as the node lives.
     fn complain(&mut self, why: &str) {
         if self.complained.insert(why.to_owned()) {
+            let address = &self.address;
             tracing::warn!(
                 bus = "mqtt",
-                address = self.address,
-                "the broker does not let us say that we are there: {why}"
+                address,
+                "the broker does not let us say that we are there: {why}; it is a second \
+                connection of this node, with a will at this address: allow both"
             );
         }
     }

@@ -35,8 +35,10 @@ export async function command(camera, verb, args = {}) {
     if (answer.status === 401) toLogin();
     const said = await answer.json().catch(() => null);
     if (said && typeof said.ok === "boolean") return said;
+    if (answer.ok) return { ok: true };
     const message = said?.detail ?? said?.title ?? `the node answered ${answer.status}`;
-    return answer.ok ? { ok: true } : { ok: false, error: { code: "refused", message } };
+    const hint = said?.code === "unsigned" ? `. This page signs nothing: an operator can send it with “sightwire ctl ${verb} --camera ${camera}”.` : "";
+    return { ok: false, error: { code: said?.code ?? "refused", message: message + hint } };
   } catch {
     return { ok: false, error: { code: "unreachable", message: "the node cannot be reached" } };
   }

@@ -30,7 +30,7 @@ export function only(name) {
   show();
 }
 
-/** The newest first; a track's end is told in the tile of its start. */
+/** What came into sight last is first; a track's end is told in the tile of its start, which stays where it is. */
 function tracks() {
   const found = new Map();
   for (const event of store.events) {
@@ -40,7 +40,8 @@ function tracks() {
     track[event.event] = event;
     found.set(key, track);
   }
-  return [...found.values()].slice(0, SHOWN);
+  const begun = ({ started, ended }) => (started ?? ended).first_seen;
+  return [...found.values()].sort((a, b) => begun(b) - begun(a)).slice(0, SHOWN);
 }
 
 function show() {

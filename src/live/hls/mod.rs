@@ -42,7 +42,7 @@ struct State {
 
 impl Hls {
     pub(super) fn new() -> Arc<Self> {
-        let state = State { window: Window::default(), at_work: false, asked: Instant::now() };
+        let state = State { window: Window::new(Timestamp::now()), at_work: false, asked: Instant::now() };
         Arc::new(Self { state: Mutex::new(state), changed: Notify::new(), begin: Instant::now() })
     }
 
@@ -127,7 +127,7 @@ impl Drop for Rest {
 struct Cutter<'a> {
     hls: &'a Hls,
     /// The head in use, and of what it was made.
-    head: Option<(u32, Parameters)>,
+    head: Option<(u64, Parameters)>,
     /// The pictures of the segment that is not complete.
     open: Vec<(Instant, Sample)>,
     at: Timestamp,

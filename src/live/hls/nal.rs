@@ -32,10 +32,11 @@ impl Parameters {
     }
 }
 
-/// The picture itself, each NAL unit after its length; parameters are left out, for the file's head has them.
+/// The picture, each NAL unit after its length. Its parameters stay with it although the file's head has them: ffmpeg's player
+/// reads one head and no second, and would take a picture of another size for rubble.
 pub(super) fn sample(data: &[u8]) -> Vec<u8> {
     let mut sample = Vec::with_capacity(data.len() + 8);
-    for unit in units(data).filter(|unit| ![SPS, PPS].contains(&(unit[0] & 31))) {
+    for unit in units(data) {
         sample.extend(u32::try_from(unit.len()).unwrap_or(u32::MAX).to_be_bytes());
         sample.extend_from_slice(unit);
     }
@@ -56,8 +57,9 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_has_lengths_and_no_parameters() {
-        assert_eq!(sample(STREAM), [0, 0, 0, 4, 0x65, 1, 2, 3]);
+    fn a_sample_has_lengths_and_a_head_has_the_parameters_as_well() {
+        let wanted = [0, 0, 0, 4, 0x67, 66, 192, 30, 0, 0, 0, 2, 0x68, 9, 0, 0, 0, 4, 0x65, 1, 2, 3];
+        assert_eq!(sample(STREAM), wanted);
         let told = Parameters::of(STREAM).unwrap();
         assert_eq!((told.sps, told.pps), (vec![0x67, 66, 192, 30], vec![0x68, 9]));
         assert_eq!(Parameters::of(&[0, 0, 1, 0x65, 1]), None);

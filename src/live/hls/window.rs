@@ -16,10 +16,12 @@ const KEPT: Duration = Duration::from_secs(12);
 const MOST_BYTES: usize = 32 << 20;
 /// Seconds: a player looks so often, and stays three of them behind unless told otherwise.
 const TARGET: u64 = 1;
+/// Unix seconds of 2020: numbers begin with the quarter seconds since then.
+const YEAR_2020: u64 = 1_577_836_800;
 
 pub(super) struct Segment {
     /// Which head belongs to it.
-    pub head: u32,
+    pub head: u64,
     /// It does not go on where the one before ended.
     pub apart: bool,
     pub at: Timestamp,
@@ -27,10 +29,9 @@ pub(super) struct Segment {
     pub data: Bytes,
 }
 
-#[derive(Default)]
 pub(super) struct Window {
     segments: VecDeque<Numbered>,
-    heads: VecDeque<(u32, Bytes)>,
+    heads: VecDeque<(u64, Bytes)>,
     next: u64,
     breaks: u64,
     target: u64,
@@ -44,26 +45,33 @@ struct Numbered {
 }
 
 impl Window {
+    /// Numbers of segments and breaks begin above those of a window that was there before `now`, be it of another life of the
+    /// node: a player that watches over a restart goes on, and takes no old segment for a new one. Less than four of them
+    /// come in a second, and they stay below 2^31 until 2037.
+    pub fn new(now: Timestamp) -> Self {
+        let seconds = u64::try_from(now.as_micros() / 1_000_000).unwrap_or(0);
+        let first = 4 * seconds.saturating_sub(YEAR_2020);
+        Self { segments: VecDeque::new(), heads: VecDeque::new(), next: first, breaks: first, target: 0 }
+    }
+
     /// The number that the next segment will have.
     pub fn next(&self) -> u64 {
         self.next
     }
 
-    /// A head for the segments that come; gives its number.
-    pub fn head(&mut self, data: Vec<u8>) -> u32 {
-        let number = self.heads.back().map_or(1, |(last, _)| last + 1);
-        self.heads.push_back((number, data.into()));
-        number
+    /// A head for the segments that come; it has the number of the first of them.
+    pub fn head(&mut self, data: Vec<u8>) -> u64 {
+        // One that no segment belongs to was never named.
+        self.heads.retain(|(number, _)| *number != self.next);
+        self.heads.push_back((self.next, data.into()));
+        self.next
     }
 
     pub fn push(&mut self, segment: Segment) {
-        // Nothing lies before the first one ever.
-        let apart = segment.apart && self.next > 0;
-        self.breaks += u64::from(apart);
+        self.breaks += u64::from(segment.apart);
         // To be rounded is what the specification asks for: 1.4 s is within 1.
         let whole = (segment.duration + Duration::from_millis(500)).as_secs();
         self.target = self.target.max(whole);
-        let segment = Segment { apart, ..segment };
         self.segments.push_back(Numbered { segment, number: self.next, breaks: self.breaks });
         self.next += 1;
         while self.segments.len() > 1 && (self.span(1) >= KEPT || self.bytes() > MOST_BYTES) {
@@ -90,7 +98,7 @@ impl Window {
         Some(self.segments.iter().find(|numbered| numbered.number == number)?.segment.data.clone())
     }
 
-    pub fn head_of(&self, number: u32) -> Option<Bytes> {
+    pub fn head_of(&self, number: u64) -> Option<Bytes> {
         Some(self.heads.iter().find(|(head, _)| *head == number)?.1.clone())
     }
 
@@ -139,7 +147,12 @@ fn clock(at: Timestamp) -> String {
 mod tests {
     use super::*;
 
-    fn segment(head: u32, apart: bool, bytes: usize) -> Segment {
+    /// At the turn of the year: numbers begin with 0.
+    fn window() -> Window {
+        Window::new(Timestamp::from_micros(1_577_836_800_900_000))
+    }
+
+    fn segment(head: u64, apart: bool, bytes: usize) -> Segment {
         let at = Timestamp::from_micros(1_763_683_200_123_456);
         Segment { head, apart, at, duration: Duration::from_millis(1066), data: vec![0; bytes].into() }
     }
@@ -150,19 +163,19 @@ mod tests {
 
     #[test]
     fn a_playlist_says_when_how_long_and_with_which_head() {
-        let mut window = Window::default();
+        let mut window = window();
         assert_eq!(window.playlist(), None);
         let head = window.head(vec![1]);
         window.push(segment(head, true, 9));
         let wanted = "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:0\n\
-            #EXT-X-DISCONTINUITY-SEQUENCE:0\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MAP:URI=\"init-1.mp4\"\n\
+            #EXT-X-DISCONTINUITY-SEQUENCE:0\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"init-0.mp4\"\n\
             #EXT-X-PROGRAM-DATE-TIME:2025-11-21T00:00:00.123Z\n#EXTINF:1.06600,\nsegment-0.m4s\n";
         assert_eq!(window.playlist().unwrap(), wanted);
     }
 
     #[test]
     fn old_segments_leave_the_list_then_the_memory() {
-        let mut window = Window::default();
+        let mut window = window();
         let head = window.head(vec![1]);
         (0..100).for_each(|_| window.push(segment(head, false, 9)));
         assert_eq!(listed(&window).first().unwrap(), "segment-94.m4s");
@@ -174,24 +187,24 @@ mod tests {
 
     #[test]
     fn another_head_is_a_discontinuity_that_is_counted_once_it_has_left_the_list() {
-        let mut window = Window::default();
+        let mut window = window();
         let first = window.head(vec![1]);
         window.push(segment(first, false, 9));
         let second = window.head(vec![2]);
         window.push(segment(second, true, 9));
         let playlist = window.playlist().unwrap();
-        let at = playlist.find("#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"init-2.mp4\"").unwrap();
+        let at = playlist.find("#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"init-1.mp4\"").unwrap();
         assert!(playlist[at..].contains("segment-1.m4s") && playlist.contains("DISCONTINUITY-SEQUENCE:0"));
         (0..5).for_each(|_| window.push(segment(second, false, 9)));
         assert!(window.playlist().unwrap().contains("DISCONTINUITY-SEQUENCE:0\n"), "the break itself is still listed");
         (0..20).for_each(|_| window.push(segment(second, false, 9)));
         assert!(window.playlist().unwrap().contains("DISCONTINUITY-SEQUENCE:1\n"));
-        assert!(window.head_of(1).is_none() && window.head_of(2).is_some());
+        assert!(window.head_of(first).is_none() && window.head_of(second).is_some());
     }
 
     #[test]
     fn after_a_rest_numbers_go_on_behind_a_discontinuity() {
-        let mut window = Window::default();
+        let mut window = window();
         let head = window.head(vec![1]);
         (0..3).for_each(|_| window.push(segment(head, false, 9)));
         window.clear();
@@ -203,8 +216,18 @@ mod tests {
     }
 
     #[test]
+    fn a_window_that_is_opened_later_counts_on_from_above_the_one_before() {
+        let opened = |seconds: i64| Window::new(Timestamp::from_micros((1_795_000_000 + seconds) * 1_000_000));
+        let mut before = opened(0);
+        (0..30).for_each(|_| before.push(segment(0, true, 9)));
+        let after = opened(10);
+        assert!(after.next() > before.next() && after.breaks > before.breaks);
+        assert!(opened(300_000_000).next() < 1 << 31, "as long as players count with 31 bits");
+    }
+
+    #[test]
     fn a_segment_that_came_out_long_raises_the_target() {
-        let mut window = Window::default();
+        let mut window = window();
         let head = window.head(vec![1]);
         window.push(Segment { duration: Duration::from_millis(2600), ..segment(head, false, 9) });
         assert!(window.playlist().unwrap().contains("TARGETDURATION:3\n"));

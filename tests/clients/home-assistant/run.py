@@ -261,7 +261,8 @@ def work_back(hass):
 
 
 def gone(hass, part):
-    wait(f"no entity of {part}", lambda: not [e for e in hass.states() if part in e])
+    wait(f"no entity of {part}", lambda: not [
+        e for e in hass.states() if part in e and not e.startswith("automation.")])
 
 
 def main():

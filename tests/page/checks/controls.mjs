@@ -4,10 +4,7 @@ import { card, listen, says, scene, until } from "../world.mjs";
 const camera = "front-door";
 
 export default async function controls(world) {
-  await world.start([
-    `${camera}: { source: ${scene("&seed=4")}, model: shapes, max_fps: 0 }`,
-    'canvas: { source: "push:", model: shapes, max_fps: 0 }',
-  ]);
+  await world.start([`${camera}: { source: ${scene("&seed=4")}, model: shapes, max_fps: 0 }`]);
   const page = await world.page();
   await page.goto(`${world.url}/#/cameras/${camera}`);
   const opened = page.locator("#opened");
@@ -76,21 +73,7 @@ export default async function controls(world) {
   await until("no picture", async () => !(await card(page, camera).locator("img").isVisible()));
   await fetch(`${world.url}/api/cameras/${camera}/start`, { method: "POST" });
   await says(card(page, camera), "running");
-  await texts(world, page);
-  world.clean(/snapshoot|keyframe\.jpg|\/cameras\/canvas\//);
-}
-
-/** Lines that a program sends with its picture stand under it. */
-async function texts(world, page) {
-  await page.goto(`${world.url}/#/cameras/canvas`);
-  const picture = await (await fetch(`${world.url}/cameras/${camera}/frame.jpg`)).arrayBuffer();
-  const put = (text) => fetch(`${world.url}/cameras/canvas/frame?${new URLSearchParams({ text })}`,
-    { method: "PUT", body: picture, headers: { "content-type": "image/jpeg" } });
-  const lines = page.locator("#opened .texts li");
-  await until("the picture is taken", async () => (await put("order 4711\n<b>Größe 44</b>")).status === 202);
-  await until("its lines", async () => (await lines.allTextContents()).join("|") === "order 4711|<b>Größe 44</b>");
-  await until("another picture is taken", async () => (await put("order 4712")).status === 202);
-  await until("its line instead", async () => (await lines.allTextContents()).join("|") === "order 4712");
+  world.clean(/snapshoot|keyframe\.jpg/);
 }
 
 const detections = (page) => page.evaluate(() => window.heard.filter(({ type }) => type === "detections").length);

@@ -1,8 +1,8 @@
 //! Many viewers at once, who look at nothing: they read and throw away, at the lowest priority there is.
 
 use std::io::{Read, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ pub struct Size {
     pub slow_mjpeg: usize,
     pub webrtc: usize,
     pub slow_webrtc: usize,
+    /// Only when nobody else wants the processor.
+    pub last_in_line: bool,
 }
 
 /// Viewers that watch until dropped.
@@ -41,22 +43,28 @@ impl Crowd {
         let (over, seen) = (Arc::new(AtomicBool::new(false)), Arc::new(Seen::default()));
         let mut threads = Vec::new();
         let mut seat = |watch: Box<dyn FnOnce() + Send>| {
-            let guest = std::thread::Builder::new().stack_size(512 << 10);
-            threads.push(guest.spawn(move || last_in_line(watch)).unwrap());
+            let guest = std::thread::Builder::new().stack_size(1 << 20);
+            threads.push(guest.spawn(move || if size.last_in_line { last_in_line(watch) } else { watch() }).unwrap());
         };
         for index in 0..size.mjpeg {
             let (over, seen, node) = (over.clone(), seen.clone(), node.address.clone());
             seat(Box::new(move || read(&node, index < size.slow_mjpeg, &over, &seen)));
         }
+        let door = Arc::new(Mutex::new(()));
         for index in 0..size.webrtc {
-            let (over, seen, node) = (over.clone(), seen.clone(), node.address.clone());
-            seat(Box::new(move || watch(&node, index < size.slow_webrtc, &over, &seen)));
+            let (over, seen, node, door) = (over.clone(), seen.clone(), node.address.clone(), door.clone());
+            seat(Box::new(move || watch(&node, index < size.slow_webrtc, &door, &over, &seen)));
         }
         Self { over, seen, threads }
     }
 
     pub fn seen(&self) -> &Seen {
         &self.seen
+    }
+
+    /// How many got something, by MJPEG and by WebRTC.
+    pub fn began(&self) -> (u64, u64) {
+        (self.seen.mjpeg_began.load(Ordering::Relaxed), self.seen.webrtc_began.load(Ordering::Relaxed))
     }
 }
 
@@ -76,7 +84,7 @@ fn last_in_line(work: impl FnOnce()) {
 
 fn read(address: &str, slow: bool, over: &AtomicBool, seen: &Seen) {
     let mut stream = std::net::TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(crate::common::PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_mins(2))).unwrap();
     write!(stream, "GET /cameras/door/stream.mjpeg HTTP/1.0\r\nHost: {address}\r\n\r\n").unwrap();
     let mut buffer = vec![0; 64 << 10];
     let mut all = 0;
@@ -95,15 +103,18 @@ fn read(address: &str, slow: bool, over: &AtomicBool, seen: &Seen) {
     }
 }
 
-fn watch(address: &str, slow: bool, over: &AtomicBool, seen: &Seen) {
+fn watch(address: &str, slow: bool, door: &Mutex<()>, over: &AtomicBool, seen: &Seen) {
+    // One after the other: handshakes all at once take a slow machine longer than the viewers wait.
+    let entering = door.lock().unwrap_or_else(PoisonError::into_inner);
     let mut viewer = whep::Viewer::open(address, "door");
     viewer.decodes = false;
     viewer.lag = Duration::from_millis(if slow { 40 } else { 0 });
-    let mut first = true;
+    assert!(viewer.watch(Duration::from_mins(2), |_| true), "a viewer sees nothing");
+    seen.webrtc_began.fetch_add(1, Ordering::Relaxed);
+    drop(entering);
     while !over.load(Ordering::Relaxed) {
         assert!(viewer.is_alive(), "a viewer was sent away");
         viewer.watch(Duration::from_millis(200), |_| {
-            seen.webrtc_began.fetch_add(u64::from(std::mem::take(&mut first)), Ordering::Relaxed);
             seen.webrtc_pictures.fetch_add(1, Ordering::Relaxed);
             over.load(Ordering::Relaxed)
         });

@@ -8,7 +8,7 @@ use crate::common::{Mosquitto, Subscriber};
 use crate::crowd::{Burners, Crowd, Size, spent};
 use crate::viewer::{encoded, metric, threads, viewers};
 
-const CROWD: Size = Size { mjpeg: 100, slow_mjpeg: 20, webrtc: 20, slow_webrtc: 4 };
+const CROWD: Size = Size { mjpeg: 100, slow_mjpeg: 20, webrtc: 20, slow_webrtc: 4, last_in_line: true };
 const SOURCE: &str = "synthetic:shapes?objects=3";
 
 /// Everything is encoded once, nothing is lost for those who are quick, and detection goes on: no durations.
@@ -17,9 +17,12 @@ fn a_hundred_and_twenty_viewers_cost_one_encoder_and_detection_goes_on() {
     let node = Node::start("", &format!("  door: {{ source: \"{SOURCE}\", model: shapes, max_fps: 5 }}\n"));
     node.until_state("door", "running");
     let inferred = "sightwire_frames_total{camera=\"door\",outcome=\"inferred\"}";
-    let crowd = Crowd::gather(&node, CROWD);
-    let began = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-    until("all see something", || began(&crowd.seen().mjpeg_began) == 100 && began(&crowd.seen().webrtc_began) == 20);
+    let crowd = Crowd::gather(&node, Size { last_in_line: false, ..CROWD });
+    let begun = Instant::now();
+    while crowd.began() != (100, 20) {
+        assert!(begun.elapsed() < Duration::from_mins(4), "only so many see something: {:?}", crowd.began());
+        std::thread::sleep(Duration::from_millis(50));
+    }
     assert_eq!((viewers(&node, "mjpeg"), viewers(&node, "webrtc"), threads(&node)), (100.0, 20.0, 1));
     let count = || (metric(&node, inferred), encoded(&node, "jpeg"), encoded(&node, "h264"));
     let before = count();
@@ -115,7 +118,7 @@ fn a_hundred_and_twenty_viewers_beside_none() {
         let crowd = Crowd::gather(&node, CROWD);
         let watched = look(&node, &mut messages);
         let seen = crowd.seen();
-        assert_eq!((seen.mjpeg_began.load(Ordering::Relaxed), seen.webrtc_began.load(Ordering::Relaxed)), (100, 20));
+        assert_eq!(crowd.began(), (100, 20), "all see something");
         let (read, shown) =
             (seen.mjpeg_bytes.load(Ordering::Relaxed) >> 20, seen.webrtc_pictures.load(Ordering::Relaxed));
         drop(crowd);
