@@ -254,10 +254,13 @@ impl Upkeep {
         if held == self.written {
             return;
         }
-        self.written = held.clone();
-        let memory = self.memory.clone();
-        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || memory.write(&held)).await {
-            tracing::warn!("{error}; what is retained at Frigate's topics may stay there when it is over");
+        let (memory, writing) = (self.memory.clone(), held.clone());
+        match tokio::task::spawn_blocking(move || memory.write(&writing)).await {
+            Ok(Err(error)) => {
+                tracing::warn!("{error}; what is retained at Frigate's topics may stay there when it is over");
+            }
+            // What was not written is tried again at the next change.
+            _ => self.written = held,
         }
     }
 }

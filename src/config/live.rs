@@ -171,16 +171,23 @@ fn unchangeable(key: &str) -> Option<(&'static str, String)> {
     Some(("unknown_key", what))
 }
 
+/// Said of one command: an answer is to be read, and goes to each target.
+const MOST_FAULTS: usize = 20;
+
 fn violations(wanted: &Map<String, Value>) -> Faults {
+    static VALIDATOR: OnceLock<Option<jsonschema::Validator>> = OnceLock::new();
     // What null means there is said apart: the file knows no null.
     let nullable = |key: &str| matches!(key, "confidence" | "labels" | "keyframes");
     let given = wanted.iter().filter(|(key, value)| !(value.is_null() && nullable(key)));
     let value = Value::Object(given.map(|(key, value)| (key.clone(), value.clone())).collect());
-    let Ok(validator) = jsonschema::validator_for(live_schema()) else { return Faults::new() };
+    let Some(validator) = VALIDATOR.get_or_init(|| jsonschema::validator_for(live_schema()).ok()) else {
+        return Faults::new();
+    };
     let root = tree(&value);
     let explainer = Explainer { root: &root, schema: live_schema(), poisoned: &[] };
     validator
         .iter_errors(&value)
+        .take(MOST_FAULTS)
         .flat_map(|error| explainer.explain(&error))
         .map(|(_, problem)| said(&problem))
         .collect()

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::domain::{RawCommand, Timestamp};
+use crate::domain::{RawCommand, Timestamp, redact_text};
 use crate::envelope::{Command, ReplyError, Verb};
 
 /// Longer payloads are refused unread.
@@ -31,6 +31,9 @@ impl Refusal {
     }
 }
 
+/// Bytes of an id, which answers repeat.
+const LONGEST_ID: usize = 1024;
+
 /// Looser than [`Command`]: an unknown word must still be answered with the command's id.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -50,6 +53,11 @@ struct Loose {
 /// A [`Refusal`] with the code `too_large`, `malformed`, `retained`, `expired` or `unknown_command`.
 pub fn parse(raw: &RawCommand, now: Timestamp) -> Result<Command, Refusal> {
     let loose = read(&raw.payload)?;
+    // It is repeated to everybody who hears the answers, once a target.
+    if loose.id.as_ref().is_some_and(|id| id.len() > LONGEST_ID) {
+        let word = Some(loose.command.chars().take(64).collect());
+        return Err(Refusal { word, ..Refusal::new("malformed", format!("its id is longer than {LONGEST_ID} bytes")) });
+    }
     let refuse = |code, message: String| Refusal {
         code,
         message,
@@ -68,6 +76,15 @@ pub fn parse(raw: &RawCommand, now: Timestamp) -> Result<Command, Refusal> {
         return Err(refuse(code, message));
     };
     Ok(Command { command, id: loose.id, args: loose.args, expires_at: loose.expires_at })
+}
+
+/// What serde says quotes the value it found, which may be a password; and a field's name as it came.
+fn without_values(error: &str) -> String {
+    let said = match (error.find('"'), error.rfind('"')) {
+        (Some(first), Some(last)) if first < last => format!("{}…{}", &error[..=first], &error[last..]),
+        _ => error.to_owned(),
+    };
+    redact_text(&said).chars().filter(|c| !c.is_control()).take(300).collect()
 }
 
 pub(super) fn unknown_command() -> Refusal {
@@ -94,9 +111,10 @@ fn read(payload: &[u8]) -> Result<Loose, Refusal> {
         return serde_json::from_str(text).map_err(|error| {
             let kind = if error.is_data() { "a command" } else { "JSON" };
             let value: Value = serde_json::from_str(text).unwrap_or_default();
-            let (id, word) = (value["id"].as_str(), value["command"].as_str());
+            let (id, word) = (value["id"].as_str().filter(|id| id.len() <= LONGEST_ID), value["command"].as_str());
             let word = word.map(|text| text.chars().take(64).collect());
-            Refusal { id: id.map(str::to_owned), word, ..malformed(&format!("not {kind}: {error}")) }
+            let why = without_values(&error.to_string());
+            Refusal { id: id.map(str::to_owned), word, ..malformed(&format!("not {kind}: {why}")) }
         });
     }
     // A JSON string is taken as the bare word it holds: Node-RED and others quote by habit.
@@ -174,5 +192,19 @@ mod tests {
         fn no_payload_panics(payload in proptest::collection::vec(any::<u8>(), 0..300)) {
             let _judged = parse(&raw(payload), Timestamp::from_micros(0));
         }
+    }
+
+    #[test]
+    fn what_is_refused_repeats_neither_values_nor_an_endless_id() {
+        let refusal = |payload: &str| read(payload.as_bytes()).err().unwrap();
+        let said = refusal(r#"{"command":"set","id":"7","args":"rtsp://u:geheim@cam"}"#);
+        assert!(!said.message.contains("geheim") && said.message.contains("expected a map"), "{}", said.message);
+        assert_eq!(said.id.as_deref(), Some("7"));
+        let said = refusal("{\"command\":\"set\",\"a\\nb\":1}");
+        assert!(!said.message.contains('\n'), "{}", said.message);
+        let with_id = |bytes: usize| raw(format!(r#"{{"command":"stop","id":"{}"}}"#, "x".repeat(bytes)));
+        assert!(parse(&with_id(LONGEST_ID), Timestamp::now()).is_ok());
+        let said = parse(&with_id(LONGEST_ID + 1), Timestamp::now()).unwrap_err();
+        assert_eq!((said.code, said.id), ("malformed", None));
     }
 }

@@ -131,6 +131,8 @@ pub async fn limit(State(limits): State<Arc<Limits>>, request: Request, next: Ne
         Err(problem) => return closing(problem),
     };
     let path = request.uri().path().to_owned();
+    // The picture is in memory until it is answered, longer than the request that brought it.
+    let _room = request.extensions().get::<Arc<OwnedSemaphorePermit>>().cloned();
     match timeout(ANSWER, AssertUnwindSafe(next.run(request)).catch_unwind()).await {
         Ok(Ok(response)) => response,
         Ok(Err(_panic)) => {

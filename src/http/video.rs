@@ -123,8 +123,11 @@ async fn still(State(board): Shared, method: Method, Path(camera): Path<String>)
     Ok(([kind], said, picture.jpeg.clone()).into_response())
 }
 
-async fn playlist(State(board): Shared, Path(camera): Path<String>) -> Result<Response, Problem> {
+async fn playlist(State(board): Shared, method: Method, Path(camera): Path<String>) -> Result<Response, Problem> {
     let studio = studio(board.as_ref(), &camera)?;
+    if method == Method::HEAD {
+        return Ok([(header::CONTENT_TYPE, HLS_PLAYLIST)].into_response());
+    }
     let late = || {
         let detail = "the video's first segment was not there in time; try again";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no_video", detail).retry_after(1)

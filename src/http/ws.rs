@@ -27,8 +27,6 @@ const SILENT: Duration = Duration::from_secs(45);
 const STUCK: Duration = Duration::from_secs(10);
 /// What a viewer says is read and ignored; a longer message ends the connection.
 const MOST_HEARD: usize = 4096;
-/// Of a viewer's unsent bytes in memory; one message may be larger.
-const MOST_UNSENT: usize = 256 << 10;
 
 #[derive(Deserialize)]
 pub struct Wanted {
@@ -80,7 +78,6 @@ pub async fn follow(
     let following = upgrade
         .max_message_size(MOST_HEARD)
         .max_frame_size(MOST_HEARD)
-        .max_write_buffer_size(MOST_UNSENT)
         .on_upgrade(move |socket| Show { socket, camera }.run(board));
     Ok(following)
 }

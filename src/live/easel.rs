@@ -44,6 +44,8 @@ pub(super) struct Easel {
     begin: Instant,
     /// Time of the last unit that was made, and of the last that is an IDR picture.
     last_unit: Option<Instant>,
+    /// When it was made; what it shows may have been captured long before.
+    made: Option<Instant>,
     last_idr: Option<Instant>,
     idr_wanted: bool,
     encoded: Vec<u8>,
@@ -77,6 +79,7 @@ impl Easel {
             said: None,
             begin: Instant::now(),
             last_unit: None,
+            made: None,
             last_idr: None,
             idr_wanted: true,
             encoded: Vec::new(),
@@ -121,7 +124,8 @@ impl Easel {
     /// The picture that stays, for viewers who have just come and for the video.
     fn beat(&mut self, studio: &Studio, demand: Demand) {
         self.idr_wanted |= demand.idr;
-        let due = self.last_unit.is_none_or(|last| last.elapsed() >= BEAT) || self.idr_due(Instant::now(), demand);
+        // A wish for an IDR waits for the next frame, or for this: an old picture is not worth it.
+        let due = self.made.is_none_or(|made| made.elapsed() >= BEAT);
         let h264 = demand.h264 && due;
         let jpeg = if demand.jpeg == Want::Now { Want::Now } else { Want::Nothing };
         let canvas = std::mem::replace(&mut self.canvas, Frame::empty());
@@ -162,9 +166,9 @@ impl Easel {
             self.h264 = None;
             fail(studio, VideoFormat::H264, &error);
         }
-        if !demand.h264 && self.last_unit.is_some_and(|last| last.elapsed() > SLATE) {
+        if !demand.h264 && self.made.is_some_and(|made| made.elapsed() > SLATE) {
             // Whoever comes next begins with a new encoder; the memory of this one is not small.
-            (self.h264, self.last_unit, self.last_idr) = (None, None, None);
+            (self.h264, self.last_unit, self.last_idr, self.made) = (None, None, None, None);
         }
     }
 
@@ -196,7 +200,7 @@ impl Easel {
         let idr = idr_due(self.idr_wanted, self.last_idr, instant, demand);
         let picture = encoder.encode(frame, instant - self.begin, idr)?;
         studio.metrics.encode(VideoFormat::H264, begin.elapsed());
-        self.last_unit = Some(instant);
+        (self.last_unit, self.made) = (Some(instant), Some(Instant::now()));
         let Some(picture) = picture else {
             studio.metrics.frame(VideoFormat::H264, VideoOutcome::Skipped);
             return Ok(());

@@ -95,12 +95,14 @@ impl Gallery {
     pub fn latest(&self, camera: Option<&Name>, limit: usize) -> Vec<GalleryEvent> {
         let hall = self.lock();
         let wanted = hall.events.iter().rev().filter(|hung| camera.is_none_or(|camera| hung.event.camera == *camera));
-        let shown = |hung: &Hung| GalleryEvent {
-            id: hung.id.clone(),
-            event: hung.event.clone(),
-            picture: hung.picture.as_ref().map(|_| hung.id.address()),
+        let kept = |hung: &Hung| (hung.id.clone(), hung.event.clone(), hung.picture.is_some());
+        let latest: Vec<_> = wanted.take(limit).map(kept).collect();
+        drop(hall);
+        let shown = |(id, event, picture): (EventId, _, bool)| {
+            let picture = picture.then(|| id.address());
+            GalleryEvent { id, event, picture }
         };
-        wanted.take(limit).map(shown).collect()
+        latest.into_iter().map(shown).collect()
     }
 
     /// An event's picture as JPEG.

@@ -291,12 +291,15 @@ impl Studio {
     }
 
     pub(super) fn say_picture(&self, picture: Picture) {
-        self.lock().pictures.send_replace(Some(Arc::new(picture)));
+        // Not under the lock: waking a hundred viewers must not hold up who hands frames in.
+        let pictures = self.lock().pictures.clone();
+        pictures.send_replace(Some(Arc::new(picture)));
     }
 
     pub(super) fn say_unit(&self, unit: AccessUnit) {
+        let units = self.lock().units.clone();
         // Nobody listens: the last viewer has just left.
-        let _nobody = self.lock().units.send(Arc::new(unit));
+        let _nobody = units.send(Arc::new(unit));
     }
 
     pub(super) fn end_pictures(&self) {

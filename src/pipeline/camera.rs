@@ -170,7 +170,14 @@ impl Camera {
                     session.cancel();
                 }
             }
-            Action::Drain => self.draining = self.session.as_ref().map(|session| self.drain(session)),
+            Action::Drain => {
+                // A session that could not even start has nothing to drain, and the machine waits to be told so.
+                let drained = self
+                    .session
+                    .as_ref()
+                    .map_or_else(|| Box::pin(std::future::ready(())) as _, |session| self.drain(session));
+                self.draining = Some(drained);
+            }
             Action::Close => {
                 (self.session, self.draining) = (None, None);
                 turns.close(lane);

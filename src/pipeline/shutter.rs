@@ -23,22 +23,35 @@ impl Shutter {
     pub fn press(&self) -> oneshot::Receiver<Shot> {
         let (sender, receiver) = oneshot::channel();
         let mut waiting = self.waiting();
+        waiting.retain(|who| !who.is_closed());
         waiting.push(sender);
         self.pressed.store(true, Ordering::Release);
         self.hurry.store(true, Ordering::Release);
         receiver
     }
 
-    /// Cheap: asked at every frame.
+    /// Somebody still waits for it. Cheap: asked at every frame.
     #[must_use]
     pub fn is_pressed(&self) -> bool {
-        self.pressed.load(Ordering::Acquire)
+        self.pressed.load(Ordering::Acquire) && self.somebody_waits()
+    }
+
+    /// Whoever gave up is not waited for: a picture of hours later is nobody's wish.
+    fn somebody_waits(&self) -> bool {
+        let mut waiting = self.waiting();
+        waiting.retain(|who| !who.is_closed());
+        let waits = !waiting.is_empty();
+        if !waits {
+            self.pressed.store(false, Ordering::Release);
+            self.hurry.store(false, Ordering::Release);
+        }
+        waits
     }
 
     /// Whether this frame is let through although it is not its time; once a press.
     #[must_use]
     pub fn hurries(&self) -> bool {
-        self.hurry.load(Ordering::Acquire) && self.hurry.swap(false, Ordering::AcqRel)
+        self.hurry.load(Ordering::Acquire) && self.is_pressed() && self.hurry.swap(false, Ordering::AcqRel)
     }
 
     /// Who still waits; the shutter is released.
@@ -68,5 +81,16 @@ mod tests {
         assert_eq!(shutter.take().len(), 1);
         assert!(!shutter.is_pressed() && shutter.take().is_empty());
         drop(second);
+    }
+
+    #[test]
+    fn who_gave_up_gets_no_picture_later() {
+        let shutter = Shutter::default();
+        (0..1000).for_each(|_| drop(shutter.press()));
+        assert_eq!(shutter.waiting().len(), 1, "the dead are not kept");
+        assert!(!shutter.hurries() && !shutter.is_pressed() && shutter.take().is_empty());
+        let waits = shutter.press();
+        assert!(shutter.hurries() && shutter.is_pressed() && shutter.take().len() == 1);
+        drop(waits);
     }
 }

@@ -21,13 +21,14 @@ fn a_hundred_and_twenty_viewers_cost_one_encoder_and_detection_goes_on() {
     everybody_sees(&crowd);
     assert_eq!((viewers(&node, "mjpeg"), viewers(&node, "webrtc"), threads(&node)), (100.0, 20.0, 1));
     let count = || (metric(&node, inferred), encoded(&node, "jpeg"), encoded(&node, "h264"));
-    let before = count();
+    let (before, counting) = (count(), Instant::now());
     until("detection goes on", || metric(&node, inferred) >= before.0 + 20.0);
     let after = count();
     let frames = after.0 - before.0;
     assert!(after.1 - before.1 <= frames + 2.0, "{before:?} {after:?}");
-    // A picture that stays is shown again, at most every 0.4 s: also while a slow machine makes the next.
-    assert!(after.2 - before.2 <= 4.0 * frames, "{before:?} {after:?}");
+    // A picture that stays is shown again every 0.4 s: also while a slow machine makes the next.
+    let beats = counting.elapsed().as_secs_f64() / 0.4;
+    assert!(after.2 - before.2 <= frames + beats + 2.0, "{before:?} {after:?}");
     drop(crowd);
     until("all have left", || viewers(&node, "mjpeg") + viewers(&node, "webrtc") == 0.0 && threads(&node) == 0);
 }

@@ -21,6 +21,8 @@ struct Node {
     /// Somebody says that it must answer.
     expected: bool,
     cameras: BTreeSet<Name>,
+    /// The cameras that its own state names, where it was heard: what else is retained is of a camera that it no longer has.
+    named: Option<BTreeSet<Name>>,
 }
 
 /// Somebody who is to answer.
@@ -51,6 +53,12 @@ fn listed(kind: &str, known: &[String]) -> String {
     if known.is_empty() { format!("there is no {kind} at all") } else { format!("there are: {}", known.join(", ")) }
 }
 
+impl Node {
+    fn own(&self) -> impl Iterator<Item = &Name> {
+        self.cameras.iter().filter(|camera| self.named.as_ref().is_none_or(|named| named.contains(*camera)))
+    }
+}
+
 impl Roster {
     /// Takes in what stands at `words`, the topic behind the prefix; what is no state is left alone.
     pub fn read(&mut self, words: &[&str], payload: &[u8]) {
@@ -79,8 +87,10 @@ impl Roster {
                 self.groups.entry(group).or_default().insert(camera.clone());
             }
         } else if let Some(cameras) = state["cameras"].as_array() {
-            let cameras = cameras.iter().filter_map(|camera| name(&camera["name"]));
-            self.nodes.entry(node).or_default().cameras.extend(cameras);
+            let cameras: BTreeSet<Name> = cameras.iter().filter_map(|camera| name(&camera["name"])).collect();
+            let node = self.nodes.entry(node).or_default();
+            node.cameras.extend(cameras.iter().cloned());
+            node.named = Some(cameras);
         }
     }
 
@@ -108,7 +118,7 @@ impl Roster {
             }
             if !(by_node && matches!(verb, Verb::Reload | Verb::Shutdown)) {
                 let meant = |camera: &&Name| self.addresses(target, camera) && !self.moved_from(name, camera);
-                due.extend(node.cameras.iter().filter(meant).map(|camera| one(Target::Camera(camera.clone()))));
+                due.extend(node.own().filter(meant).map(|camera| one(Target::Camera(camera.clone()))));
             }
         }
         if due.is_empty() { Err(Nobody::NoCamera(verb.as_str())) } else { Ok(due) }
@@ -130,7 +140,7 @@ impl Roster {
     }
 
     fn exists(&self, target: &Target) -> Result<(), Nobody> {
-        let cameras = || self.nodes.values().flat_map(|node| node.cameras.iter());
+        let cameras = || self.nodes.values().flat_map(Node::own);
         let unknown = |kind, name: &Name, known: BTreeSet<&Name>| {
             let known = known.into_iter().map(ToString::to_string).collect();
             Err(Nobody::Unknown { kind, name: name.clone(), known })
@@ -170,6 +180,8 @@ mod tests {
         said("nodes/attic/status", json!("offline"));
         said("nodes/empty/state", json!({ "node": "empty", "cameras": [] }));
         said("cameras/door/state", json!({ "node": "garage", "camera": "door", "settings": { "groups": ["out"] } }));
+        // Taken out of the file while the node was away: its topics are still there.
+        said("cameras/ghost/state", json!({ "node": "garage", "camera": "ghost" }));
         said("cameras/x/state", json!("no state"));
         said("nodes/Not A Name/status", json!("online"));
         roster

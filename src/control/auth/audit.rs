@@ -34,7 +34,7 @@ pub(super) fn refused<F: Fleet>(fleet: &F, raw: &RawCommand, rejected: &Rejected
     let refusal = &rejected.refusal;
     fleet.guard().number(|seq| {
         fleet.audit(Audit {
-            command: refusal.word.as_deref().map(cut),
+            command: refusal.word.as_deref().map(|word| cut(&redact_text(word))),
             id: refusal.id.as_deref().map(cut),
             operator: rejected.operator.clone(),
             claimed_operator: rejected.claimed.clone(),

@@ -8,7 +8,7 @@ use super::jws::{self, Claims, Sealed};
 use super::keys::fingerprint;
 use super::memory::{Entry, Memory};
 use super::rules::{GuardError, Operator, Rules};
-use super::seen::{Repeat, Seen};
+use super::seen::{FLOOR, Repeat, Seen};
 use crate::control::ControlConfig;
 use crate::control::parse::{self, MAX_PAYLOAD, Refusal};
 use crate::domain::{Name, RawCommand, Timestamp};
@@ -194,7 +194,8 @@ impl Guard {
         let Ok(verb) = claims.command.parse::<Verb>() else {
             return Err(parse::unknown_command());
         };
-        if operator.may.as_ref().is_some_and(|may| !may.contains(&verb)) {
+        // Who can sign may ask how things stand: it changes nothing, and `ctl` asks before it commands.
+        if verb != Verb::Status && operator.may.as_ref().is_some_and(|may| !may.contains(&verb)) {
             return refuse("not_authorized", format!("this operator may not {}", verb.as_str()));
         }
         let (id, expires_at) = (Some(claims.id.clone()), Some(claims.expires_at));
@@ -234,8 +235,11 @@ impl Past {
         let Some(known) = known else {
             tracing::warn!("no memory of signed commands from before this start: those signed earlier are refused");
             self.floor = Some(now);
+            let _room = self.seen.take(FLOOR, now.plus(LIFETIME), Timestamp::UNIX_EPOCH);
             return;
         };
+        let floors = known.iter().filter(|(_, fingerprint)| *fingerprint == FLOOR);
+        self.floor = floors.map(|(until, _)| until.minus(LIFETIME)).max();
         for (expires_at, fingerprint) in known {
             let _known_twice = self.seen.take(fingerprint, expires_at, Timestamp::UNIX_EPOCH);
         }

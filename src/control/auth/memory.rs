@@ -4,7 +4,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::seen::{Fingerprint, MOST};
+use super::guard::LIFETIME;
+use super::seen::{FLOOR, Fingerprint, MOST};
 use crate::domain::{Name, Timestamp};
 
 /// More than twice the lines that can be of use is written anew.
@@ -36,7 +37,12 @@ impl Memory {
             }
         };
         let mut memory = Self { path, file: None, lines: 0 };
-        let live: Vec<Entry> = known.iter().flatten().copied().filter(|(expires_at, _)| *expires_at >= now).collect();
+        let mut live: Vec<Entry> =
+            known.iter().flatten().copied().filter(|(expires_at, _)| *expires_at >= now).collect();
+        if known.is_none() {
+            // The next start, soon after this one, is to know as little as this one does.
+            live.push((now.plus(LIFETIME), FLOOR));
+        }
         memory.rewrite(&live).unwrap_or_else(|error| memory.lose(&error));
         (memory, known)
     }
@@ -117,6 +123,11 @@ mod tests {
         (Timestamp::from_micros(expires_at), [print; 16])
     }
 
+    /// What the first start, at 0, leaves behind.
+    fn floor() -> Entry {
+        (Timestamp::UNIX_EPOCH.plus(LIFETIME), FLOOR)
+    }
+
     #[test]
     fn what_was_kept_is_known_to_the_next_start() {
         let folder = tempfile::tempdir().unwrap();
@@ -124,10 +135,10 @@ mod tests {
         assert_eq!(known, None, "the first start has no memory");
         memory.keep(entry(10, 1), Vec::new);
         memory.keep(entry(20, 0xfe), Vec::new);
-        assert_eq!(open(folder.path(), 0).1, Some(vec![entry(10, 1), entry(20, 0xfe)]));
+        assert_eq!(open(folder.path(), 0).1, Some(vec![floor(), entry(10, 1), entry(20, 0xfe)]));
         let known = open(folder.path(), 15).1;
-        assert_eq!(known.map(|known| known.len()), Some(2), "what has expired is told once more, and then gone");
-        assert_eq!(open(folder.path(), 15).1, Some(vec![entry(20, 0xfe)]));
+        assert_eq!(known.map(|known| known.len()), Some(3), "what has expired is told once more, and then gone");
+        assert_eq!(open(folder.path(), 15).1, Some(vec![floor(), entry(20, 0xfe)]));
     }
 
     #[test]
@@ -138,7 +149,7 @@ mod tests {
         for text in ["10 0101", "x\n", "10 01010101010101010101010101010101", "\n"] {
             std::fs::write(&path, text).unwrap();
             assert_eq!(open(folder.path(), 0).1, None, "{text:?}");
-            assert_eq!(open(folder.path(), 0).1, Some(Vec::new()), "it is begun anew");
+            assert_eq!(open(folder.path(), 0).1, Some(vec![floor()]), "it is begun anew");
         }
     }
 

@@ -10,6 +10,9 @@ pub const MOST: usize = 10_000;
 /// Operator and id, made short.
 pub type Fingerprint = [u8; 16];
 
+/// No command: where memory begins, written down for as long as a command from before could live.
+pub const FLOOR: Fingerprint = [0; 16];
+
 #[derive(Debug, Default)]
 pub struct Seen {
     known: HashSet<Fingerprint>,

@@ -232,6 +232,10 @@ async fn a_restart_forgets_no_command_and_a_lost_memory_says_so() {
     let third = house.guard(at(NOW + 10));
     assert_eq!(code(third.admit(&sign("1", NOW), at(NOW + 10))), "too_old");
     assert_eq!(code(third.admit(&sign("3", NOW + 10), at(NOW + 10))), "ok");
+    // A start soon after the one that had no memory knows no more than that one did.
+    let fourth = house.guard(at(NOW + 15));
+    assert_eq!(code(fourth.admit(&sign("1", NOW), at(NOW + 15))), "too_old");
+    assert_eq!(code(fourth.admit(&sign("4", NOW + 10), at(NOW + 15))), "ok");
 }
 
 #[test]

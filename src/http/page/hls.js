@@ -122,12 +122,17 @@ class Mse {
 
   async #settled(act) {
     if (this.#closed) return;
+    const over = new AbortController();
     const settled = new Promise((resolve, reject) => {
-      this.#buffer.addEventListener("updateend", resolve, { once: true });
-      this.#buffer.addEventListener("error", () => reject(new Error("the video cannot be decoded")), { once: true });
+      this.#buffer.addEventListener("updateend", resolve, { signal: over.signal });
+      this.#buffer.addEventListener("error", () => reject(new Error("the video cannot be decoded")), { signal: over.signal });
     });
-    act();
-    await settled;
+    try {
+      act();
+      await settled;
+    } finally {
+      over.abort();
+    }
   }
 
   async #keepUp() {

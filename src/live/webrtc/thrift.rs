@@ -8,6 +8,10 @@ use std::time::{Duration, Instant};
 /// How much of the line's rate may be saved up: what is sent at once waits in the line for as long.
 const SAVED: Duration = Duration::from_millis(500);
 
+/// How much of it a run of frames may owe: an IDR picture alone can be more than what is saved, and the frames that refer to it
+/// would be lost with it. A new run begins when all is paid.
+const OWED: Duration = Duration::from_millis(1500);
+
 #[derive(Debug)]
 pub(super) struct Thrift {
     /// Bits a second; none yet = whatever comes.
@@ -48,7 +52,8 @@ impl Thrift {
     #[expect(clippy::cast_precision_loss, reason = "frames are far below 2^52 bits")]
     pub(super) fn admits(&mut self, bytes: usize, idr: bool, now: Instant) -> bool {
         self.count(now);
-        let affordable = self.estimate.is_none() || self.budget > 0.0;
+        let owed = if self.broken { 0.0 } else { OWED.as_secs_f64() };
+        let affordable = self.estimate.is_none_or(|estimate| self.budget > -estimate * owed);
         if !affordable || (self.broken && !idr) {
             self.broken = true;
             return false;
@@ -94,8 +99,8 @@ mod tests {
             let sent = sent(Some(estimate));
             #[expect(clippy::cast_precision_loss, reason = "small")]
             let bits = sent.len() as f64 * 80_000.0;
-            // Ten seconds' worth, what was saved at the start, and at most one frame over it.
-            assert!(bits <= estimate * 10.5 + 80_000.0, "{estimate}: {bits}");
+            // Ten seconds' worth, what was saved at the start, what may be owed, and at most one frame over it.
+            assert!(bits <= estimate * 12.0 + 80_000.0, "{estimate}: {bits}");
             assert!(bits > estimate * 5.0, "{estimate}: {bits}");
             let mut before = None;
             for (n, idr) in sent {
@@ -103,6 +108,24 @@ mod tests {
                 before = Some(n);
             }
         }
+    }
+
+    #[test]
+    fn a_run_is_not_broken_by_its_own_idr() {
+        // IDR pictures eight times as large as the others, and only when they are asked for.
+        let start = Instant::now();
+        let mut thrift = Thrift::new(start);
+        thrift.estimate(200_000.0, start);
+        let (mut sent, mut wished) = (0, None::<Instant>);
+        for n in 0..150 {
+            let now = start + Duration::from_millis(200 * n);
+            let wishes = thrift.may_begin_again(now) && wished.is_none_or(|at| now - at >= Duration::from_secs(4));
+            wished = if wishes { Some(now) } else { wished };
+            // Five a second of 2 500 bytes: half of what the line carries.
+            let bytes = if wishes { 20_000 } else { 2_500 };
+            sent += usize::from(thrift.admits(bytes, wishes, now));
+        }
+        assert!(sent >= 120, "{sent} of 150");
     }
 
     #[test]
