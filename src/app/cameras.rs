@@ -63,13 +63,19 @@ impl CameraHandle {
     }
 
     /// Goes by what the file says now, without a restart. Of one that is broken nobody sees more than its groups.
+    /// Blocks for the disk where a setting gave way.
     pub fn refile(&self, config: &CameraConfig, overrides: &Overrides) {
         self.groups.write().unwrap_or_else(PoisonError::into_inner).clone_from(&config.groups);
         let Some(Controls { tuner, model_confidence, .. }) = &self.controls else { return };
         let file = Tuning::new(config, *model_confidence);
         let camera = &self.view.origin.camera;
         let now = remembered(camera, &file, |file| overrides.over(camera, file));
+        let flat = file.flat();
         tuner.refile(file, now, &config.groups);
+        // What gave way to the file must not come back when the file has its old value again.
+        if let Err(error) = overrides.remember(camera, &flat, || tuner.now().flat()) {
+            tracing::warn!(%camera, "{error}; settings that the file overruled may come back");
+        }
     }
 
     #[must_use]

@@ -72,7 +72,8 @@ impl NodeFleet {
                 "the camera's source has ended: there is no picture; use start or restart",
             ));
         }
-        let shot = controls.shutter.press();
+        let crowded = || Refusal::new("busy", "too many wait for a picture of this camera; try again in a moment");
+        let shot = controls.shutter.press().ok_or_else(crowded)?;
         let mut applied = handle.applied.clone();
         let outcome = tokio::select! {
             shot = shot => match shot {

@@ -25,7 +25,7 @@ const FIRST: Duration = Duration::from_secs(1);
 /// A camera that is not said to run may still have frames on their way.
 const LATE: Duration = Duration::from_millis(300);
 /// After so long without a frame a picture is said to be old; at cameras that are slower by nature, three of their intervals.
-const OLD: Duration = Duration::from_secs(5);
+pub(super) const OLD: Duration = Duration::from_secs(5);
 
 pub(super) struct Easel {
     config: VideoConfig,
@@ -35,9 +35,8 @@ pub(super) struct Easel {
     /// The last frame as it was shown, with its boxes.
     canvas: Frame,
     slate: Frame,
-    /// When the last frame was shown, and the time between it and the one before.
+    /// When the last frame was shown.
     shown: Option<Instant>,
-    interval: Duration,
     /// The slate that is shown, and since when.
     said: Option<(Vec<String>, Instant)>,
     /// The video's time begins here.
@@ -75,7 +74,6 @@ impl Easel {
             canvas: Frame::empty(),
             slate: Frame::empty(),
             shown: None,
-            interval: Duration::ZERO,
             said: None,
             begin: Instant::now(),
             last_unit: None,
@@ -99,9 +97,7 @@ impl Easel {
             return frame;
         }
         self.overlay.draw(&mut self.canvas.bgr, width, height, &detections);
-        let now = Instant::now();
-        self.interval = self.shown.map_or(Duration::ZERO, |shown| now - shown);
-        self.shown = Some(now);
+        self.shown = Some(Instant::now());
         self.said = None;
         let canvas = std::mem::replace(&mut self.canvas, Frame::empty());
         self.encode(studio, &canvas, moment, demand);
@@ -116,7 +112,7 @@ impl Easel {
         match age {
             None if runs && self.begin.elapsed() < FIRST => {}
             Some(age) if !runs && age < LATE => {}
-            Some(age) if runs && age < OLD.max(3 * self.interval) => self.beat(studio, demand),
+            Some(age) if runs && age < OLD.max(3 * studio.every()) => self.beat(studio, demand),
             _ => self.say(studio, &slate::words(status, age, self.canvas.captured_at), demand, !runs),
         }
     }

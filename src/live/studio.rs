@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{broadcast, watch};
 
-use super::easel::Easel;
+use super::easel::{Easel, OLD};
 use super::hls::Hls;
 use super::viewer::Seat;
 use super::{AccessUnit, Picture, Pictures, Units, VideoConfig, Way};
@@ -31,6 +31,9 @@ pub struct Status {
 
 type Look = Box<dyn Fn() -> Status + Send + Sync>;
 
+/// A camera that gives a frame less often than this is slow: who comes to it is shown its last one.
+const SLOW: Duration = Duration::from_millis(800);
+
 pub struct Studio {
     camera: Name,
     config: VideoConfig,
@@ -39,6 +42,7 @@ pub struct Studio {
     /// All that the detection path reads while nobody watches.
     watched: AtomicBool,
     desk: Mutex<Desk>,
+    kept: Mutex<Kept>,
     changed: Condvar,
     pub(super) hls: Arc<Hls>,
     me: Weak<Self>,
@@ -48,6 +52,15 @@ pub struct Studio {
 pub(super) struct Job {
     pub frame: Frame,
     pub detections: Vec<Detection>,
+}
+
+/// When the last frame came, and of a slow camera the frame itself, whether or not anybody watches.
+#[derive(Default)]
+struct Kept {
+    came: Option<(Instant, Timestamp)>,
+    /// The time between it and the one before.
+    every: Duration,
+    job: Option<Job>,
 }
 
 struct Desk {
@@ -115,6 +128,7 @@ impl Studio {
             metrics,
             watched: AtomicBool::new(false),
             desk: Mutex::new(desk),
+            kept: Mutex::default(),
             changed: Condvar::new(),
             hls: Hls::new(),
             me: me.clone(),
@@ -129,6 +143,7 @@ impl Studio {
 
     /// Shows the frame, and gives a buffer back for another one where there is one. Never waits for the encoder.
     pub fn take(&self, frame: Frame, detections: &[Detection]) -> Option<Frame> {
+        self.keep(&frame, detections);
         if !self.is_watched() {
             return Some(frame);
         }
@@ -145,6 +160,7 @@ impl Studio {
 
     /// As [`Studio::take`], for a frame that somebody else needs as well: it is copied, into a buffer that was used before.
     pub fn offer(&self, frame: &Frame, detections: &[Detection]) {
+        self.keep(frame, detections);
         if !self.is_watched() {
             return;
         }
@@ -200,6 +216,8 @@ impl Studio {
 
     fn enter(&self, way: Way) -> Option<Seat> {
         let me = self.me.upgrade()?;
+        let begins = !self.lock().at_work;
+        let last = if begins { self.last() } else { None };
         let mut desk = self.lock();
         if desk.shut {
             return None;
@@ -211,12 +229,49 @@ impl Studio {
                 tracing::error!(camera = %self.camera, "no thread for the video: {error}");
                 return None;
             }
-            desk.at_work = true;
+            (desk.at_work, desk.job) = (true, last);
         }
         desk.seats[way as usize] += 1;
         self.metrics.viewers(way, desk.seats[way as usize]);
         self.watched.store(true, Ordering::Relaxed);
         Some(Seat::new(me, way))
+    }
+
+    /// Two frames of a camera are so far apart.
+    pub(super) fn every(&self) -> Duration {
+        self.kept().every
+    }
+
+    fn keep(&self, frame: &Frame, detections: &[Detection]) {
+        // Whoever has it copies a slow camera's frame: detection does not wait for that.
+        let Ok(mut kept) = self.kept.try_lock() else { return };
+        let now = Instant::now();
+        let every = kept.came.replace((now, Timestamp::now())).map(|(before, _)| now - before);
+        kept.every = every.unwrap_or_default();
+        let buffer = kept.job.take();
+        if every.is_some_and(|every| every < SLOW) {
+            return;
+        }
+        let mut bgr = buffer.map_or_else(Vec::new, |job| job.frame.bgr);
+        bgr.clear();
+        bgr.extend_from_slice(&frame.bgr);
+        let frame = Frame { bgr, text: Vec::new(), ..*frame };
+        kept.job = Some(Job { frame, detections: detections.to_vec() });
+    }
+
+    /// A slow camera's last frame, as long as it is what the camera shows.
+    fn last(&self) -> Option<Job> {
+        let status = (self.look)();
+        let kept = self.kept();
+        let ((came, at), job) = (kept.came?, kept.job.as_ref()?);
+        let of_this_run = status.actual == ActualState::Running && status.since.is_none_or(|since| at >= since);
+        let shown = of_this_run && came.elapsed() < OLD.max(3 * kept.every);
+        let frame = || Frame { bgr: job.frame.bgr.clone(), text: Vec::new(), ..job.frame };
+        shown.then(|| Job { frame: frame(), detections: job.detections.clone() })
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn leave(&self, way: Way) {

@@ -72,6 +72,34 @@ fn while_nobody_watches_a_frame_comes_straight_back() {
 }
 
 #[tokio::test]
+async fn who_comes_to_a_slow_camera_sees_its_last_picture_unless_it_stopped() {
+    let stopped = Arc::new(AtomicBool::new(false));
+    let look = {
+        let stopped = stopped.clone();
+        move || {
+            let actual = if stopped.load(Ordering::Relaxed) { ActualState::Stopped } else { ActualState::Running };
+            Status { since: None, ..status(actual) }
+        }
+    };
+    let studio = Studio::new("door".parse().unwrap(), VideoConfig::default(), Box::new(look));
+    let _spare = studio.take(frame(7, 64, 48), &[car()]);
+    let picture = async || soon(studio.jpegs(Way::Still).unwrap().next()).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(picture().await.frame_id, 7, "no frame came since");
+        while studio.is_watched() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    stopped.store(true, Ordering::Relaxed);
+    // The thread that showed it may still be there.
+    let start = Instant::now();
+    while picture().await.frame_id == 7 {
+        assert!(start.elapsed() < PATIENCE, "a stopped camera's picture is shown as if it ran");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
 async fn a_viewer_sees_the_newest_picture_with_its_boxes_and_its_frame() {
     let studio = running();
     let mut viewer = studio.jpegs(Way::Mjpeg).unwrap();

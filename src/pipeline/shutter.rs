@@ -10,6 +10,9 @@ use crate::envelope::KeyframeMeta;
 /// The picture that was handed to the buses, or why there is none.
 pub type Shot = Result<KeyframeMeta, String>;
 
+/// Who may wait for a camera's next picture at once.
+const MOST: usize = 64;
+
 /// One camera's.
 #[derive(Debug, Default)]
 pub struct Shutter {
@@ -19,15 +22,18 @@ pub struct Shutter {
 }
 
 impl Shutter {
-    /// The receiver is told of the picture; an error of its own means that the picture was given up.
-    pub fn press(&self) -> oneshot::Receiver<Shot> {
+    /// The receiver is told of the picture; an error of its own means that the picture was given up. None when too many wait.
+    pub fn press(&self) -> Option<oneshot::Receiver<Shot>> {
         let (sender, receiver) = oneshot::channel();
         let mut waiting = self.waiting();
         waiting.retain(|who| !who.is_closed());
+        if waiting.len() >= MOST {
+            return None;
+        }
         waiting.push(sender);
         self.pressed.store(true, Ordering::Release);
         self.hurry.store(true, Ordering::Release);
-        receiver
+        Some(receiver)
     }
 
     /// Somebody still waits for it. Cheap: asked at every frame.
@@ -89,8 +95,8 @@ mod tests {
         (0..1000).for_each(|_| drop(shutter.press()));
         assert_eq!(shutter.waiting().len(), 1, "the dead are not kept");
         assert!(!shutter.hurries() && !shutter.is_pressed() && shutter.take().is_empty());
-        let waits = shutter.press();
-        assert!(shutter.hurries() && shutter.is_pressed() && shutter.take().len() == 1);
-        drop(waits);
+        let waits: Vec<_> = std::iter::repeat_with(|| shutter.press()).take_while(Option::is_some).collect();
+        assert_eq!(waits.len(), MOST);
+        assert!(shutter.hurries() && shutter.is_pressed() && shutter.take().len() == MOST);
     }
 }

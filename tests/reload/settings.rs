@@ -47,6 +47,10 @@ fn live_settings_and_groups_change_without_a_restart() {
     let settings = yard.node.camera("a")["settings"].clone();
     assert_eq!((&settings["max_fps"], &settings["confidence"]), (&8.0.into(), &0.9.into()), "{settings}");
     assert_eq!(names(&settings["changed"]), ["confidence"], "{settings}");
+    // What gave way is forgotten, and does not come back with the file's old value.
+    yard.write(&camera("a", 15, 1, ", max_fps: 3, labels: [circle], confidence: 0.5, groups: [new]"));
+    yard.hang_up();
+    assert_eq!(yard.node.camera("a")["settings"]["max_fps"], 3.0);
 }
 
 #[test]
