@@ -18,7 +18,7 @@ pub struct Said {
 #[derive(Deserialize)]
 struct Numbered {
     camera: Option<String>,
-    node: String,
+    node: Option<String>,
     boot_id: String,
     seq: u64,
     event: Option<IgnoredAny>,
@@ -32,7 +32,7 @@ impl Said {
         let Numbered { camera, node, boot_id, seq, event, detections, accepted } =
             serde_json::from_slice(payload).ok()?;
         let kind = event.map(|_| "event").or(detections.map(|_| "detections")).or(accepted.map(|_| "audit"))?;
-        Some(Self { line: (camera.unwrap_or(node), boot_id, kind), seq })
+        Some(Self { line: (camera.or(node)?, boot_id, kind), seq })
     }
 }
 
