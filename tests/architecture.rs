@@ -42,6 +42,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("homeassistant", &["domain", "envelope"]),
+    ("asyncapi", &["envelope", "codec", "bus", "frigate", "homeassistant"]),
     ("http", &["domain", "telemetry", "envelope", "codec", "control", "live"]),
     (
         "config",
@@ -97,6 +98,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "homeassistant",
             "frigate",
             "http",
+            "asyncapi",
         ],
     ),
 ];
@@ -140,11 +142,13 @@ const PURE: &[&str] = &[
     "envelope/",
     "homeassistant/",
     "frigate/",
+    "asyncapi/",
     "control/parse.rs",
     "control/auth/jws.rs",
     "control/auth/seen.rs",
     "pipeline/machine/",
     "bus/backoff.rs",
+    "bus/channel.rs",
     "bus/topic.rs",
 ];
 
