@@ -131,7 +131,7 @@ const CUPBOARDS: &[(&str, &[&str])] = &[
     ("pathfinding", &["tracker/"]),
     ("anyhow", &["cli/"]),
     ("rustls", &["bus/", "main.rs"]),
-    ("ring", &["control/auth/", "http/gate/", "live/webrtc/"]),
+    ("ring", &["control/auth/", "http/gate/", "inference/graph/store.rs", "live/webrtc/"]),
 ];
 
 /// Rooms that read no clock and touch no network, disk or thread: time is an argument there.
