@@ -129,6 +129,8 @@ const CUPBOARDS: &[(&str, &[&str])] = &[
     ("jsonschema", &["config/"]),
     ("saphyr_parser", &["config/"]),
     ("pathfinding", &["tracker/"]),
+    ("wide", &["inference/preprocess/linear.rs"]),
+    ("bytemuck", &["inference/preprocess/linear.rs"]),
     ("anyhow", &["cli/"]),
     ("rustls", &["bus/", "main.rs"]),
     ("ring", &["control/auth/", "http/gate/", "inference/graph/store.rs", "live/webrtc/"]),

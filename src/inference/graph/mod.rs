@@ -43,7 +43,7 @@ pub fn open(
             }
             Err(error) => {
                 tracing::warn!(model = %path.display(), file = %kept.display(), "a kept graph does not load and is made anew: {error}");
-                entry.discard(&kept);
+                Entry::discard(&kept);
             }
         }
     }

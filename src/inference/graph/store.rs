@@ -64,13 +64,13 @@ impl Entry {
                 return Some(path);
             }
             tracing::warn!(file = %path.display(), "a kept graph is damaged; it is made anew");
-            self.discard(&path);
+            Self::discard(&path);
             None
         })
     }
 
     /// Takes a kept graph away that is of no use.
-    pub fn discard(&self, path: &Path) {
+    pub fn discard(path: &Path) {
         if let Err(error) = fs::remove_file(path) {
             tracing::debug!(file = %path.display(), "a kept graph cannot be removed: {error}");
         }
@@ -99,7 +99,7 @@ impl Entry {
                 _ => false,
             };
             if stale {
-                self.discard(&path);
+                Self::discard(&path);
             }
         }
     }
