@@ -72,7 +72,8 @@ impl Node {
     /// # Errors
     /// When nothing useful can run: no ONNX Runtime, no model that loads, the HTTP port in use, a bus that cannot even be tried.
     pub async fn start(config: Loaded, telemetry: Telemetry) -> Result<Self, AppError> {
-        let runtime = Runtime::load()?;
+        let graphs = config.state_dir.join(config.node.as_str()).join("graphs");
+        let runtime = Runtime::load()?.keeping_graphs(graphs);
         // Before anything is said on a bus: a port in use ends the start.
         let balcony = Balcony::open()?;
         let server = Server::bind(&config.config.http).await?;
