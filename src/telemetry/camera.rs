@@ -9,6 +9,11 @@ use metrics::{Counter, Gauge, Histogram};
 
 use super::{Quantiles, Recent, names, recorder};
 
+/// So many labels of a camera have a series of their own: COCO's 80 and more, and not the thousands that models may know.
+const MOST_LABELS: usize = 128;
+/// Stands for the labels beyond.
+const OTHER: &str = "other";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     Decode,
@@ -283,10 +288,12 @@ impl CameraMetrics {
         }
     }
 
-    /// Counts one published object. Labels are the model's classes, so their number is bounded.
+    /// Counts one published object. Labels are the model's classes; those beyond the first [`MOST_LABELS`] that a camera sees
+    /// are counted together.
     pub fn detection(&self, label: &str) {
         self.recent.label(label);
         let mut labels = self.labels.lock().unwrap_or_else(PoisonError::into_inner);
+        let label = if labels.contains_key(label) || labels.len() < MOST_LABELS { label } else { OTHER };
         if let Some(counter) = labels.get(label) {
             counter.increment(1);
             return;
@@ -294,5 +301,25 @@ impl CameraMetrics {
         let counter = recorder::counter(&names::DETECTIONS, &[("camera", &self.camera), ("label", label)]);
         counter.increment(1);
         labels.insert(label.to_owned(), counter);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::counted_by;
+
+    #[test]
+    fn a_model_of_a_thousand_classes_makes_no_thousand_series() {
+        let page = counted_by(|| {
+            let camera = CameraMetrics::new("door");
+            for _ in 0..2 {
+                (0..1000).for_each(|class| camera.detection(&format!("class {class}")));
+            }
+        });
+        let series: Vec<&str> = page.lines().filter(|line| line.starts_with("sightwire_detections_total{")).collect();
+        assert_eq!(series.len(), MOST_LABELS + 1);
+        assert!(series.contains(&"sightwire_detections_total{camera=\"door\",label=\"class 0\"} 2"), "{series:?}");
+        assert!(series.contains(&"sightwire_detections_total{camera=\"door\",label=\"other\"} 1744"), "{series:?}");
     }
 }

@@ -174,4 +174,5 @@ fn show_model(telemetry: &Telemetry, name: &Name, model: &super::models::Model, 
         crate::telemetry::set_model_info(name.as_str(), family, device);
     }
     telemetry.hide(&[("model", name.as_str()), ("family", family), ("device", device)], !yes);
+    telemetry.hide(&[("model", name.as_str())], !yes);
 }
