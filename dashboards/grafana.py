@@ -107,13 +107,14 @@ def heatmap(title, description, unit, targets, width=12, height=8):
 
 def timeline(title, description, targets, mappings, width=12, height=8, **more):
     options = {"mergeValues": True, "rowHeight": 0.8, "showValue": "auto", "alignValue": "left",
-               "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True}, "tooltip": {"mode": "single", "sort": "none"}}
+               "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
+               "tooltip": {"mode": "single", "sort": "none"}}
     return panel("state-timeline", title, description, "none", targets, width, height, options,
                  {"fillOpacity": 80, "lineWidth": 0}, steps(GREY), mappings, **more)
 
 
 def table(title, description, unit, targets, width=24, height=8, **more):
-    options = {"showHeader": True, "cellHeight": "sm", "footer": {"show": False, "reducer": ["sum"], "countRows": False, "fields": ""}}
+    options = {"showHeader": True, "cellHeight": "sm"}
     return panel("table", title, description, unit, targets, width, height, options,
                  {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False}, **more)
 
@@ -142,7 +143,8 @@ def variable(name, label, query_, several=True, hidden=False, description=""):
     return {"name": name, "label": label, "description": description, "type": "query", "datasource": DATASOURCE, "hide": 2 if hidden else 0,
             "definition": query_, "query": {"qryType": 1, "query": query_, "refId": "PrometheusVariableQueryEditor-VariableQuery"},
             "includeAll": several, "multi": several, "refresh": 2, "sort": 1, "regex": "", "skipUrlSync": False, "options": [],
-            "current": {"selected": True, "text": ["All"], "value": ["$__all"]} if several else {}}
+            "current": {"selected": True, "text": ["All"], "value": ["$__all"]} if several else
+            {"selected": False, "text": "", "value": ""}}
 
 
 def datasource():
@@ -172,6 +174,7 @@ def dashboard(uid, title, description, variables, links, rows):
             "time": {"from": "now-1h", "to": "now"}, "timepicker": {}, "weekStart": "", "links": links, "panels": panels,
             "annotations": {"list": [{
                 "name": "Restarts of the program", "enable": True, "hide": False, "iconColor": "purple", "datasource": DATASOURCE,
-                "expr": 'changes(process_start_time_seconds{instance=~"$instance"}[$__interval]) > 0',
+                # The value is the time at which it is to be shown.
+                "expr": '1000 * process_start_time_seconds{instance=~"$instance"}', "useValueForTime": True,
                 "titleFormat": "started: {{instance}}", "step": "15s"}]},
             "templating": {"list": variables}}

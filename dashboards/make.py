@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Writes fleet.json and camera.json, which Grafana takes as they are. `make dashboards` runs it; a test compares."""
+"""Writes fleet.json and camera.json, which Grafana takes as they are. `make dashboards` runs it; a test runs it into another folder and compares."""
 
 import json
 import pathlib
+import sys
 
 from grafana import (BLUE, GREEN, GREY, ORANGE, RED, YELLOW, bars, buckets, column, dashboard, datasource, graph, heatmap,
                      mean, named, quantile, quantiles, query, rate, seconds_a_second, stat, steps, table, timeline, variable)
@@ -305,6 +306,6 @@ def camera():
 
 
 if __name__ == "__main__":
-    folder = pathlib.Path(__file__).parent
+    folder = pathlib.Path(sys.argv[1]) if sys.argv[1:] else pathlib.Path(__file__).parent
     for name, made in (("fleet", fleet()), ("camera", camera())):
         (folder / f"{name}.json").write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
