@@ -177,7 +177,7 @@ def room(here):
         graph("Frames a second that still fit", "An estimate, by node: what is inferred now, as often as the fuller of processor and models has room for it again. "
               "It takes further frames to cost what these do.", "cps",
               query(on_node(f"{fps} * (1 / clamp({fullest}, 0.01, 1) - 1)"), "{{node}}"), 12),
-        graph("Frames inferred a second", "By node.", "cps", query(on_node(fps), "{{node}}"), 12),
+        graph("Frames inferred a second", "Frames that the models looked at, by node.", "cps", query(on_node(fps), "{{node}}"), 12),
         graph("Processor and models over time", "Share of the cores, and of the workers of each model.", "percentunit",
               [query(on_node(cpu), "{{node}} processor"), query(on_node(model), "{{node}} {{model}}")], 12, limit=SHARE, most=1),
         graph("Memory over time", "Resident memory of the program.", "bytes",
@@ -254,7 +254,7 @@ def camera():
             stat("Frames a second", "Frames inferred a second, over the last five seconds.", "none",
                  f"max by (camera) (sightwire_camera_fps{{{here}}})", 6, graph=True, decimals=1),
             stat("Age p95", "Age of a message when it leaves.", "s", quantile(0.95, PUBLISH, latency), 6, graph=True, thresholds=UP_TO_A_SECOND),
-            timeline("State and picture", "Moment by moment.", [query(states(here), "state")], named(STATES), 12, 6),
+            timeline("State and picture", "What the camera did, moment by moment.", [query(states(here), "state")], named(STATES), 12, 6),
             graph("Frames a second", "Read from the source, and inferred. What lies between them is below.", "cps",
                   [query(f"sum(rate(sightwire_frames_total{{{here}}}[$__rate_interval]))", "read"),
                    query(f'sum(rate(sightwire_frames_total{{{here}, outcome="inferred"}}[$__rate_interval]))', "inferred")], 12, 6),
@@ -292,7 +292,7 @@ def camera():
                   quantiles(STAGE, here + ', stage="deliver"'), 12),
             graph("Round trip to the broker", "p95 of the delivery probe, by bus, of the node's buses.", "s",
                   query(quantile(0.95, TRIP, every_bus, "bus"), "{{bus}}"), 12, 6),
-            stat("Connected", "The node's buses.", "none", f"min by (bus) (sightwire_bus_connected{{{every_bus}}})", 12, 6, text="value_and_name",
+            stat("Connected", "The buses of the camera's node.", "none", f"min by (bus) (sightwire_bus_connected{{{every_bus}}})", 12, 6, text="value_and_name",
                  legend="{{bus}}", mappings=named(YES_NO), thresholds=steps(RED, (1, GREEN))),
         ]),
         ("How much of the machine does it take?", [
