@@ -44,6 +44,13 @@ def count_of(where, wanted):
     return f'sum(sightwire_camera_state{{{where}, state=~"{wanted}"}}) or vector(0)'
 
 
+def in_trouble(where):
+    """Failed, or connecting; one that is pushed to connects for as long as nobody pushes."""
+    state = f"sightwire_camera_state{{{where}, state="
+    pushed = f'on (instance, camera) sightwire_camera_info{{{where}, source="push"}} == 1'
+    return f'count({state}"failed"}} == 1 or {state}"connecting"}} == 1 unless {pushed}) or vector(0)'
+
+
 def lost_share(where, by):
     """Of the frames that were to be inferred, those that were not."""
     lost = rate("sightwire_frames_total", where + ', outcome=~"dropped_stale|failed"', by)
@@ -54,6 +61,10 @@ def lost_share(where, by):
 def on_node(expr):
     """Says the node's name beside its address."""
     return f"({expr}) * on (instance) group_left (node) max by (instance, node) (sightwire_build_info)"
+
+
+def model_share(where):
+    return f"{rate('sightwire_model_busy_seconds_total', where, 'instance, model')} / sum by (instance, model) (sightwire_model_workers{{{where}}})"
 
 
 def alive(here):
@@ -68,7 +79,7 @@ def alive(here):
     return [
         stat("Cameras that run", "Cameras whose state is running.", "none", count_of(here, "running"), 4),
         stat("Cameras in trouble", "Cameras that are connecting or failed. Expand the table below: the log, `/readyz` and the camera's `state` topic say why.",
-             "none", count_of(here, "connecting|failed"), 4, thresholds=NONE_IS_FINE),
+             "none", in_trouble(here), 4, thresholds=NONE_IS_FINE),
         stat("Cameras switched off", "Cameras that somebody stopped or paused, and files that came to their end: as they were wanted.",
              "none", count_of(here, "stopped|paused|ended"), 4, thresholds=steps(BLUE)),
         stat("Pictures that show nothing", "Cameras that run and whose picture is frozen, black or covered.",
@@ -160,7 +171,7 @@ def broker(every_bus, latency):
 
 def room(here):
     node = 'instance=~"$instance"'
-    model = f"{rate('sightwire_model_busy_seconds_total', node, 'instance, model')} / sum by (instance, model) (sightwire_model_workers{{{node}}})"
+    model = model_share(node)
     cpu = f"{rate('process_cpu_seconds_total', node, 'instance')} / sum by (instance) (sightwire_cpu_cores{{{node}}})"
     fps = f'sum by (instance) (rate(sightwire_frames_total{{{node}, outcome="inferred"}}[$__rate_interval]))'
     fullest = f"max by (instance) ({model} or {cpu})"
@@ -245,6 +256,7 @@ def camera():
     here = 'instance=~"$instance", camera=~"$camera"'
     every_bus = 'instance=~"$instance", bus=~"$bus"'
     latency = here + ', bus=~"$bus"'
+    node = 'instance=~"$instance"'
     work = STAGE, here + ', stage=~"preprocess|inference|postprocess|track"'
     return dashboard(CAMERA, "Sightwire: one camera", "One camera: alive, what it sees, how old, what is lost, what it costs. docs/metrics.md",
                      variables(True), [link_to("The fleet", FLEET, "All nodes and cameras")], [
@@ -297,10 +309,13 @@ def camera():
         ]),
         ("How much of the machine does it take?", [
             graph("Of a model's worker", "Share of one worker's time that goes into this camera's frames.", "percentunit",
-                  query(f"sum({seconds_a_second(*work, 'stage')})", "share"), 8),
+                  query(f"sum({seconds_a_second(*work, 'stage')})", "share"), 12),
+            graph("Its model", "Share of their time that the workers of the camera's model work, for all its cameras. Near 100 % frames are dropped.", "percentunit",
+                  query(f"({model_share(node)}) * on (instance, model) group_right () (sightwire_camera_info{{{here}}} == 1)", "{{model}}"),
+                  12, limit=SHARE, most=1),
             graph("Pictures for viewers", "Time to encode one, by format.", "s",
-                  query(mean("sightwire_video_encode_seconds", here, "format") + " or vector(0)", "{{format}}"), 8),
-            graph("Video sent", "To viewers, by way.", "Bps", query(rate("sightwire_video_bytes_total", here, "way"), "{{way}}"), 8),
+                  query(mean("sightwire_video_encode_seconds", here, "format") + " or vector(0)", "{{format}}"), 12),
+            graph("Video sent", "To viewers, by way.", "Bps", query(rate("sightwire_video_bytes_total", here, "way"), "{{way}}"), 12),
         ]),
     ])
 

@@ -26,6 +26,8 @@ pub struct Model {
     pub seats: Seats,
     /// Its files, as they were when it was loaded.
     print: Fingerprint,
+    /// Of its workers.
+    pub count: usize,
     workers: Mutex<Vec<(String, JoinHandle<()>)>>,
 }
 
@@ -47,9 +49,8 @@ impl Model {
             classes = info.labels.len(), device = info.device.as_str(), workers = detectors.len(), "model loaded"
         );
         let (turns, seats) = (Arc::<Turns>::default(), Seats::default());
-        let metrics = ModelMetrics::new(name.as_str());
-        metrics.workers(detectors.len());
-        let model = Self { info, confidence: config.confidence, turns, seats, print, workers: Mutex::default() };
+        let (metrics, count) = (ModelMetrics::new(name.as_str()), detectors.len());
+        let model = Self { info, confidence: config.confidence, turns, seats, print, count, workers: Mutex::default() };
         for (index, mut detector) in detectors.into_iter().enumerate() {
             let (turns, seats, metrics) = (model.turns.clone(), model.seats.clone(), metrics.clone());
             let title = format!("worker {name} {}", index + 1);

@@ -117,7 +117,9 @@ mod tests {
 
     fn of(values: &[f64]) -> Counts {
         let cell = Cell::default();
-        values.iter().for_each(|value| cell.record(*value));
+        for value in values {
+            cell.record(*value);
+        }
         cell.read()
     }
 

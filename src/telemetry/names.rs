@@ -177,6 +177,13 @@ pub const CAMERA_PICTURE: Metric = metric(
 pub const CAMERA_STATE: Metric =
     metric("sightwire_camera_state", Gauge, Unit::Count, "1 for the state the camera is in, 0 for the others.")
         .by(&["camera", "state"]);
+pub const CAMERA_INFO: Metric = metric(
+    "sightwire_camera_info",
+    Gauge,
+    Unit::Count,
+    "1 for the model and the kind of source (file, stream, webcam, images, push, synthetic) that the camera has, 0 for those it had before.",
+)
+.by(&["camera", "model", "source"]);
 pub const CAMERA_FPS: Metric =
     metric("sightwire_camera_fps", Gauge, Unit::Count, "Frames inferred a second, over the last five seconds.")
         .by(&["camera"]);
@@ -350,6 +357,7 @@ pub const ALL: &[Metric] = &[
     CAMERA_PANICS,
     CAMERA_PICTURE,
     CAMERA_STATE,
+    CAMERA_INFO,
     CAMERA_FPS,
     CONTROL_COMMANDS,
     WEBRTC_ENDED,

@@ -154,7 +154,9 @@ mod tests {
     fn native_buckets_are_spans_and_differences_beside_the_classic_ones() {
         let cell = Cell::default();
         // Buckets 0 twice, 1 once, and after a gap 8 three times; one is nothing.
-        [1.0, 1.0, 1.05, 2.0, 2.0, 2.0, 0.0].iter().for_each(|value| cell.record(*value));
+        for value in [1.0, 1.0, 1.05, 2.0, 2.0, 2.0, 0.0] {
+            cell.record(value);
+        }
         let histogram = Histogram::from(&cell.read());
         let spans: Vec<(i32, u32)> = histogram.positive_span.iter().map(|s| (s.offset, s.length)).collect();
         assert_eq!((spans, histogram.positive_delta), (vec![(0, 2), (6, 1)], vec![2, -1, 2]));

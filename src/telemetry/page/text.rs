@@ -1,4 +1,4 @@
-//! The page as text: Prometheus' format 0.0.4, and OpenMetrics 1.0, which differ in a few words.
+//! The page as text: Prometheus' format 0.0.4, and `OpenMetrics` 1.0, which differ in a few words.
 
 use std::fmt::{self, Write as _};
 
