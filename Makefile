@@ -1,11 +1,11 @@
 # Two commands do everything on a fresh Debian machine with Rust: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build test e2e load chaos soak clients fleet fuzz fuzz-api fuzz-build lint fmt bench schemas
+.PHONY: help setup demo build test e2e load chaos soak clients fleet fuzz fuzz-api fuzz-build lint fmt bench schemas dashboards
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
-setup: ## Install what is missing (Debian packages, ONNX Runtime); does nothing when all is there
+setup: ## Install what is missing (Debian packages, ONNX Runtime, Prometheus for tests); does nothing when all is there
 	@.ci/setup
 
 demo: setup ## Build, and run synthetic cameras against an embedded broker (DEMO_SECONDS=20 ends it)
@@ -50,7 +50,7 @@ lint: ## Formatting, clippy, shell scripts, licences and sources of the crates
 	cargo fmt --check
 	rustfmt --check --edition 2024 fuzz/fuzz_targets/*.rs
 	cargo clippy --locked --all-targets -- -D warnings
-	shellcheck .ci/setup .ci/demo .ci/run .ci/chaos .ci/fuzz .ci/fuzz-api .ci/node-red .ci/home-assistant fuzz/instrument
+	shellcheck .ci/setup .ci/demo .ci/run .ci/chaos .ci/fuzz .ci/fuzz-api .ci/node-red .ci/home-assistant .ci/dashboards fuzz/instrument
 	cargo deny --locked check licenses bans sources
 
 fmt: ## Format the code
@@ -59,5 +59,9 @@ fmt: ## Format the code
 bench: setup ## Measure what a frame costs, part by part
 	cargo bench --locked
 
-schemas: ## Renew what is generated from the types: schemas/, protobuf code
+schemas: ## Renew what is generated from the types: schemas/, protobuf code, the table of metrics
 	UPDATE_GENERATED=1 cargo test --locked --test schemas --test proto
+	UPDATE_GENERATED=1 cargo test --locked --test dashboards every_metric_is_in_the_documentation
+
+dashboards: ## Write Grafana's dashboards anew from dashboards/make.py, and check them by Grafana's own types (npm)
+	@.ci/dashboards

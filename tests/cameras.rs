@@ -19,7 +19,7 @@ use sightwire::pipeline::{
     Seats, SessionContext, StateView, Tuning, Turns, work,
 };
 use sightwire::source::{FrameSource, OpenOptions, Opener, Read, SourceError, SourceSpec};
-use sightwire::telemetry::{CameraMetrics, FrameOutcome, log_panics};
+use sightwire::telemetry::{CameraMetrics, FrameOutcome, ModelMetrics, log_panics};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -157,7 +157,7 @@ impl Yard {
         let (turns, seats) = (Arc::<Turns>::default(), Seats::default());
         let (takes, whose) = (turns.clone(), seats.clone());
         let mut detector = FakeDetector(Arc::new(detect));
-        let worker = std::thread::spawn(move || work(&takes, &whose, &mut detector));
+        let worker = std::thread::spawn(move || work(&takes, &whose, &mut detector, &ModelMetrics::new("fake")));
         Self { bus: Arc::default(), turns, seats, shutdown: CancellationToken::new(), worker: Some(worker) }
     }
 

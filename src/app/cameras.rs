@@ -153,6 +153,7 @@ impl CameraYard<'_> {
         past: &CameraPast,
     ) -> (CameraHandle, JoinHandle<()>, Option<Tenancy>) {
         let metrics = past.metrics.clone();
+        metrics.made_of(config.model.as_str(), config.source.word());
         let origin = Origin { camera: name.clone(), node: self.node.clone(), boot_id: self.boot_id.clone() };
         let model = self.models.loaded.get(&config.model);
         let model_confidence = model.map_or(0.0, |m| m.confidence);

@@ -24,7 +24,7 @@ use crate::http::{Board, Part, PushRefusal, PushedPicture, Readiness};
 use crate::live::webrtc::WebRtc;
 use crate::live::{BusFigures, Feed, MessageFigures, Studio};
 use crate::pipeline::Desired;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Format, Telemetry};
 
 /// A camera that has not acted upon a wish by then is answered for as late.
 const APPLY: Duration = Duration::from_secs(5);
@@ -350,7 +350,7 @@ impl Board for NodeFleet {
             .collect()
     }
 
-    fn metrics(&self) -> String {
-        self.telemetry.render()
+    fn metrics(&self, format: Format) -> Vec<u8> {
+        self.telemetry.write(format)
     }
 }

@@ -16,6 +16,7 @@ use crate::inference::{
     Detector, Devices, InferenceError, LabelsConfig, ModelConfig, ModelInfo, OnnxDetector, Runtime,
 };
 use crate::pipeline::{Seats, Turns, work};
+use crate::telemetry::ModelMetrics;
 
 /// A model whose workers run.
 pub struct Model {
@@ -25,6 +26,8 @@ pub struct Model {
     pub seats: Seats,
     /// Its files, as they were when it was loaded.
     print: Fingerprint,
+    /// Of its workers.
+    pub count: usize,
     workers: Mutex<Vec<(String, JoinHandle<()>)>>,
 }
 
@@ -46,13 +49,14 @@ impl Model {
             classes = info.labels.len(), device = info.device.as_str(), workers = detectors.len(), "model loaded"
         );
         let (turns, seats) = (Arc::<Turns>::default(), Seats::default());
-        let model = Self { info, confidence: config.confidence, turns, seats, print, workers: Mutex::default() };
+        let (metrics, count) = (ModelMetrics::new(name.as_str()), detectors.len());
+        let model = Self { info, confidence: config.confidence, turns, seats, print, count, workers: Mutex::default() };
         for (index, mut detector) in detectors.into_iter().enumerate() {
-            let (turns, seats) = (model.turns.clone(), model.seats.clone());
+            let (turns, seats, metrics) = (model.turns.clone(), model.seats.clone(), metrics.clone());
             let title = format!("worker {name} {}", index + 1);
             let thread = std::thread::Builder::new()
                 .name(title.clone())
-                .spawn(move || work(&turns, &seats, &mut detector as &mut dyn Detector))?;
+                .spawn(move || work(&turns, &seats, &mut detector as &mut dyn Detector, &metrics))?;
             model.workers.lock().unwrap_or_else(PoisonError::into_inner).push((title, thread));
         }
         Ok(model)

@@ -85,10 +85,10 @@ impl Node {
                 Some(balcony.tasks.spawn(start).await.map_err(std::io::Error::other)??)
             }
         };
-        set_build_info(env!("CARGO_PKG_VERSION"), runtime.version());
-        tokio::spawn(telemetry.clone().upkeep());
         let boot_id = BootId::new();
         let Loaded { file, node, state_dir, config, .. } = config;
+        set_build_info(env!("CARGO_PKG_VERSION"), runtime.version(), node.as_str());
+        tokio::spawn(Telemetry::watch_disk(state_dir.clone()));
         let switches = Arc::new(Switches::open(&state_dir, &node)?);
         let overrides = Arc::new(Overrides::open(&state_dir, &node)?);
         let counted = Arc::new(CountedLabels::open(&state_dir, &node)?);

@@ -411,8 +411,7 @@ mod tests {
     fn a_flood_of_commands_is_dropped_and_never_waits() {
         let (sender, mut receiver) = mpsc::channel(2);
         let mut ear = Ear { bus: "test", sender, overflows: 0 };
-        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
-        metrics::with_local_recorder(&recorder, || {
+        let counted = crate::telemetry::counted_by(|| {
             for i in 0..5_u8 {
                 let payload = Bytes::from(vec![i]);
                 let inbound =
@@ -421,7 +420,6 @@ mod tests {
             }
         });
         assert_eq!(ear.overflows, 3);
-        let counted = recorder.handle().render();
         assert!(counted.contains(r#"{command="unknown",result="overflow"} 3"#), "{counted}");
         assert_eq!(&command(&mut receiver).payload[..], [0]);
     }

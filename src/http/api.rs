@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Json};
@@ -15,6 +15,7 @@ use super::problem::Problem;
 use super::table::{Answer, Operation};
 use super::{Board, Readiness};
 use crate::envelope::{CameraState, Detections, NodeState};
+use crate::telemetry::Format;
 
 pub type Shared = State<Arc<dyn Board>>;
 
@@ -46,7 +47,8 @@ pub fn operations() -> Vec<Operation> {
             .problem(404, "No such camera, or no keyframe of it yet"),
         Operation::get("/metrics", "metrics", "Metrics for Prometheus", get(metrics))
             .tag("health")
-            .answer(Answer::text("Text format 0.0.4")),
+            .details("In the form that `Accept` prefers: `text/plain` (format 0.0.4, also for whoever names none of these), `application/openmetrics-text`, or `application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited`, which has native histograms beside the classic ones.")
+            .answer(Answer::text("Text format 0.0.4, or what was asked for")),
         Operation::get("/healthz", "health", "The process lives", get(|| async { "ok\n" }))
             .tag("health")
             .details("Open without a token and under any Host.")
@@ -84,8 +86,15 @@ async fn keyframe(State(board): Shared, Path(name): Path<String>) -> Response {
     }
 }
 
-async fn metrics(State(board): Shared) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], board.metrics()).into_response()
+async fn metrics(State(board): Shared, headers: HeaderMap) -> Response {
+    let wanted: Vec<&str> = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let format = Format::accepted(&wanted.join(","));
+    // Thousands of series take a while to write.
+    let Ok(page) = tokio::task::spawn_blocking(move || board.metrics(format)).await else {
+        return Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "the page could not be written")
+            .into_response();
+    };
+    ([(header::CONTENT_TYPE, format.content_type()), (header::VARY, "Accept")], page).into_response()
 }
 
 async fn readyz(State(board): Shared, Extension(standing): Extension<Standing>) -> Response {

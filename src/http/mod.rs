@@ -37,6 +37,7 @@ use crate::domain::RawCommand;
 use crate::envelope::{CameraState, Detections, NodeState, Reply};
 use crate::live::webrtc::WebRtc;
 use crate::live::{BusFigures, Feed, Studio};
+use crate::telemetry::Format;
 
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
@@ -69,8 +70,8 @@ pub trait Board: Send + Sync {
     /// What the node's viewers follow, and the latest events.
     fn feed(&self) -> &Feed;
     fn bus_figures(&self) -> Vec<BusFigures>;
-    /// The metrics page, Prometheus text format 0.0.4.
-    fn metrics(&self) -> String;
+    /// The metrics page, in one of its forms. Reads the process's own figures: not for the runtime's threads.
+    fn metrics(&self, format: Format) -> Vec<u8>;
 }
 
 /// Whether the node does its work, part by part.

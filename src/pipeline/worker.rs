@@ -13,7 +13,7 @@ use super::tuning::Dial;
 use super::turns::{LaneId, Turn, Turns};
 use crate::domain::{Detection, Name};
 use crate::inference::Detector;
-use crate::telemetry::{CameraMetrics, FrameOutcome};
+use crate::telemetry::{CameraMetrics, FrameOutcome, ModelMetrics};
 
 /// A camera as its model's workers know it.
 #[derive(Clone)]
@@ -65,7 +65,7 @@ const LOG_EVERY: Duration = Duration::from_mins(1);
 const PASSING: u32 = 20;
 
 /// Works until the turns are shut; run it on a thread of its own.
-pub fn work(turns: &Turns, seats: &Seats, detector: &mut dyn Detector) {
+pub fn work(turns: &Turns, seats: &Seats, detector: &mut dyn Detector, metrics: &ModelMetrics) {
     let mut found = Vec::new();
     let mut said: Option<Instant> = None;
     while let Some(turn) = turns.take() {
@@ -78,7 +78,9 @@ pub fn work(turns: &Turns, seats: &Seats, detector: &mut dyn Detector) {
             continue;
         };
         // One camera's odd frame must not take the others' worker down.
+        let began = Instant::now();
         let outcome = catch_unwind(AssertUnwindSafe(|| one(turns, turn, &seat, detector, &mut found)));
+        metrics.busy(began.elapsed());
         let (buffer, failure) = match outcome {
             Ok(Ok(buffer)) => (buffer, None),
             Ok(Err(error)) => (None, Some(Failure::again("inference_failed", format!("the model failed: {error}")))),

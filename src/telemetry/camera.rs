@@ -9,6 +9,11 @@ use metrics::{Counter, Gauge, Histogram};
 
 use super::{Quantiles, Recent, names, recorder};
 
+/// So many labels of a camera have a series of their own: COCO's 80 and more, and not the thousands that models may know.
+const MOST_LABELS: usize = 128;
+/// Stands for the labels beyond.
+const OTHER: &str = "other";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     Decode,
@@ -166,6 +171,7 @@ pub struct CameraMetrics {
     fps: Gauge,
     states: Mutex<HashMap<&'static str, Gauge>>,
     pictures: Mutex<HashMap<&'static str, Gauge>>,
+    info: Mutex<Option<Gauge>>,
     labels: Mutex<HashMap<String, Counter>>,
     pub totals: CameraTotals,
     /// The last second, while somebody looks on.
@@ -198,6 +204,7 @@ impl CameraMetrics {
             fps: recorder::gauge(&names::CAMERA_FPS, &[("camera", camera)]),
             states: Mutex::default(),
             pictures: Mutex::default(),
+            info: Mutex::default(),
             labels: Mutex::default(),
             totals: CameraTotals::default(),
             recent: Recent::default(),
@@ -231,6 +238,18 @@ impl CameraMetrics {
 
     pub fn keyframe(&self, outcome: KeyframeOutcome) {
         self.keyframes[outcome as usize].increment(1);
+    }
+
+    /// The model that the camera goes to, and what kind of source it comes from, from now on.
+    pub fn made_of(&self, model: &str, source: &'static str) {
+        let labels = [("camera", self.camera.as_str()), ("model", model), ("source", source)];
+        let now = recorder::gauge(&names::CAMERA_INFO, &labels);
+        let mut info = self.info.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(before) = info.as_ref() {
+            before.set(0.0);
+        }
+        now.set(1.0);
+        *info = Some(now);
     }
 
     pub fn reconnect(&self) {
@@ -283,10 +302,12 @@ impl CameraMetrics {
         }
     }
 
-    /// Counts one published object. Labels are the model's classes, so their number is bounded.
+    /// Counts one published object. Labels are the model's classes; those beyond the first [`MOST_LABELS`] that a camera sees
+    /// are counted together.
     pub fn detection(&self, label: &str) {
         self.recent.label(label);
         let mut labels = self.labels.lock().unwrap_or_else(PoisonError::into_inner);
+        let label = if labels.contains_key(label) || labels.len() < MOST_LABELS { label } else { OTHER };
         if let Some(counter) = labels.get(label) {
             counter.increment(1);
             return;
@@ -294,5 +315,40 @@ impl CameraMetrics {
         let counter = recorder::counter(&names::DETECTIONS, &[("camera", &self.camera), ("label", label)]);
         counter.increment(1);
         labels.insert(label.to_owned(), counter);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::counted_by;
+
+    #[test]
+    fn a_camera_is_made_of_one_thing_at_a_time() {
+        let page = counted_by(|| {
+            let camera = CameraMetrics::new("door");
+            for (model, source) in [("a", "push"), ("b", "push"), ("b", "file"), ("b", "file"), ("b", "push")] {
+                camera.made_of(model, source);
+            }
+        });
+        let lines: Vec<&str> = page.lines().filter(|line| line.starts_with("sightwire_camera_info{")).collect();
+        let line = |model, source, value| {
+            format!("sightwire_camera_info{{camera=\"door\",model=\"{model}\",source=\"{source}\"}} {value}")
+        };
+        assert_eq!(lines, [line("a", "push", 0), line("b", "file", 0), line("b", "push", 1)]);
+    }
+
+    #[test]
+    fn a_model_of_a_thousand_classes_makes_no_thousand_series() {
+        let page = counted_by(|| {
+            let camera = CameraMetrics::new("door");
+            for _ in 0..2 {
+                (0..1000).for_each(|class| camera.detection(&format!("class {class}")));
+            }
+        });
+        let series: Vec<&str> = page.lines().filter(|line| line.starts_with("sightwire_detections_total{")).collect();
+        assert_eq!(series.len(), MOST_LABELS + 1);
+        assert!(series.contains(&"sightwire_detections_total{camera=\"door\",label=\"class 0\"} 2"), "{series:?}");
+        assert!(series.contains(&"sightwire_detections_total{camera=\"door\",label=\"other\"} 1744"), "{series:?}");
     }
 }

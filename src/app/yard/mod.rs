@@ -26,7 +26,7 @@ use crate::envelope::{ModelSummary, ReloadSummary};
 use crate::inference::Runtime;
 use crate::live::{Feed, VideoConfig};
 use crate::pipeline::{FirstSeen, KeyframeQueue};
-use crate::telemetry::{CameraMetrics, Telemetry};
+use crate::telemetry::{CameraMetrics, ModelMetrics, Telemetry};
 
 /// What cameras are made from, for as long as the node lives.
 pub struct Grounds {
@@ -172,6 +172,8 @@ fn show_model(telemetry: &Telemetry, name: &Name, model: &super::models::Model, 
     let (family, device) = (model.info.family, model.info.device.as_str());
     if yes {
         crate::telemetry::set_model_info(name.as_str(), family, device);
+        ModelMetrics::new(name.as_str()).workers(model.count);
     }
     telemetry.hide(&[("model", name.as_str()), ("family", family), ("device", device)], !yes);
+    telemetry.hide(&[("model", name.as_str())], !yes);
 }

@@ -69,6 +69,19 @@ impl SourceSpec {
         &self.kind
     }
 
+    /// What it is, in a word: the scheme it is written with, `stream` for those that come over the network.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self.kind {
+            SourceKind::File(_) => "file",
+            SourceKind::Stream(_) => "stream",
+            SourceKind::Webcam(_) => "webcam",
+            SourceKind::Images { .. } => "images",
+            SourceKind::Push { .. } => "push",
+            SourceKind::Synthetic(_) => "synthetic",
+        }
+    }
+
     /// Waits for the world: a read that takes long is a fault, not a timeline.
     #[must_use]
     pub fn is_live(&self) -> bool {
