@@ -10,6 +10,7 @@ mod gate;
 mod limits;
 mod network;
 mod openapi;
+mod probe;
 mod problem;
 mod routes;
 mod server;
@@ -31,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 pub use config::HttpConfig;
 pub use frames::{PushRefusal, PushedPicture};
 pub use openapi::document as openapi;
+pub use probe::{Health, ProbeError, ask as health};
 
 use crate::domain::RawCommand;
 use crate::envelope::{CameraState, Detections, NodeState, Reply};
