@@ -8,12 +8,13 @@ set -eu
 umask 077
 
 ALL='http_token grafana_admin mqtt_node mqtt_viewer mqtt_operator mqtt_homeassistant mqtt_health nats_node nats_viewer nats_operator'
-KEPT=${KEPT:-/secrets} OF=${OF:-/of}
+# Other folders in tests, which run as anybody.
+KEPT=${KEPT:-/secrets} OF=${OF:-/of} ACL=${ACL:-/acl} CHOWN=${CHOWN:-chown} TMPDIR=${TMPDIR:-/tmp}
 
 die() { echo "secrets: $*" >&2; exit 2; }
 known() { for name in $ALL; do [ "$name" != "$1" ] || return 0; done; die "there is no secret $1; there are: $ALL"; }
 by_chance() { od -An -N24 -tx1 /dev/urandom | tr -d ' \n'; }
-secret() { cat "$KEPT/$1"; }
+secret() { [ -s "$KEPT/$1" ] || die 'none are made yet: docker compose up -d'; cat "$KEPT/$1"; }
 
 # keep NAME: what stands on standard input.
 keep() {
@@ -33,7 +34,7 @@ give() {
   [ -d "$OF/$1" ] || return 0
   cat >"$OF/$1/.new"
   chmod 400 "$OF/$1/.new"
-  chown "$3:$3" "$OF/$1/.new"
+  "$CHOWN" "$3:$3" "$OF/$1/.new"
   mv -f "$OF/$1/.new" "$OF/$1/$2"
   chmod 755 "$OF/$1"
 }
@@ -46,14 +47,14 @@ hand_out() {
   secret http_token | give prometheus sightwire_token 65534
   secret grafana_admin | give grafana admin_password 472
   for user in node viewer operator; do echo "password_$user: \"$(secret "nats_$user")\""; done | give nats passwords.conf 10002
-  for user in node viewer operator homeassistant health; do echo "$user:$(secret "mqtt_$user")"; done >/tmp/users
-  mosquitto_passwd -U /tmp/users
-  give mosquitto users 1883 </tmp/users
-  rm -f /tmp/users
-  give mosquitto acl 1883 </acl
+  for user in node viewer operator homeassistant health; do echo "$user:$(secret "mqtt_$user")"; done >"$TMPDIR/users"
+  mosquitto_passwd -U "$TMPDIR/users"
+  give mosquitto users 1883 <"$TMPDIR/users"
+  rm -f "$TMPDIR/users"
+  give mosquitto acl 1883 <"$ACL"
   printf -- '-u health\n-P %s\n' "$(secret mqtt_health)" | give mosquitto health 1883
   # The image has no folder that its volume could take the owner from.
-  if [ -d "$OF/nats-data" ]; then chown 10002:10002 "$OF/nats-data"; fi
+  if [ -d "$OF/nats-data" ]; then "$CHOWN" 10002:10002 "$OF/nats-data"; fi
 }
 
 case "${1:-make}" in
@@ -64,7 +65,10 @@ case "${1:-make}" in
     ;;
   show)
     if [ -n "${2:-}" ]; then known "$2"; secret "$2"; echo; exit; fi
-    for name in $ALL; do printf '%-20s %s\n' "$name" "$(secret "$name")"; done
+    for name in $ALL; do
+      value=$(secret "$name") || exit
+      printf '%-20s %s\n' "$name" "$value"
+    done
     ;;
   set) known "${2:-}"; head -n 1 | keep "$2"; hand_out ;;
   renew) known "${2:-}"; by_chance | keep "$2"; hand_out ;;

@@ -76,7 +76,9 @@ fn read(status: StatusCode, body: &[u8]) -> Health {
         (true, true) => "ok".into(),
         (true, false) => format!("ok, but {}", told.join("; ")),
         (false, false) => format!("not ready: {}", told.join("; ")),
-        (false, true) if status == StatusCode::SERVICE_UNAVAILABLE => "not ready; who brings the token is told why".into(),
+        (false, true) if status == StatusCode::SERVICE_UNAVAILABLE => {
+            "not ready; who brings the token is told why".into()
+        }
         (false, true) => format!("answered {status}"),
     };
     Health { well, said }
@@ -101,7 +103,8 @@ mod tests {
             "cameras":[{"name":"door","ready":false,"detail":"failed: no route"}],"spools":[]}"#;
         assert_eq!(said(503, body), (false, "not ready: camera door: failed: no route".into()));
         assert_eq!(said(200, "ok\n"), (true, "ok".into()));
-        let spool = r#"{"ready":true,"buses":[],"cameras":[],"spools":[{"name":"nats","ready":false,"detail":"disk full"}]}"#;
+        let spool =
+            r#"{"ready":true,"buses":[],"cameras":[],"spools":[{"name":"nats","ready":false,"detail":"disk full"}]}"#;
         assert_eq!(said(200, spool), (true, "ok, but spool nats: disk full".into()));
         let stranger = r#"{"ready":false,"buses":[],"cameras":[],"spools":[]}"#;
         assert_eq!(said(503, stranger), (false, "not ready; who brings the token is told why".into()));
