@@ -30,7 +30,7 @@ clients: setup ## Run what users connect: the example flow in a real Node-RED, e
 	@.ci/node-red
 	@.ci/home-assistant
 
-compose-test: ## Build the image, bring compose.yaml's services up in an engine of its own, and look at them from outside (root, 8 GB, 20 minutes)
+compose-test: setup ## Build the image, bring compose.yaml's services up in an engine of its own, and look at them from outside (root, 8 GB, 20 minutes)
 	@.ci/compose-test
 
 fleet: setup ## 200 cameras on 10 nodes, stopped by one command over MQTT and over NATS: how long the last answer takes

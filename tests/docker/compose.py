@@ -6,6 +6,7 @@ Wants DOCKER_HOST, the images of compose.yaml but Grafana's (no Debian has one),
 import base64
 import collections
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -65,6 +66,7 @@ def eventually(what, look):
         time.sleep(0.5)
 
 
+@functools.cache
 def secret(name):
     return compose("run", "--rm", "secrets", "show", name)
 

