@@ -267,6 +267,8 @@ def delivers():
     server.say("SUB sightwire.cameras.*.detections 1")
     seen = {server.message()[0].split(".")[2] for _ in range(40)}
     assert seen == {"demo-1", "demo-2"}, seen
+    seen = compose("run", "--rm", "-T", "watch", "--seconds", "5")
+    assert "demo-1" in seen and "demo-2" in seen, seen
     step("detections arrive over MQTT and over NATS")
 
 
