@@ -52,7 +52,7 @@ hand_out() {
   give mosquitto users 1883 <"$TMPDIR/users"
   rm -f "$TMPDIR/users"
   give mosquitto acl 1883 <"$ACL"
-  printf -- '-u health\n-P %s\n' "$(secret mqtt_health)" | give mosquitto health 1883
+  printf -- '-u health\n-P %s\n' "$(secret mqtt_health)" | give mosquitto mosquitto_sub 1883
   # The image has no folder that its volume could take the owner from.
   if [ -d "$OF/nats-data" ]; then "$CHOWN" 10002:10002 "$OF/nats-data"; fi
 }
