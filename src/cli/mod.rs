@@ -7,6 +7,7 @@ mod ctl;
 mod demo;
 mod detect;
 mod explain;
+mod health;
 mod keygen;
 mod model_args;
 mod run;
@@ -119,6 +120,13 @@ states: there it is whoever answers `status` a moment before, and whom you name 
 
 Exit codes: 0 every target answered ok, 1 one did not, 2 bad usage, or nobody is called so.";
 
+const HEALTH: &str = "\
+Examples:
+  sightwire health                              the process answers: a reason to restart it, if not
+  sightwire health --ready --token-file token   buses are connected, cameras run; what is not is named
+
+Exit codes: 0 it does, 1 it does not, or nobody answers, 2 bad usage.";
+
 const KEYGEN: &str = "\
 Examples:
   sightwire keygen ana.key                      a pair of ed25519 keys; the public half is printed
@@ -186,6 +194,9 @@ enum Command {
     /// Command cameras and nodes over a bus, and call the roll of those who are to answer.
     #[command(after_help = CTL)]
     Ctl(ctl::CtlArgs),
+    /// Ask a node on this machine whether it lives, or is ready: for container engines and scripts.
+    #[command(after_help = HEALTH)]
+    Health(health::HealthArgs),
     /// Make a key for signed commands, and print what the configuration is to say of it.
     #[command(after_help = KEYGEN)]
     Keygen(keygen::KeygenArgs),
@@ -230,6 +241,7 @@ async fn dispatch(command: Command) -> ExitCode {
         Command::Detect(args) => detect::run(args).await,
         Command::Watch(args) => watch::run(args).await,
         Command::Ctl(args) => ctl::run(args).await,
+        Command::Health(args) => health::run(args).await,
         Command::Keygen(args) => keygen::run(&args),
         Command::Schema(args) => schema::run(&args),
     };

@@ -11,6 +11,7 @@ mod limits;
 mod media;
 mod network;
 mod openapi;
+mod probe;
 mod problem;
 mod routes;
 mod server;
@@ -32,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 pub use config::HttpConfig;
 pub use frames::{PushRefusal, PushedPicture};
 pub use openapi::document as openapi;
+pub use probe::{Health, ProbeError, ask as health};
 
 use crate::domain::RawCommand;
 use crate::envelope::{CameraState, Detections, NodeState, Reply};
