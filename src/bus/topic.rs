@@ -35,34 +35,43 @@ impl Topic {
 
     #[must_use]
     pub fn mqtt(&self, prefix: &str) -> String {
-        self.join(prefix, "/")
+        self.join(prefix, '/')
     }
 
     #[must_use]
     pub fn nats(&self, prefix: &str) -> String {
-        self.join(prefix, ".")
+        self.join(prefix, '.')
     }
 
-    fn join(&self, prefix: &str, separator: &str) -> String {
-        let words = match self {
-            Self::Detections(camera) => vec!["cameras", camera.as_str(), "detections"],
-            Self::Events(camera) => vec!["cameras", camera.as_str(), "events"],
-            Self::Keyframe(camera) => vec!["cameras", camera.as_str(), "keyframe"],
-            Self::KeyframeMeta(camera) => vec!["cameras", camera.as_str(), "keyframe", "meta"],
-            Self::Count(camera, label) => {
-                return [prefix, "cameras", camera.as_str(), "counts", &topic_word(label)].join(separator);
-            }
-            Self::Objects(camera) => vec!["cameras", camera.as_str(), "objects"],
-            Self::CameraStatus(camera) => vec!["cameras", camera.as_str(), "status"],
-            Self::CameraState(camera) => vec!["cameras", camera.as_str(), "state"],
-            Self::NodeStatus(node) => vec!["nodes", node.as_str(), "status"],
-            Self::NodeState(node) => vec!["nodes", node.as_str(), "state"],
-            Self::Replies(node) => vec!["nodes", node.as_str(), "replies"],
-            Self::Audit(node) => vec!["nodes", node.as_str(), "audit"],
-            Self::Probe(node) => vec!["nodes", node.as_str(), "probe"],
-            Self::Reply(address) | Self::Absolute(address) => return address.clone(),
+    fn join(&self, prefix: &str, separator: char) -> String {
+        let mut address = String::new();
+        self.write(prefix, separator, &mut address);
+        address
+    }
+
+    /// Appends the address to `into`.
+    pub(super) fn write(&self, prefix: &str, separator: char, into: &mut String) {
+        let (room, of, rest): (&str, &Name, &[&str]) = match self {
+            Self::Detections(camera) => ("cameras", camera, &["detections"]),
+            Self::Events(camera) => ("cameras", camera, &["events"]),
+            Self::Keyframe(camera) => ("cameras", camera, &["keyframe"]),
+            Self::KeyframeMeta(camera) => ("cameras", camera, &["keyframe", "meta"]),
+            Self::Count(camera, label) => ("cameras", camera, &["counts", &topic_word(label)]),
+            Self::Objects(camera) => ("cameras", camera, &["objects"]),
+            Self::CameraStatus(camera) => ("cameras", camera, &["status"]),
+            Self::CameraState(camera) => ("cameras", camera, &["state"]),
+            Self::NodeStatus(node) => ("nodes", node, &["status"]),
+            Self::NodeState(node) => ("nodes", node, &["state"]),
+            Self::Replies(node) => ("nodes", node, &["replies"]),
+            Self::Audit(node) => ("nodes", node, &["audit"]),
+            Self::Probe(node) => ("nodes", node, &["probe"]),
+            Self::Reply(address) | Self::Absolute(address) => return into.push_str(address),
         };
-        std::iter::once(prefix).chain(words).collect::<Vec<_>>().join(separator)
+        into.push_str(prefix);
+        for word in [room, of.as_str()].iter().chain(rest) {
+            into.push(separator);
+            into.push_str(word);
+        }
     }
 }
 
