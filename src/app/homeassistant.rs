@@ -192,7 +192,7 @@ fn publish(buses: &Fanout, topic: &str, payload: &[u8]) {
 }
 
 fn control(prefix: &str, wanted: &Target, topics: &ControlTopics) -> String {
-    topics.addresses(prefix, "/").find(|(_, target)| target == wanted).map(|(address, _)| address).unwrap_or_default()
+    topics.addresses(prefix, '/').find(|(_, target)| target == wanted).map(|(address, _)| address).unwrap_or_default()
 }
 
 fn node_facts(node: &Name, prefix: &str, buses: Vec<&'static str>) -> NodeFacts {

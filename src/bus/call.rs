@@ -134,10 +134,10 @@ impl BusConfig {
     }
 
     /// The first words of every address, and what joins words.
-    fn prefix(&self) -> (&str, &'static str) {
+    fn prefix(&self) -> (&str, char) {
         match self {
-            Self::Mqtt(config) => (&config.topic_prefix, "/"),
-            Self::Nats(config) => (&config.subject_prefix, "."),
+            Self::Mqtt(config) => (&config.topic_prefix, '/'),
+            Self::Nats(config) => (&config.subject_prefix, '.'),
         }
     }
 

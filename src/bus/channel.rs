@@ -88,20 +88,21 @@ channels! {
 }
 
 impl Channel {
-    /// The address with these names in the parameters' places, in their order.
-    pub(super) fn address(self, names: &[&str], prefix: &str, separator: &str) -> String {
+    /// Appends the address with these names in the parameters' places, in their order.
+    pub(super) fn write(self, names: &[&str], prefix: &str, separator: char, into: &mut String) {
         let mut names = names.iter().copied();
-        let words = self.words().iter().map(|word| {
+        into.push_str(prefix);
+        for word in self.words() {
+            into.push(separator);
             let parameter = word.starts_with('{');
-            parameter.then(|| names.next()).flatten().unwrap_or(word)
-        });
-        std::iter::once(prefix).chain(words).collect::<Vec<_>>().join(separator)
+            into.push_str(parameter.then(|| names.next()).flatten().unwrap_or(word));
+        }
     }
 }
 
 /// Where commands to `target` are heard.
 #[must_use]
-pub fn control_address(target: &Target, prefix: &str, separator: &str) -> String {
+pub fn control_address(target: &Target, prefix: &str, separator: char) -> String {
     let (channel, name) = match target {
         Target::Camera(name) => (Channel::CameraControl, Some(name)),
         Target::Group(name) => (Channel::GroupControl, Some(name)),
@@ -109,5 +110,7 @@ pub fn control_address(target: &Target, prefix: &str, separator: &str) -> String
         Target::All => (Channel::Control, None),
     };
     let names: Vec<&str> = name.iter().map(|name| name.as_str()).collect();
-    channel.address(&names, prefix, separator)
+    let mut address = String::new();
+    channel.write(&names, prefix, separator, &mut address);
+    address
 }

@@ -36,7 +36,7 @@ pub use memory::MemoryPublisher;
 pub use message::{Message, MessageKind, Qos, Shrink};
 pub use mqtt::{Herald, start as start_mqtt, start_herald};
 pub use nats::start as start_nats;
-pub use outbox::{LaneLimit, Outbox, OutboxLimits, Parcel, Tally, Ticket, Waiting};
+pub use outbox::{LaneLimit, Outbox, OutboxLimits, Parcel, Tally, Ticket, Vacancy, Waiting};
 pub use report::{LinkState, Trouble};
 pub use spool::{SpoolConfig, SpoolPlace, SpoolState};
 pub use subscriptions::{Absolute, ControlTopics, Heard, Subscriptions};

@@ -58,7 +58,7 @@ impl ControlTopics {
     }
 
     /// Address and target of each, the words joined by `separator`.
-    pub fn addresses(&self, prefix: &str, separator: &str) -> impl Iterator<Item = (String, Target)> {
+    pub fn addresses(&self, prefix: &str, separator: char) -> impl Iterator<Item = (String, Target)> {
         self.targets.iter().map(move |target| (control_address(target, prefix, separator), target.clone()))
     }
 }
@@ -103,7 +103,7 @@ impl Wish {
     pub(super) fn addresses(&self, prefix: &str, separator: char) -> HashMap<String, Meaning> {
         let absolute = self.absolute.iter().filter(|_| separator == '/');
         let absolute = absolute.map(|(address, says)| (address.clone(), Meaning::Absolute(says.clone())));
-        let control = self.control.addresses(prefix, if separator == '/' { "/" } else { "." });
+        let control = self.control.addresses(prefix, separator);
         absolute.chain(control.map(|(address, target)| (address, Meaning::Control(target)))).collect()
     }
 }

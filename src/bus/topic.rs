@@ -36,12 +36,12 @@ impl Topic {
 
     #[must_use]
     pub fn mqtt(&self, prefix: &str) -> String {
-        self.join(prefix, "/")
+        self.join(prefix, '/')
     }
 
     #[must_use]
     pub fn nats(&self, prefix: &str) -> String {
-        self.join(prefix, ".")
+        self.join(prefix, '.')
     }
 
     /// Its row of the table; `None` for an address that others chose.
@@ -65,13 +65,22 @@ impl Topic {
         })
     }
 
-    fn join(&self, prefix: &str, separator: &str) -> String {
-        let at = |name: &Name| self.channel().map(|row| row.address(&[name.as_str()], prefix, separator));
-        match self {
-            Self::Count(camera, label) => {
-                Channel::Count.address(&[camera.as_str(), &topic_word(label)], prefix, separator)
+    fn join(&self, prefix: &str, separator: char) -> String {
+        let mut address = String::new();
+        self.write(prefix, separator, &mut address);
+        address
+    }
+
+    /// Appends the address to `into`.
+    pub(super) fn write(&self, prefix: &str, separator: char, into: &mut String) {
+        let mut put = |names: &[&str]| {
+            if let Some(row) = self.channel() {
+                row.write(names, prefix, separator, into);
             }
-            Self::Reply(address) | Self::Absolute(address) => address.clone(),
+        };
+        match self {
+            Self::Count(camera, label) => put(&[camera.as_str(), &topic_word(label)]),
+            Self::Reply(address) | Self::Absolute(address) => into.push_str(address),
             Self::Detections(name)
             | Self::Events(name)
             | Self::Keyframe(name)
@@ -83,7 +92,7 @@ impl Topic {
             | Self::NodeState(name)
             | Self::Replies(name)
             | Self::Audit(name)
-            | Self::Probe(name) => at(name).unwrap_or_default(),
+            | Self::Probe(name) => put(&[name.as_str()]),
         }
     }
 }

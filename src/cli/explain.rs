@@ -47,7 +47,7 @@ pub fn topics(node: &Name, config: &Config) {
     let groups =
         config.cameras.values().flat_map(|c| c.groups.iter().cloned()).collect::<std::collections::BTreeSet<_>>();
     let control = ControlTopics::new(node, config.cameras.keys().cloned(), groups);
-    for (prefix, separator) in [mqtt.map(|p| (p, "/")), nats.map(|p| (p, "."))].into_iter().flatten() {
+    for (prefix, separator) in [mqtt.map(|p| (p, '/')), nats.map(|p| (p, '.'))].into_iter().flatten() {
         for (address, target) in control.addresses(prefix, separator) {
             say(&format!("{address}  (listens: commands to {target})"));
         }

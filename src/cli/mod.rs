@@ -217,7 +217,7 @@ pub fn main() -> ExitCode {
     let args = Args::parse();
     if matches!(args.command, Command::Run(_) | Command::Check(_) | Command::Demo(_) | Command::Bench(_)) {
         // Before any thread: it starts the program anew, once, so that FFmpeg repeats no address with its password.
-        let _as_loud_as_it_is = crate::source::instruct_ffmpeg();
+        let _as_loud_as_it_is = crate::source::instruct_libraries();
     }
     // The embedded broker tells its own story at info; ours is enough.
     init_log(args.log_format, "info,mqtt5=error,rumqttc=error,async_nats=off");

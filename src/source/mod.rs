@@ -23,7 +23,7 @@ pub use images::list as list_pictures;
 pub use picture::{read_picture, read_picture_from};
 pub use push::{Push, PushError};
 pub use spec::{InvalidSpec, SourceKind, SourceSpec};
-pub use video::instruct_ffmpeg;
+pub use video::instruct_libraries;
 
 use crate::domain::Frame;
 

@@ -79,7 +79,7 @@ async fn converse<D: Dialect>(setup: &Setup, deadline: Duration, ends: Ends) -> 
                     let outcome = match asked {
                         Err(why) => Err(why),
                         Ok(receipt) => match receipt.await {
-                            Receipt::Sent | Receipt::Acked => Ok(()),
+                            Receipt::Acked => Ok(()),
                             Receipt::Forbidden => Err("the broker does not let this user publish there".into()),
                             Receipt::Refused(why) => Err(why),
                             Receipt::Lost => Err("the connection was lost".into()),

@@ -11,11 +11,9 @@ use crate::bus::Message;
 use crate::bus::link::Inbound;
 use crate::domain::ReplyTo;
 
-/// What became of one publish.
+/// What became of one publish at QoS 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Receipt {
-    /// QoS 0: flushed to the socket.
-    Sent,
     Acked,
     /// By the broker's reason code.
     Refused(String),
@@ -36,10 +34,15 @@ pub(super) enum Saying {
         max_packet: usize,
         /// It kept our session, with what we listen on.
         resumed: bool,
+        /// It takes retained messages.
+        retains: bool,
     },
     Message(Inbound),
-    /// The next of our QoS 1 messages, in the order of publishing, was written.
-    Written,
+    /// The next of our messages of this quality, in the order of publishing, is in the socket: of QoS 0 (`None`) that is
+    /// all there will be, of QoS 1 [`Saying::Answered`] comes with this packet id.
+    Written(Option<u16>),
+    /// What the broker says of the QoS 1 message that was written with this packet id.
+    Answered(u16, Receipt),
     /// The next of our SUBSCRIBEs, in their order, was answered: which of its topics we may not listen on, and why.
     Subscribed {
         refused: Vec<(usize, String)>,
@@ -90,14 +93,15 @@ pub(super) trait Dialect: Send + Sync + Sized + 'static {
     /// Drives the connection; `None` when nothing of interest happened.
     fn poll(connection: &mut Self::Connection) -> impl Future<Output = Result<Option<Saying>, Closing>> + Send;
 
-    /// A connection that is over meanwhile gives [`Receipt::Lost`]: the message is not to blame. A queue that is full says
-    /// the same: with fewer than its room in flight, only one that nobody empties any more is.
+    /// What becomes of it [`Saying::Written`] and [`Saying::Answered`] tell. Of one for a connection that is over nothing
+    /// is ever said: the message is not to blame. Nor of one for a queue that is full: with fewer than its room in flight,
+    /// only one that nobody empties any more is.
     ///
     /// # Errors
     /// Why this message can never be sent (its topic).
-    fn publish(&self, address: &str, message: &Message) -> Result<Notice, String>;
+    fn publish(&self, address: &str, message: &Message) -> Result<(), String>;
 
-    /// Publishes a command, at least once, not retained.
+    /// Publishes a command, at least once, not retained. A connection that is over gives [`Receipt::Lost`].
     ///
     /// # Errors
     /// Why it can never be sent (its topic).

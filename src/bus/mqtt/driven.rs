@@ -1,48 +1,82 @@
-//! A connection driven by a task of its own.
+//! A connection that is driven while its sayings are waited for: within the task that waits, so that a message costs no
+//! hop to another.
 
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 
 use super::dialect::{Closing, Dialect, Saying};
-use super::setup::{Setup, WINDOW};
+use super::setup::Setup;
 
 const FAREWELL: Duration = Duration::from_secs(1);
 /// Filters a SUBSCRIBE packet; some brokers take no more.
 pub(super) const FILTERS_A_PACKET: usize = 8;
 
-/// The task dies with this.
+type Heard = Arc<Mutex<VecDeque<Saying>>>;
+
+/// The connection dies with this.
 pub(super) struct Driven<D: Dialect> {
     pub(super) client: D,
-    sayings: mpsc::Receiver<Result<Saying, Closing>>,
-    task: JoinHandle<()>,
+    /// Polls the connection until it is over, and leaves in `heard` what it says. One future for its whole life: the
+    /// client's own is not cancel-safe.
+    driver: Option<BoxFuture<'static, Closing>>,
+    heard: Heard,
 }
 
 impl<D: Dialect> Driven<D> {
     /// `resume`: the broker may still hold a session of ours.
     pub(super) fn open(setup: &Setup, resume: bool) -> Self {
         let (client, mut connection) = D::open(setup, resume);
-        let (tell, sayings) = mpsc::channel(WINDOW.into());
-        let task = tokio::spawn(async move {
+        let heard = Heard::default();
+        let tell = Arc::clone(&heard);
+        let driver = async move {
             loop {
-                let said = match D::poll(&mut connection).await {
-                    Ok(None) => continue,
-                    Ok(Some(saying)) => Ok(saying),
-                    Err(closing) => Err(closing),
-                };
-                let last = said.is_err();
-                if tell.send(said).await.is_err() || last {
-                    return;
+                match D::poll(&mut connection).await {
+                    Ok(Some(saying)) => lock(&tell).push_back(saying),
+                    Ok(None) => {}
+                    Err(closing) => return closing,
                 }
             }
-        });
-        Self { client, sayings, task }
+        };
+        Self { client, driver: Some(driver.boxed()), heard }
     }
 
-    /// The next saying; a task that ended without a word counts as a lost connection.
+    /// The next saying; the connection makes progress only while it is waited for. Cancel-safe.
     pub(super) async fn next(&mut self) -> Result<Saying, Closing> {
-        self.sayings.recv().await.unwrap_or_else(|| Err(Closing::Lost("the client stopped".into())))
+        poll_fn(|cx| {
+            let mut closing = None;
+            if lock(&self.heard).is_empty() {
+                closing = match self.driver.as_mut().map(|driver| driver.poll_unpin(cx)) {
+                    Some(Poll::Pending) => None,
+                    Some(Poll::Ready(closing)) => Some(closing),
+                    None => Some(Closing::Lost("the connection is over".into())),
+                };
+            }
+            // The last words before the end come first.
+            match (self.ready(), closing) {
+                (Some(saying), None) => Poll::Ready(Ok(saying)),
+                (Some(saying), Some(closing)) => {
+                    self.driver = Some(std::future::ready(closing).boxed());
+                    Poll::Ready(Ok(saying))
+                }
+                (None, Some(closing)) => {
+                    self.driver = None;
+                    Poll::Ready(Err(closing))
+                }
+                (None, None) => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// One that was heard already.
+    pub(super) fn ready(&mut self) -> Option<Saying> {
+        lock(&self.heard).pop_front()
     }
 
     /// DISCONNECT, and a moment for it to leave.
@@ -52,8 +86,6 @@ impl<D: Dialect> Driven<D> {
     }
 }
 
-impl<D: Dialect> Drop for Driven<D> {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+fn lock(heard: &Heard) -> MutexGuard<'_, VecDeque<Saying>> {
+    heard.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,12 +5,11 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::dialect::{Closing, Dialect, Notice, Receipt};
+use super::dialect::{Closing, Dialect, Receipt, Saying};
 use super::driven::Driven;
 use super::setup::Setup;
 use super::{v5, v311};
@@ -95,16 +94,20 @@ impl Voice {
         let stop = self.stop.clone();
         let mut connection = Driven::<D>::open(&self.setup, false);
         // The first saying is the broker's welcome.
-        if let Err(closing) = stop.run_until_cancelled(connection.next()).await? {
-            return Some(closing);
+        match stop.run_until_cancelled(connection.next()).await? {
+            Ok(Saying::Connected { retains: false, .. }) => self.complain("it keeps no retained messages"),
+            Ok(_) => {}
+            Err(closing) => return Some(closing),
         }
         let lost = stop.run_until_cancelled(self.follow(&mut connection)).await;
         if let Some(closing) = lost {
             return Some(closing);
         }
-        if let Ok(said) = connection.client.publish(&self.address, &self.word(false)) {
-            let heard = async { while connection.next().await.is_ok() {} };
-            tokio::select! { _ = said => {} () = heard => {} () = tokio::time::sleep(FAREWELL) => {} }
+        if connection.client.publish(&self.address, &self.word(false)).is_ok() {
+            let acknowledged = async {
+                while !matches!(connection.next().await, Ok(Saying::Answered(..)) | Err(_)) {}
+            };
+            let _late = tokio::time::timeout(FAREWELL, acknowledged).await;
         }
         connection.leave().await;
         None
@@ -113,27 +116,20 @@ impl Voice {
     /// Says how the node's own link is: who hears `online` is to be heard.
     async fn follow<D: Dialect>(&mut self, connection: &mut Driven<D>) -> Closing {
         let mut said = None;
-        let mut receipt: Notice = std::future::pending().boxed();
         loop {
             let up = self.link.borrow_and_update().connected;
-            if said.replace(up) != Some(up) {
-                match connection.client.publish(&self.address, &self.word(up)) {
-                    Ok(notice) => receipt = notice,
-                    Err(why) => self.complain(&why),
-                }
+            if said.replace(up) != Some(up)
+                && let Err(why) = connection.client.publish(&self.address, &self.word(up))
+            {
+                self.complain(&why);
             }
             tokio::select! {
-                next = connection.next() => if let Err(closing) = next {
-                    return closing;
+                next = connection.next() => match next {
+                    Ok(Saying::Answered(_, Receipt::Refused(why))) => self.complain(&why),
+                    Ok(Saying::Answered(_, Receipt::Forbidden)) => self.complain("not authorized to publish there"),
+                    Ok(_) => {}
+                    Err(closing) => return closing,
                 },
-                what = &mut receipt => {
-                    receipt = std::future::pending().boxed();
-                    match what {
-                        Receipt::Refused(why) => self.complain(&why),
-                        Receipt::Forbidden => self.complain("not authorized to publish there"),
-                        Receipt::Sent | Receipt::Acked | Receipt::Lost => {}
-                    }
-                }
                 () = changed(&mut self.link) => {}
             }
         }

@@ -1,21 +1,17 @@
 //! One session with a broker, told straight: connect, subscribe, publish and listen until it ends.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt};
-
-use super::dialect::{Closing, Dialect, Notice, Receipt, Saying};
+use super::dialect::{Closing, Dialect, Receipt, Saying};
 use super::driven::Driven;
 use super::listening::{Listening, Packets};
-use super::setup::{Setup, WINDOW};
+use super::setup::{Setup, WINDOW, WINDOW_BYTES, WINDOW_OF_ANY};
 use crate::bus::link::{End, Server, Wire, wish_changed};
 use crate::bus::subscriptions::Meaning;
-use crate::bus::{Backoff, Message, MessageKind, Parcel, Qos, Ticket, Topic};
+use crate::bus::{Backoff, Message, MessageKind, Parcel, Qos, Ticket, Vacancy, Topic};
 
 /// Nothing confirmed for so long while something is out: the connection is dead, whatever TCP believes.
 const STALL: Duration = Duration::from_secs(30);
@@ -66,21 +62,92 @@ enum Slip {
     Probe,
 }
 
+impl Slip {
+    fn bytes(&self) -> usize {
+        if let Self::Parcel(_, message) = self { message.payload.len() } else { 0 }
+    }
+}
+
+/// What is on its way, in the order of publishing until it is written.
+#[derive(Default)]
+struct OnTheWay {
+    at_most_once: VecDeque<Slip>,
+    at_least_once: VecDeque<Slip>,
+    /// Written, by packet id.
+    unanswered: HashMap<u16, Slip>,
+    bytes: usize,
+}
+
+impl OnTheWay {
+    fn add(&mut self, slip: Slip, qos: Qos) {
+        self.bytes += slip.bytes();
+        match qos {
+            Qos::AtMostOnce => self.at_most_once.push_back(slip),
+            Qos::AtLeastOnce => self.at_least_once.push_back(slip),
+        }
+    }
+
+    /// `None`: of QoS 0, and there will be no answer.
+    fn written(&mut self, id: Option<u16>) -> Option<&Slip> {
+        let id = id?;
+        let slip = self.at_least_once.pop_front()?;
+        Some(self.unanswered.entry(id).insert_entry(slip).into_mut())
+    }
+
+    fn sent(&mut self) -> Option<Slip> {
+        let slip = self.at_most_once.pop_front()?;
+        self.bytes -= slip.bytes();
+        Some(slip)
+    }
+
+    fn answered(&mut self, id: u16) -> Option<Slip> {
+        let slip = self.unanswered.remove(&id)?;
+        self.bytes -= slip.bytes();
+        Some(slip)
+    }
+
+    fn count(&self) -> usize {
+        self.at_most_once.len() + self.at_least_once.len() + self.unanswered.len()
+    }
+
+    /// For how many messages and bytes there is room.
+    fn vacancy(&self) -> Vacancy {
+        let count = self.count();
+        Vacancy {
+            of_any: WINDOW_OF_ANY.saturating_sub(count),
+            messages: usize::from(WINDOW).saturating_sub(count),
+            bytes: WINDOW_BYTES.saturating_sub(self.bytes),
+        }
+    }
+}
+
 /// A session that was made.
 struct Session<'a, D: Dialect> {
     setup: &'a Setup,
     link: Driven<D>,
     max_packet: usize,
+    retains: bool,
     since: Instant,
     listening: &'a mut Listening,
     /// It was said that the link is up: commands arrive.
     up: bool,
-    notices: FuturesUnordered<BoxFuture<'static, (Slip, Receipt)>>,
-    /// QoS 1 messages in the order of their `Written`; `None`: its acknowledgement was heard first, or it is a probe.
-    unwritten: VecDeque<Option<Ticket>>,
+    flying: OnTheWay,
     /// When something was confirmed last, or the first thing went out.
     progress: tokio::time::Instant,
     probe_out: bool,
+    /// What the outbox is to be told at once.
+    told: Told,
+    /// Buffers that are used again.
+    parcels: Vec<Parcel>,
+    address: String,
+}
+
+/// What became of messages, until the outbox is told: once for many.
+#[derive(Default)]
+struct Told {
+    handed: Vec<Ticket>,
+    sent: Vec<Ticket>,
+    acked: Vec<Ticket>,
 }
 
 impl<D: Dialect> Broker<D> {
@@ -92,8 +159,8 @@ impl<D: Dialect> Broker<D> {
             () = stop.cancelled() => return End::Stopped,
             first = link.next() => first,
         };
-        let (max_packet, resumed) = match connected {
-            Ok(Saying::Connected { max_packet, resumed }) => (max_packet, resumed),
+        let (max_packet, resumed, retains) = match connected {
+            Ok(Saying::Connected { max_packet, resumed, retains }) => (max_packet, resumed, retains),
             Ok(other) => return End::lost(format!("unexpected before the session began: {other:?}"), None),
             Err(closing) => return ended::<D>(closing, &self.setup, None),
         };
@@ -101,13 +168,16 @@ impl<D: Dialect> Broker<D> {
             setup: &self.setup,
             link,
             max_packet,
+            retains,
             since: Instant::now(),
             listening: &mut self.listening,
             up: false,
-            notices: FuturesUnordered::new(),
-            unwritten: VecDeque::new(),
+            flying: OnTheWay::default(),
             progress: tokio::time::Instant::now(),
             probe_out: false,
+            told: Told::default(),
+            parcels: Vec::new(),
+            address: String::new(),
         };
         // Publishing begins at once; the link counts as up when commands arrive as well.
         session.listen(wire, resumed);
@@ -172,38 +242,54 @@ impl<D: Dialect> Session<'_, D> {
         let stop = wire.stop.clone();
         loop {
             let probe = wire.delivery.due().map(tokio::time::Instant::from_std);
+            let (vacancy, flies) = (self.flying.vacancy(), self.flying.count() > 0);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return End::Stopped,
-                Some((slip, receipt)) = self.notices.next(), if !self.notices.is_empty() => {
-                    self.progress = tokio::time::Instant::now();
-                    self.settle(wire, slip, receipt);
-                }
                 said = self.link.next() => {
-                    if let Err(closing) = said.map(|saying| self.hear(wire, saying)) {
-                        // What the client still resolves on its way out is true and need not be sent again.
-                        while let Some(Some((slip, receipt))) = self.notices.next().now_or_never() {
-                            self.settle(wire, slip, receipt);
-                        }
+                    if let Err(closing) = self.hear_all(wire, said) {
                         return ended::<D>(closing, self.setup, Some(self.since));
                     }
                 }
                 () = wish_changed(&mut wire.wishes) => self.listen_anew(wire),
                 () = tokio::time::sleep_until(probe.unwrap_or(self.progress)), if probe.is_some() => self.probe(wire),
-                parcel = wire.outbox.next(), if self.notices.len() < usize::from(WINDOW) => self.send(wire, parcel).await,
-                () = tokio::time::sleep_until(self.progress + STALL), if !self.notices.is_empty() => {
+                () = wire.outbox.next_batch(vacancy, &mut self.parcels), if vacancy.is_any() => self.send_all(wire).await,
+                () = tokio::time::sleep_until(self.progress + STALL), if flies => {
                     return End::lost(format!("{}: nothing confirmed for {STALL:?}", self.setup.shown), Some(self.since));
                 }
             }
         }
     }
 
+    /// What was said, and what else is there already; the outbox is told of all of it at once.
+    fn hear_all(&mut self, wire: &mut Wire, said: Result<Saying, Closing>) -> Result<(), Closing> {
+        self.hear(wire, said?);
+        while let Some(saying) = self.link.ready() {
+            self.hear(wire, saying);
+        }
+        let Told { handed, sent, acked } = &mut self.told;
+        wire.outbox.settle_batch(handed, sent, acked);
+        Ok(())
+    }
+
     fn hear(&mut self, wire: &mut Wire, saying: Saying) {
         match saying {
             Saying::Message(inbound) => wire.deliver(inbound),
-            Saying::Written => {
-                if let Some(Some(ticket)) = self.unwritten.pop_front() {
-                    wire.outbox.handed(ticket);
+            Saying::Written(None) => {
+                self.progress = tokio::time::Instant::now();
+                if let Some(Slip::Parcel(ticket, _)) = self.flying.sent() {
+                    self.told.sent.push(ticket);
+                }
+            }
+            Saying::Written(id) => {
+                if let Some(Slip::Parcel(ticket, _)) = self.flying.written(id) {
+                    self.told.handed.push(*ticket);
+                }
+            }
+            Saying::Answered(id, receipt) => {
+                self.progress = tokio::time::Instant::now();
+                if let Some(slip) = self.flying.answered(id) {
+                    self.settle(wire, slip, receipt);
                 }
             }
             Saying::Subscribed { refused } => self.subscribed(wire, refused),
@@ -231,13 +317,9 @@ impl<D: Dialect> Session<'_, D> {
             }
             return;
         };
-        if let Some(early) = self.unwritten.iter_mut().find(|waiting| **waiting == Some(ticket)) {
-            *early = None;
-        }
         match receipt {
-            Receipt::Sent => wire.outbox.sent(ticket),
             Receipt::Acked => {
-                wire.outbox.acked(ticket);
+                self.told.acked.push(ticket);
                 wire.report.allowed(|| message.topic.mqtt(&self.setup.prefix));
             }
             Receipt::Refused(why) => wire.outbox.refused(ticket, &format!("by the broker: {why}")),
@@ -253,45 +335,50 @@ impl<D: Dialect> Session<'_, D> {
         }
     }
 
-    async fn send(&mut self, wire: &mut Wire, parcel: Parcel) {
-        let address = parcel.message.topic.mqtt(&self.setup.prefix);
-        match self.admit(wire, &address, &parcel).await {
-            Ok((message, notice)) => {
-                if message.qos == Qos::AtLeastOnce {
-                    self.unwritten.push_back(Some(parcel.ticket));
+    async fn send_all(&mut self, wire: &mut Wire) {
+        let mut parcels = std::mem::take(&mut self.parcels);
+        let mut address = std::mem::take(&mut self.address);
+        for parcel in parcels.drain(..) {
+            address.clear();
+            parcel.message.topic.write(&self.setup.prefix, '/', &mut address);
+            let ticket = parcel.ticket;
+            match self.admit(wire, &address, parcel).await {
+                Ok(message) => {
+                    let qos = message.qos;
+                    self.note(Slip::Parcel(ticket, message), qos);
                 }
-                self.dispatch(Slip::Parcel(parcel.ticket, message), notice);
+                Err(why) => wire.outbox.refused(ticket, &why),
             }
-            Err(why) => wire.outbox.refused(parcel.ticket, &why),
         }
+        (self.parcels, self.address) = (parcels, address);
     }
 
     fn probe(&mut self, wire: &mut Wire) {
         let message = wire.next_probe();
         // One that was not even taken is out already: the next would only wait behind it.
-        if !self.probe_out
-            && let Ok(notice) = self.link.client.publish(&wire.probe_address, &message)
-        {
+        if !self.probe_out && self.link.client.publish(&wire.probe_address, &message).is_ok() {
             self.probe_out = true;
-            self.unwritten.push_back(None);
-            self.dispatch(Slip::Probe, notice);
+            self.note(Slip::Probe, message.qos);
         }
     }
 
-    fn dispatch(&mut self, slip: Slip, notice: Notice) {
-        if self.notices.is_empty() {
+    fn note(&mut self, slip: Slip, qos: Qos) {
+        if self.flying.count() == 0 {
             self.progress = tokio::time::Instant::now();
         }
-        self.notices.push(async move { (slip, notice.await) }.boxed());
+        self.flying.add(slip, qos);
     }
 
-    async fn admit(&mut self, wire: &Wire, address: &str, parcel: &Parcel) -> Result<(Arc<Message>, Notice), String> {
-        let message = self.fitting(wire, address, parcel).await?;
-        if let Some(why) = poison(parcel) {
+    async fn admit(&mut self, wire: &Wire, address: &str, parcel: Parcel) -> Result<Arc<Message>, String> {
+        if parcel.message.retain && !self.retains {
+            return Err("the broker keeps no retained messages".into());
+        }
+        let message = self.fitting(wire, address, &parcel).await?;
+        if let Some(why) = poison(&parcel) {
             return Err(why);
         }
-        let notice = self.link.client.publish(address, &message)?;
-        Ok((message, notice))
+        self.link.client.publish(address, &message)?;
+        Ok(message)
     }
 
     /// The message as the broker takes it: a picture that is too large is made smaller.
@@ -371,8 +458,7 @@ mod tests {
         let setup = Setup::for_visitor(&MqttConfig::default(), "test").unwrap();
         let (client, connection) = D::open(&setup, false);
         drop(connection);
-        let notice = client.publish("a/b", &reply()).unwrap_or_else(|why| panic!("{}: {why}", D::NAME));
-        assert_eq!(notice.now_or_never(), Some(Receipt::Lost), "{}", D::NAME);
+        assert_eq!(client.publish("a/b", &reply()), Ok(()), "{}: it is not refused", D::NAME);
         let why = client.publish("a/#", &reply()).err().unwrap();
         assert!(why.contains("no topic"), "{}: {why}", D::NAME);
     }

@@ -18,11 +18,16 @@ pub(super) const MAX_INCOMING_V5: u32 = 1 << 20;
 pub(super) const MAX_INCOMING_V311: usize = 16 << 20;
 /// MQTT's own limit of a packet's remaining length.
 pub(super) const MAX_PACKET: usize = 268_435_455;
-/// Messages handed out and not yet confirmed.
-pub(super) const WINDOW: u16 = 64;
+/// Messages handed out and not yet confirmed: so many whatever their size, and up to [`WINDOW`] while they are small. A
+/// broker at full speed is kept busy by some hundreds, and a slow link does not have megabytes of pictures before it.
+pub(super) const WINDOW_OF_ANY: usize = 64;
+pub(super) const WINDOW: u16 = 1024;
+pub(super) const WINDOW_BYTES: usize = 256 << 10;
+/// Packets to one write of the client.
+pub(super) const BATCH: usize = 64;
 /// Room in the client's queue: the window, a probe or two, and a thousand cameras' SUBSCRIBEs. What found none would stay
 /// unsaid until the session ends.
-pub(super) const QUEUE: usize = 512;
+pub(super) const QUEUE: usize = 1536;
 pub(super) const CONNECT_TIMEOUT_SECONDS: u64 = 10;
 
 #[derive(Debug, Clone)]

@@ -1,6 +1,5 @@
 //! MQTT 3.1.1 by `rumqttc-v4-next` (docs/decisions/0001-mqtt-client.md).
 
-use bytes::Bytes;
 use rumqttc_v4::mqttbytes::v4::{ConnectReturnCode, Packet, Publish, SubscribeReasonCode};
 use rumqttc_v4::mqttbytes::{Error, QoS};
 use rumqttc_v4::{
@@ -9,7 +8,7 @@ use rumqttc_v4::{
 };
 
 use super::dialect::{Asking, Closing, Dialect, Notice, Receipt, Saying};
-use super::setup::{CONNECT_TIMEOUT_SECONDS, MAX_INCOMING_V311, MAX_PACKET, QUEUE, Route, Setup, WINDOW};
+use super::setup::{BATCH, CONNECT_TIMEOUT_SECONDS, MAX_INCOMING_V311, MAX_PACKET, QUEUE, Route, Setup, WINDOW};
 use crate::bus::link::Inbound;
 use crate::bus::{Message, Qos};
 
@@ -37,23 +36,41 @@ impl Dialect for Client {
     async fn poll(connection: &mut EventLoop) -> Result<Option<Saying>, Closing> {
         match connection.poll().await {
             Ok(Event::Incoming(packet)) => Ok(saying(packet)),
-            Ok(Event::Outgoing(Outgoing::Publish(id))) if id != 0 => Ok(Some(Saying::Written)),
+            // Handed out only after the flush: an id of 0 has left.
+            Ok(Event::Outgoing(Outgoing::Publish(id))) => Ok(Some(Saying::Written((id != 0).then_some(id)))),
             Ok(_) => Ok(None),
             Err(error) => Err(closing(&error)),
         }
     }
 
-    fn publish(&self, address: &str, message: &Message) -> Result<Notice, String> {
+    fn publish(&self, address: &str, message: &Message) -> Result<(), String> {
         let qos = match message.qos {
             Qos::AtMostOnce => QoS::AtMostOnce,
             Qos::AtLeastOnce => QoS::AtLeastOnce,
         };
         let options = PublishOptions::new(qos).retain(message.retain);
-        self.tracked(address, message.payload.clone(), options, qos)
+        match self.0.try_publish(address, message.payload.clone(), options) {
+            Err(ClientError::InvalidRequest(_)) => Err(format!("'{address}' is no topic to publish to")),
+            // Not taken: the connection is over, and its driver is about to say so.
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     fn ask(&self, asking: Asking<'_>) -> Result<Notice, String> {
-        self.tracked(asking.address, asking.payload, PublishOptions::new(QoS::AtLeastOnce), QoS::AtLeastOnce)
+        let options = PublishOptions::new(QoS::AtLeastOnce);
+        let notice = match self.0.try_publish_tracked(asking.address, asking.payload, options) {
+            Ok(notice) => notice,
+            Err(ClientError::InvalidRequest(_)) => {
+                return Err(format!("'{}' is no topic to publish to", asking.address));
+            }
+            Err(_) => return Ok(Box::pin(std::future::ready(Receipt::Lost))),
+        };
+        Ok(Box::pin(async move {
+            match notice.wait_async().await {
+                Ok(_) => Receipt::Acked,
+                Err(_) => Receipt::Lost,
+            }
+        }))
     }
 
     fn subscribe(&self, addresses: &[String]) {
@@ -72,24 +89,6 @@ impl Dialect for Client {
     fn disconnect(&self) {
         // Fails only when the connection is gone already.
         let _gone = self.0.try_disconnect_now();
-    }
-}
-
-impl Client {
-    fn tracked(&self, address: &str, payload: Bytes, options: PublishOptions, qos: QoS) -> Result<Notice, String> {
-        let notice = match self.0.try_publish_tracked(address, payload, options) {
-            Ok(notice) => notice,
-            Err(ClientError::InvalidRequest(_)) => return Err(format!("'{address}' is no topic to publish to")),
-            // The connection is over, and its driver is about to say so.
-            Err(_) => return Ok(Box::pin(std::future::ready(Receipt::Lost))),
-        };
-        Ok(Box::pin(async move {
-            match notice.wait_async().await {
-                Ok(_) if qos == QoS::AtMostOnce => Receipt::Sent,
-                Ok(_) => Receipt::Acked,
-                Err(_) => Receipt::Lost,
-            }
-        }))
     }
 }
 
@@ -112,7 +111,7 @@ fn options(setup: &Setup) -> MqttOptions {
         .set_clean_session(true)
         .set_max_packet_size(MAX_INCOMING_V311, MAX_PACKET)
         .set_request_channel_capacity(QUEUE)
-        .set_max_request_batch(WINDOW.into())
+        .set_max_request_batch(BATCH)
         .set_inflight(WINDOW);
     if let Some((username, password)) = &setup.credentials {
         options.set_credentials(username, password.clone());
@@ -130,7 +129,8 @@ fn unreachable_broker(setup: &Setup) -> MqttOptions {
 
 fn saying(packet: Packet) -> Option<Saying> {
     match packet {
-        Packet::ConnAck(_) => Some(Saying::Connected { max_packet: MAX_PACKET, resumed: false }),
+        Packet::ConnAck(_) => Some(Saying::Connected { max_packet: MAX_PACKET, resumed: false, retains: true }),
+        Packet::PubAck(ack) => Some(Saying::Answered(ack.pkid, Receipt::Acked)),
         Packet::Publish(publish) => Some(Saying::Message(inbound(publish))),
         Packet::SubAck(suback) => {
             let refused = suback.return_codes.iter().enumerate();

@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use rumqttc_v5::mqttbytes::QoS;
 use rumqttc_v5::mqttbytes::v5::{
     DisconnectProperties, DisconnectReasonCode, Packet, PubAckReason, Publish, PublishProperties, SubscribeReasonCode,
@@ -15,7 +14,7 @@ use rumqttc_v5::{
 use super::alias::{Aliases, Naming};
 use super::dialect::{Asking, Closing, Dialect, Notice, Receipt, Saying};
 use super::resume::Continued;
-use super::setup::{CONNECT_TIMEOUT_SECONDS, MAX_INCOMING_V5, MAX_PACKET, QUEUE, Route, Setup, WINDOW};
+use super::setup::{BATCH, CONNECT_TIMEOUT_SECONDS, MAX_INCOMING_V5, MAX_PACKET, QUEUE, Route, Setup, WINDOW};
 use super::words::closing;
 use crate::bus::link::Inbound;
 use crate::bus::{Message, MessageExpiry, MessageKind, Qos, Topic};
@@ -54,16 +53,18 @@ impl Dialect for Client {
                 lock(&connection.aliases).offered(offered.and_then(|p| p.topic_alias_max).unwrap_or(0));
                 let limit = offered.and_then(|p| p.max_packet_size).map_or(MAX_PACKET, |max| max as usize);
                 let max_packet = limit.min(MAX_PACKET);
-                Ok(Some(Saying::Connected { max_packet, resumed: connack.session_present }))
+                let retains = offered.and_then(|p| p.retain_available) != Some(0);
+                Ok(Some(Saying::Connected { max_packet, resumed: connack.session_present, retains }))
             }
             Ok(Event::Incoming(packet)) => Ok(saying(packet)),
-            Ok(Event::Outgoing(Outgoing::Publish(id))) if id != 0 => Ok(Some(Saying::Written)),
+            // Handed out only after the flush: an id of 0 has left.
+            Ok(Event::Outgoing(Outgoing::Publish(id))) => Ok(Some(Saying::Written((id != 0).then_some(id)))),
             Ok(_) => Ok(None),
             Err(error) => Err(closing(&error)),
         }
     }
 
-    fn publish(&self, address: &str, message: &Message) -> Result<Notice, String> {
+    fn publish(&self, address: &str, message: &Message) -> Result<(), String> {
         let qos = match message.qos {
             Qos::AtMostOnce => QoS::AtMostOnce,
             Qos::AtLeastOnce => QoS::AtLeastOnce,
@@ -87,8 +88,11 @@ impl Dialect for Client {
             }
         };
         let options = PublishOptions::new(qos).retain(message.retain).properties(properties);
-        self.tracked(topic, message.payload.clone(), options, qos)
-            .map_err(|()| format!("'{address}' is no topic to publish to"))
+        match self.inner.try_publish(topic, message.payload.clone(), options) {
+            Err(ClientError::InvalidRequest(_)) => Err(format!("'{address}' is no topic to publish to")),
+            // Not taken: the connection is over, and its driver is about to say so.
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     fn ask(&self, asking: Asking<'_>) -> Result<Notice, String> {
@@ -102,8 +106,20 @@ impl Dialect for Client {
             ..PublishProperties::default()
         };
         let options = PublishOptions::new(QoS::AtLeastOnce).properties(properties);
-        self.tracked(asking.address, asking.payload, options, QoS::AtLeastOnce)
-            .map_err(|()| format!("'{}' is no topic to publish to", asking.address))
+        let notice = match self.inner.try_publish_tracked(asking.address, asking.payload, options) {
+            Ok(notice) => notice,
+            Err(ClientError::InvalidRequest(_)) => {
+                return Err(format!("'{}' is no topic to publish to", asking.address));
+            }
+            Err(_) => return Ok(Box::pin(std::future::ready(Receipt::Lost))),
+        };
+        Ok(Box::pin(async move {
+            match notice.wait_completion_async().await {
+                Ok(()) => Receipt::Acked,
+                Err(PublishNoticeError::V5PubAck(reason)) => receipt(reason),
+                Err(_) => Receipt::Lost,
+            }
+        }))
     }
 
     fn subscribe(&self, addresses: &[String]) {
@@ -139,26 +155,6 @@ impl Dialect for Client {
 }
 
 impl Client {
-    /// The error: the topic is none to publish to.
-    fn tracked(&self, topic: &str, payload: Bytes, options: PublishOptions, qos: QoS) -> Result<Notice, ()> {
-        let notice = match self.inner.try_publish_tracked(topic, payload, options) {
-            Ok(notice) => notice,
-            Err(ClientError::InvalidRequest(_)) => return Err(()),
-            // The connection is over, and its driver is about to say so.
-            Err(_) => return Ok(Box::pin(std::future::ready(Receipt::Lost))),
-        };
-        Ok(Box::pin(async move {
-            match notice.wait_completion_async().await {
-                Ok(()) if qos == QoS::AtMostOnce => Receipt::Sent,
-                Ok(()) => Receipt::Acked,
-                Err(PublishNoticeError::V5PubAck(PubAckReason::NotAuthorized)) => Receipt::Forbidden,
-                Err(PublishNoticeError::V5PubAck(reason)) => Receipt::Refused(format!("{reason:?}")),
-                Err(error @ PublishNoticeError::RetainNotSupported) => Receipt::Refused(error.to_string()),
-                Err(_) => Receipt::Lost,
-            }
-        }))
-    }
-
     fn naming(&self, address: &str, message: &Message) -> Naming {
         // A topic that a command names for its reply is said once: it would use up a number.
         if message.kind == MessageKind::Reply { Naming::Plain } else { lock(&self.aliases).name(address) }
@@ -207,7 +203,7 @@ fn options(setup: &Setup, resume: bool) -> MqttOptions {
         .set_max_packet_size(Some(MAX_INCOMING_V5))
         .set_session_expiry_interval((setup.session_seconds > 0).then_some(setup.session_seconds))
         .set_request_channel_capacity(QUEUE)
-        .set_max_request_batch(WINDOW.into())
+        .set_max_request_batch(BATCH)
         .set_outgoing_inflight_upper_limit(WINDOW);
     if resume {
         options.set_session_store(Continued::of(&options));
@@ -232,6 +228,7 @@ fn unreachable_broker(setup: &Setup) -> MqttOptions {
 
 fn saying(packet: Packet) -> Option<Saying> {
     match packet {
+        Packet::PubAck(ack) => Some(Saying::Answered(ack.pkid, receipt(ack.reason))),
         Packet::Publish(publish) => Some(Saying::Message(inbound(publish))),
         Packet::SubAck(suback) => {
             let refused = suback.return_codes.iter().enumerate();
@@ -240,6 +237,14 @@ fn saying(packet: Packet) -> Option<Saying> {
         }
         Packet::UnsubAck(_) => Some(Saying::Unsubscribed),
         _ => None,
+    }
+}
+
+fn receipt(reason: PubAckReason) -> Receipt {
+    match reason {
+        PubAckReason::Success | PubAckReason::NoMatchingSubscribers => Receipt::Acked,
+        PubAckReason::NotAuthorized => Receipt::Forbidden,
+        reason => Receipt::Refused(format!("{reason:?}")),
     }
 }
 

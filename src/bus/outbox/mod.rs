@@ -47,6 +47,30 @@ pub struct Parcel {
     pub attempts: u32,
 }
 
+/// For how many messages a session has room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vacancy {
+    /// So many, however large.
+    pub of_any: usize,
+    /// So many in all, as long as they are within `bytes`.
+    pub messages: usize,
+    /// Payloads.
+    pub bytes: usize,
+}
+
+impl Vacancy {
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        self.of_any > 0 || (self.messages > 0 && self.bytes > 0)
+    }
+
+    fn take(&mut self, bytes: usize) {
+        self.of_any = self.of_any.saturating_sub(1);
+        self.messages = self.messages.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+}
+
 #[derive(Debug, Clone)]
 struct Item {
     message: Arc<Message>,
@@ -187,17 +211,31 @@ impl Outbox {
     }
 
     pub fn try_next(&self) -> Option<Parcel> {
+        self.lock().hand_out()
+    }
+
+    /// Waits for the next, and takes with it what else is there and has room: many for one look at the outbox. Into
+    /// `batch`, in the order of [`Outbox::next`]; for one consumer; cancel-safe.
+    pub async fn next_batch(&self, vacancy: Vacancy, batch: &mut Vec<Parcel>) {
+        loop {
+            if self.try_next_batch(vacancy, batch) > 0 {
+                return;
+            }
+            self.ready.notified().await;
+        }
+    }
+
+    /// How many were taken.
+    pub fn try_next_batch(&self, mut vacancy: Vacancy, batch: &mut Vec<Parcel>) -> usize {
+        let before = batch.len();
         let mut inner = self.lock();
-        let item = inner.pop()?;
-        let ticket = Ticket(inner.next_ticket);
-        inner.next_ticket += 1;
-        let message = item.message.late.filter(|_| item.is_late(inner.up_since)).map_or_else(
-            || Arc::clone(&item.message),
-            |mark| Arc::new(Message { payload: mark(&item.message.payload), ..Message::clone(&item.message) }),
-        );
-        let parcel = Parcel { ticket, message, attempts: item.attempts };
-        inner.in_flight.insert(ticket, item);
-        Some(parcel)
+        while vacancy.is_any()
+            && let Some(parcel) = inner.hand_out()
+        {
+            vacancy.take(parcel.message.payload.len());
+            batch.push(parcel);
+        }
+        batch.len() - before
     }
 
     /// The message was written to the socket, its acknowledgement is still out.
@@ -214,6 +252,22 @@ impl Outbox {
 
     pub fn acked(&self, ticket: Ticket) {
         self.settle(ticket, Fate::Acked);
+    }
+
+    /// [`Outbox::handed`], [`Outbox::sent`] and [`Outbox::acked`] of many at once; the lists are emptied.
+    pub fn settle_batch(&self, handed: &mut Vec<Ticket>, sent: &mut Vec<Ticket>, acked: &mut Vec<Ticket>) {
+        if handed.is_empty() && sent.is_empty() && acked.is_empty() {
+            return;
+        }
+        let mut inner = self.lock();
+        for ticket in handed.drain(..) {
+            if let Some(item) = inner.in_flight.get_mut(&ticket) {
+                self.time_publish(item);
+            }
+        }
+        sent.drain(..).for_each(|ticket| self.settle_one(&mut inner, ticket, Fate::Sent));
+        acked.drain(..).for_each(|ticket| self.settle_one(&mut inner, ticket, Fate::Acked));
+        self.tell_if_idle(&inner);
     }
 
     /// The broker will not have it, or it is too large for it; `why` says so in the log.
@@ -359,6 +413,11 @@ impl Outbox {
 
     fn settle(&self, ticket: Ticket, fate: Fate) {
         let mut inner = self.lock();
+        self.settle_one(&mut inner, ticket, fate);
+        self.tell_if_idle(&inner);
+    }
+
+    fn settle_one(&self, inner: &mut Inner, ticket: Ticket, fate: Fate) {
         let Some(mut item) = inner.in_flight.remove(&ticket) else { return };
         self.time_publish(&mut item);
         let message = &item.message;
@@ -370,7 +429,6 @@ impl Outbox {
         }
         inner.retained.arrived(message);
         inner.leave(&self.metrics, &item, fate);
-        self.tell_if_idle(&inner);
     }
 
     /// Detections only: their way is what `capture_to_publish` promises to measure.
@@ -429,6 +487,19 @@ impl Inner {
             self.leave(metrics, &item, Fate::Dropped(DropReason::Full));
             self.ledger.say_dropped(outbox.bus, item.message.kind, DropReason::Full, 1);
         }
+    }
+
+    fn hand_out(&mut self) -> Option<Parcel> {
+        let item = self.pop()?;
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        let message = item.message.late.filter(|_| item.is_late(self.up_since)).map_or_else(
+            || Arc::clone(&item.message),
+            |mark| Arc::new(Message { payload: mark(&item.message.payload), ..Message::clone(&item.message) }),
+        );
+        let parcel = Parcel { ticket, message, attempts: item.attempts };
+        self.in_flight.insert(ticket, item);
+        Some(parcel)
     }
 
     fn pop(&mut self) -> Option<Item> {

@@ -10,5 +10,5 @@ mod turn;
 
 pub(super) use capture::{fill, quiet};
 pub use file::FileSource;
-pub use instruct::instruct_ffmpeg;
+pub use instruct::instruct_libraries;
 pub use live::LiveSource;

@@ -10,24 +10,28 @@ use async_nats::jetstream::Context;
 use async_nats::jetstream::context::ContextBuilder;
 use async_nats::{Client, Event, ServerError};
 use bytes::Bytes;
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
+use futures_util::stream::{FuturesOrdered, FuturesUnordered};
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
 
 use self::hearing::Ears;
-use self::sending::{BATCH, FORBIDDEN, NotStored, Stored};
+use self::sending::{FORBIDDEN, Flushed, NotStored, Stored};
 use super::connect::Connection;
 use super::permissions::{Permissions, Violation};
 use super::setup::Setup;
 use super::stream::{self, Unusable};
 use crate::bus::link::{End, Inbound, Server, Wire, wish_changed};
-use crate::bus::{Ticket, Trouble};
+use crate::bus::{Parcel, Ticket, Trouble, Vacancy};
 use crate::domain::ReplyTo;
 use crate::telemetry::Notice;
 
-/// JetStream publishes whose acknowledgement is out.
-const WINDOW: usize = 128;
+/// Messages handed out and not yet confirmed, in the stream and in the socket: so many whatever their size, and up to
+/// [`WINDOW`] while they are small. A server at full speed is kept busy by some hundreds, and a slow link does not have
+/// megabytes of pictures before it.
+const WINDOW_OF_ANY: usize = 128;
+const WINDOW: usize = 1024;
+const WINDOW_BYTES: usize = 512 << 10;
 const FLUSH_DEADLINE: Duration = Duration::from_secs(10);
 const ACK_DEADLINE: Duration = Duration::from_secs(5);
 const API_DEADLINE: Duration = Duration::from_secs(5);
@@ -42,12 +46,24 @@ struct Session<'a> {
     /// The stream keeps the audit, too.
     keeps_audit: bool,
     stored: FuturesUnordered<BoxFuture<'static, Stored>>,
-    /// What is on its way into the stream, with its subject.
-    storing: HashMap<Ticket, String>,
+    /// What is on its way into the stream.
+    storing: HashMap<Ticket, Storing>,
+    storing_bytes: usize,
+    /// Batches on their way into the socket.
+    flushing: FuturesOrdered<BoxFuture<'static, Flushed>>,
+    unflushed: usize,
+    unflushed_bytes: usize,
+    /// Buffers that are used again.
+    acked: Vec<Ticket>,
     max_payload: usize,
     permissions: Permissions,
     complaints: HashSet<String>,
     slow: u64,
+}
+
+struct Storing {
+    subject: String,
+    bytes: usize,
 }
 
 impl Server for Setup {
@@ -99,6 +115,11 @@ async fn talk(setup: &Setup, wire: &mut Wire, connection: &mut Connection) -> St
         keeps_audit: keeps_audit.unwrap_or_default(),
         stored: FuturesUnordered::new(),
         storing: HashMap::new(),
+        storing_bytes: 0,
+        flushing: FuturesOrdered::new(),
+        unflushed: 0,
+        unflushed_bytes: 0,
+        acked: Vec::new(),
         max_payload: info.max_payload,
         permissions: Permissions::default(),
         complaints: HashSet::new(),
@@ -113,8 +134,9 @@ async fn talk(setup: &Setup, wire: &mut Wire, connection: &mut Connection) -> St
         }
         session.told(wire, event);
     }
+    let mut parcels = Vec::new();
     loop {
-        if let Err(why) = session.step(wire, &mut connection.events, &mut ears).await {
+        if let Err(why) = session.step(wire, &mut connection.events, &mut ears, &mut parcels).await {
             return why;
         }
     }
@@ -164,7 +186,7 @@ async fn find_jetstream(
     let jetstream = ContextBuilder::new()
         .timeout(API_DEADLINE)
         .ack_timeout(ACK_DEADLINE)
-        .max_ack_inflight(WINDOW + BATCH)
+        .max_ack_inflight(WINDOW + 1)
         .build(client.clone());
     let found = if client.server_info().jetstream {
         stream::ensure(&jetstream, &setup.prefix, replicas(setup, client)).await
@@ -212,7 +234,9 @@ impl Session<'_> {
         wire: &mut Wire,
         events: &mut mpsc::UnboundedReceiver<Event>,
         ears: &mut Ears,
+        parcels: &mut Vec<Parcel>,
     ) -> Result<(), String> {
+        let vacancy = self.vacancy();
         let probe = wire.delivery.due().map(tokio::time::Instant::from_std);
         tokio::select! {
             biased;
@@ -221,8 +245,12 @@ impl Session<'_> {
                 fatal(&event).map_or(Ok(()), |why| Err(why.to_owned()))?;
                 self.told(wire, event);
             }
-            Some((ticket, result)) = self.stored.next(), if !self.stored.is_empty() => {
-                self.settle(wire, ticket, result)?;
+            Some(stored) = self.stored.next(), if !self.stored.is_empty() => self.settle_all(wire, stored)?,
+            Some(flushed) = self.flushing.next(), if !self.flushing.is_empty() => {
+                let (mut sent, bytes) = flushed?;
+                self.unflushed -= sent.len();
+                self.unflushed_bytes -= bytes;
+                wire.outbox.settle_batch(&mut Vec::new(), &mut sent, &mut Vec::new());
             }
             Some(message) = ears.next() => wire.deliver(inbound(message)),
             () = wish_changed(&mut wire.wishes) => {
@@ -242,13 +270,13 @@ impl Session<'_> {
             () = tokio::time::sleep_until(probe.unwrap_or_else(tokio::time::Instant::now)), if probe.is_some() => {
                 self.probe(wire).await?;
             }
-            parcel = wire.outbox.next(), if self.stored.len() < WINDOW => {
+            () = wire.outbox.next_batch(vacancy, parcels), if vacancy.is_any() => {
                 let mut backlog = Vec::new();
                 // Nothing inside the client resolves once its connection is gone: listen for that meanwhile.
                 let sent = tokio::select! {
                     biased;
                     why = broken(events, &mut backlog) => Err(why),
-                    sent = self.send_batch(wire, parcel) => sent,
+                    sent = self.send_batch(wire, parcels) => sent,
                 };
                 for event in backlog {
                     self.told(wire, event);
@@ -259,12 +287,37 @@ impl Session<'_> {
         Ok(())
     }
 
+    fn vacancy(&self) -> Vacancy {
+        let (count, bytes) = (self.stored.len() + self.unflushed, self.storing_bytes + self.unflushed_bytes);
+        Vacancy {
+            of_any: WINDOW_OF_ANY.saturating_sub(count),
+            messages: WINDOW.saturating_sub(count),
+            bytes: WINDOW_BYTES.saturating_sub(bytes),
+        }
+    }
+
+    /// What the stream said, and what else it has said already; the outbox is told of all of it at once.
+    fn settle_all(&mut self, wire: &mut Wire, first: Stored) -> Result<(), String> {
+        let mut next = Some(first);
+        let mut settled = Ok(());
+        while let Some((ticket, result)) = next {
+            settled = self.settle(wire, ticket, result);
+            if settled.is_err() {
+                break;
+            }
+            next = self.stored.next().now_or_never().flatten();
+        }
+        wire.outbox.settle_batch(&mut Vec::new(), &mut Vec::new(), &mut self.acked);
+        settled
+    }
+
     /// What the stream said of a message; nothing of one that was given up meanwhile.
     fn settle(&mut self, wire: &mut Wire, ticket: Ticket, result: Result<(), NotStored>) -> Result<(), String> {
-        let Some(subject) = self.storing.remove(&ticket) else { return Ok(()) };
+        let Some(Storing { subject, bytes }) = self.storing.remove(&ticket) else { return Ok(()) };
+        self.storing_bytes -= bytes;
         match result {
             Ok(()) => {
-                wire.outbox.acked(ticket);
+                self.acked.push(ticket);
                 wire.report.allowed(|| subject);
             }
             Err(NotStored::Refused(why)) => wire.outbox.refused(ticket, &why),
@@ -308,7 +361,8 @@ impl Session<'_> {
             Some(Violation::Publish(subject)) if !subject.starts_with(['$', '_']) => {
                 wire.report.forbidden(&subject);
                 // Of these no acknowledgement will come.
-                for (ticket, _) in self.storing.extract_if(|_, storing| *storing == subject) {
+                for (ticket, storing) in self.storing.extract_if(|_, storing| storing.subject == subject) {
+                    self.storing_bytes -= storing.bytes;
                     wire.outbox.refused(ticket, FORBIDDEN);
                 }
                 self.permissions.forbid(subject, Instant::now());

@@ -7,16 +7,16 @@ use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::context::PublishErrorKind as StreamErrorKind;
 use async_nats::{HeaderMap, PublishErrorKind};
 
-use super::{FLUSH_DEADLINE, Session, WINDOW};
+use super::{FLUSH_DEADLINE, Session, Storing};
 use crate::bus::link::Wire;
 use crate::bus::nats::permissions::Leave;
 use crate::bus::{Channel, Kept, Message, Parcel, Ticket};
 
-/// Messages to one flush.
-pub(super) const BATCH: usize = 64;
 pub(super) const FORBIDDEN: &str = "by the server: no permission; allow this node to publish there";
 
 pub(super) type Stored = (Ticket, Result<(), NotStored>);
+/// What is in the socket now: tickets and bytes.
+pub(super) type Flushed = Result<(Vec<Ticket>, usize), String>;
 
 /// Why the stream did not take a message.
 pub(super) enum NotStored {
@@ -27,35 +27,35 @@ pub(super) enum NotStored {
 }
 
 impl Session<'_> {
-    /// Publishes `first` and what else is ready, then flushes once: a message is `sent` when the socket has it.
-    pub(super) async fn send_batch(&mut self, wire: &mut Wire, first: Parcel) -> Result<(), String> {
-        let mut unflushed = Vec::new();
-        let mut next = Some(first);
-        let mut count = 0;
-        while let Some(parcel) = next {
-            let Parcel { ticket, message, .. } = parcel;
+    /// Publishes what the outbox handed out, then asks for one flush: a message is `sent` when the socket has it. The next
+    /// batch does not wait for that.
+    pub(super) async fn send_batch(&mut self, wire: &mut Wire, parcels: &mut Vec<Parcel>) -> Result<(), String> {
+        let (mut unflushed, mut bytes) = (Vec::new(), 0);
+        for Parcel { ticket, message, .. } in parcels.drain(..) {
+            let size = message.payload.len();
             match self.publish(wire, ticket, message).await {
-                Ok(Sending::Core) => unflushed.push(ticket),
+                Ok(Sending::Core) => {
+                    unflushed.push(ticket);
+                    bytes += size;
+                }
                 Ok(Sending::Stream) => {}
                 Err(NotStored::Refused(why)) => wire.outbox.refused(ticket, &why),
                 Err(NotStored::Later(why)) => return Err(why),
             }
-            count += 1;
-            next = if count < BATCH && self.stored.len() < WINDOW { wire.outbox.try_next() } else { None };
         }
-        if unflushed.is_empty() {
-            return Ok(());
-        }
-        match tokio::time::timeout(FLUSH_DEADLINE, self.client.flush()).await {
-            Ok(Ok(())) => {
-                for ticket in unflushed {
-                    wire.outbox.sent(ticket);
+        if !unflushed.is_empty() {
+            self.unflushed += unflushed.len();
+            self.unflushed_bytes += bytes;
+            let client = self.client.clone();
+            self.flushing.push_back(Box::pin(async move {
+                match tokio::time::timeout(FLUSH_DEADLINE, client.flush()).await {
+                    Ok(Ok(())) => Ok((unflushed, bytes)),
+                    Ok(Err(error)) => Err(format!("flush failed: {error}")),
+                    Err(_) => Err(format!("the socket took nothing for {FLUSH_DEADLINE:?}")),
                 }
-                Ok(())
-            }
-            Ok(Err(error)) => Err(format!("flush failed: {error}")),
-            Err(_) => Err(format!("the socket took nothing for {FLUSH_DEADLINE:?}")),
+            }));
         }
+        Ok(())
     }
 
     async fn publish(&mut self, wire: &mut Wire, ticket: Ticket, message: Arc<Message>) -> Result<Sending, NotStored> {
@@ -76,7 +76,9 @@ impl Session<'_> {
                 .publish_with_headers(subject.clone(), headers, message.payload.clone())
                 .await
                 .map_err(|error| not_stored(&error))?;
-            self.storing.insert(ticket, subject);
+            let bytes = message.payload.len();
+            self.storing_bytes += bytes;
+            self.storing.insert(ticket, Storing { subject, bytes });
             self.stored.push(Box::pin(async move {
                 let stored = ack.await.map(drop).map_err(|error| not_stored(&error));
                 (ticket, stored)
