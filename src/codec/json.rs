@@ -1,6 +1,6 @@
 //! JSON: for people, browsers and most programs.
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -11,6 +11,12 @@ use super::CodecError;
 pub(super) fn encode<T: Serialize>(payload: &T) -> Bytes {
     // Serialising fails only for maps whose keys are no strings and for types that refuse; the envelope has neither.
     serde_json::to_vec(payload).unwrap_or_default().into()
+}
+
+/// The payload as JSON without spaces, at the end of `buffer`.
+pub(super) fn write<T: Serialize>(payload: &T, buffer: &mut BytesMut) {
+    // As above, and memory does not refuse.
+    let _written = serde_json::to_writer(buffer.writer(), payload);
 }
 
 /// The payload from JSON.

@@ -1,5 +1,6 @@
 //! How it is said: the envelope's types as bytes, and back.
 
+mod encoder;
 mod h264;
 mod jpeg;
 mod json;
@@ -8,6 +9,7 @@ mod png;
 mod protobuf;
 mod scale;
 
+pub use encoder::Encoder;
 pub use h264::{H264Encoder, H264Picture};
 pub use jpeg::{JpegEncoder, shrink_jpeg};
 pub use overlay::Overlay;
@@ -63,16 +65,10 @@ pub fn encoding_of(content_type: Option<&str>) -> Encoding {
     if named == Some(PROTOBUF) { Encoding::Protobuf } else { Encoding::Json }
 }
 
-/// A detections message and its content type.
+/// A detections message and its content type. Who says many keeps an [`Encoder`].
 #[must_use]
 pub fn encode_detections(full: &Detections, payload: PayloadChoice, encoding: Encoding) -> (Bytes, &'static str) {
-    let bytes = match (payload, encoding) {
-        (PayloadChoice::Full, Encoding::Json) => json::encode(full),
-        (PayloadChoice::Minimal, Encoding::Json) => json::encode(&Minimal::from(full)),
-        (PayloadChoice::Full, Encoding::Protobuf) => protobuf::encode_detections(full),
-        (PayloadChoice::Minimal, Encoding::Protobuf) => protobuf::encode_minimal(full),
-    };
-    (bytes, content_type(encoding))
+    Encoder::of_size(0).detections(full, payload, encoding)
 }
 
 /// An event and its content type.

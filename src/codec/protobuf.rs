@@ -1,6 +1,6 @@
 //! Protobuf: a third of the size and of the time of JSON.
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes};
 use prost::Message;
 
 use super::CodecError;
@@ -17,24 +17,24 @@ pub(super) fn late(payload: &Bytes) -> Bytes {
     [payload, &[15 << 3, 1][..]].concat().into()
 }
 
-pub(super) fn encode_detections(full: &envelope::Detections) -> Bytes {
-    let detection = |d: &domain::Detection| wire::Detection {
-        label: d.label.as_ref().into(),
-        score: d.score,
-        bbox: Some(d.bbox.into()),
-        class_id: Some(d.class_id),
-        track_id: d.track_id,
-    };
-    let t = full.timing;
-    let message = wire::Detections {
-        timestamp: full.timestamp.as_secs_f64(),
-        detections: full.detections.iter().map(detection).collect(),
-        camera: Some(full.camera.to_string()),
-        node: Some(full.node.to_string()),
-        boot_id: Some(full.boot_id.to_string()),
-        seq: Some(full.seq),
-        frame: Some(full.frame.into()),
-        timing: Some(wire::Timing {
+/// A detections message as it goes on the wire. Kept, it is filled in again: its texts and lists are not taken anew.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    message: wire::Detections,
+    /// Of frames in which more was found.
+    spare: Vec<wire::Detection>,
+}
+
+impl Draft {
+    pub(super) fn write_full(&mut self, full: &envelope::Detections, buffer: &mut impl BufMut) {
+        self.fill(full, |detection, d| (detection.class_id, detection.track_id) = (Some(d.class_id), d.track_id));
+        let (message, t) = (&mut self.message, full.timing);
+        set_optional(&mut message.camera, full.camera.as_str());
+        set_optional(&mut message.node, full.node.as_str());
+        set_optional(&mut message.boot_id, full.boot_id.as_str());
+        message.seq = Some(full.seq);
+        message.frame = Some(full.frame.into());
+        message.timing = Some(wire::Timing {
             decode: t.decode,
             wait: t.wait,
             preprocess: t.preprocess,
@@ -42,27 +42,51 @@ pub(super) fn encode_detections(full: &envelope::Detections) -> Bytes {
             postprocess: t.postprocess,
             track: t.track,
             encode: t.encode,
-        }),
-        text: full.text.clone(),
-        replayed: full.replayed,
-    };
-    message.encode_to_vec().into()
+        });
+        message.text.clone_from(&full.text);
+        self.write(buffer);
+    }
+
+    pub(super) fn write_minimal(&mut self, full: &envelope::Detections, buffer: &mut impl BufMut) {
+        self.fill(full, |detection, _| (detection.class_id, detection.track_id) = (None, None));
+        let message = &mut self.message;
+        (message.camera, message.node, message.boot_id) = (None, None, None);
+        (message.seq, message.frame, message.timing) = (None, None, None);
+        message.text.clear();
+        self.write(buffer);
+    }
+
+    /// What both forms have, and of each detection what `add` adds.
+    fn fill(&mut self, full: &envelope::Detections, add: impl Fn(&mut wire::Detection, &domain::Detection)) {
+        let Self { message, spare } = self;
+        message.timestamp = full.timestamp.as_secs_f64();
+        message.replayed = full.replayed;
+        let count = full.detections.len();
+        while message.detections.len() > count {
+            spare.extend(message.detections.pop());
+        }
+        message.detections.resize_with(count, || spare.pop().unwrap_or_default());
+        for (detection, d) in message.detections.iter_mut().zip(&full.detections) {
+            set(&mut detection.label, &d.label);
+            detection.score = d.score;
+            detection.bbox = Some(d.bbox.into());
+            add(detection, d);
+        }
+    }
+
+    fn write(&self, buffer: &mut impl BufMut) {
+        // It fails only where there is no room, and a buffer grows.
+        let _written = self.message.encode(buffer);
+    }
 }
 
-pub(super) fn encode_minimal(full: &envelope::Detections) -> Bytes {
-    let detection = |d: &domain::Detection| wire::Detection {
-        label: d.label.as_ref().into(),
-        score: d.score,
-        bbox: Some(d.bbox.into()),
-        ..wire::Detection::default()
-    };
-    let message = wire::Detections {
-        timestamp: full.timestamp.as_secs_f64(),
-        detections: full.detections.iter().map(detection).collect(),
-        replayed: full.replayed,
-        ..wire::Detections::default()
-    };
-    message.encode_to_vec().into()
+fn set(text: &mut String, to: &str) {
+    text.clear();
+    text.push_str(to);
+}
+
+fn set_optional(text: &mut Option<String>, to: &str) {
+    set(text.get_or_insert_default(), to);
 }
 
 pub(super) fn encode_event(event: &envelope::Event) -> Bytes {

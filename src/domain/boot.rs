@@ -1,16 +1,19 @@
 //! The identity of one run of the process.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-/// A UUID version 7 (RFC 9562) made once at start: `seq` and `track_id` are unique within it, and later boots sort later.
+/// A UUID version 7 (RFC 9562) made once at start: `seq` and `track_id` are unique within it, and later boots sort later. Shared:
+/// every message has it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
-pub struct BootId(String);
+pub struct BootId(Arc<str>);
 
 impl BootId {
     #[must_use]
     pub fn new() -> Self {
-        Self(uuid::Uuid::now_v7().to_string())
+        Self(uuid::Uuid::now_v7().to_string().into())
     }
 
     #[must_use]
@@ -28,7 +31,7 @@ impl Default for BootId {
 impl From<String> for BootId {
     /// For a boot that was read off a message.
     fn from(text: String) -> Self {
-        Self(text)
+        Self(text.into())
     }
 }
 

@@ -74,6 +74,14 @@ impl EnvelopeBuilder {
         }
     }
 
+    /// The same, in the place of an earlier message of this camera that nobody looks at any more: its list is used again.
+    pub fn refill(&mut self, message: &mut Detections, frame: &Frame, detections: &[Detection], timing: Timing) {
+        let mut list = std::mem::take(&mut message.detections);
+        list.clear();
+        list.extend_from_slice(detections);
+        *message = self.detections(frame, list, timing);
+    }
+
     /// The next event. Call it only for one that will be offered: its number is taken.
     #[must_use]
     pub fn event(&mut self, kind: EventKind, timestamp: Timestamp, track: TrackSpan) -> Event {
@@ -138,7 +146,10 @@ mod tests {
         assert_eq!(seqs, [1, 2, 3]);
         assert_eq!(builder.event(EventKind::Started, frame.captured_at, track).seq, 1);
         assert_eq!(builder.last_detections_seq(), 3);
+        let mut again = builder.detections(&frame, vec![], Timing::default());
+        builder.refill(&mut again, &Frame { id: 9, ..Frame::empty() }, &[], Timing { wait: 1.0, ..Timing::default() });
+        assert_eq!((again.seq, again.frame.id, again.timing.wait), (5, 9, 1.0));
         let mut next = EnvelopeBuilder::after(builder.origin().clone(), builder.numbers());
-        assert_eq!(next.detections(&frame, vec![], Timing::default()).seq, 4);
+        assert_eq!(next.detections(&frame, vec![], Timing::default()).seq, 6);
     }
 }

@@ -16,6 +16,8 @@ mod preprocess;
 mod runtime;
 mod session;
 mod spec;
+#[doc(hidden)]
+pub mod stages;
 
 pub use bundled::KNOWN as BUNDLED;
 pub use config::{

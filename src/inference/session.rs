@@ -50,9 +50,11 @@ impl OnnxSession {
         let refuse = |error: ort::Error| refusal(bytes, model, device, &error);
         let session = match bytes {
             ModelBytes::File(path) => graph::open(runtime, path, config, device, refuse)?,
-            ModelBytes::Bundled(bytes) => device::builder(runtime, device, config.threads, GraphOptimizationLevel::Level3)?
-                .commit_from_memory(bytes)
-                .map_err(refuse)?,
+            ModelBytes::Bundled(bytes) => {
+                device::builder(runtime, device, config.threads, GraphOptimizationLevel::Level3)?
+                    .commit_from_memory(bytes)
+                    .map_err(refuse)?
+            }
         };
         let slots = slots(session.inputs());
         let unknown =
@@ -149,6 +151,9 @@ fn forward<'s>(
         Pixels::F16(values) => TensorRef::from_array_view((sides, values.as_slice()))?.into(),
         Pixels::U8(values) => TensorRef::from_array_view((sides, values.as_slice()))?.into(),
     };
+    if constants.is_empty() {
+        return session.run([tensor]);
+    }
     let mut inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = Vec::with_capacity(1 + constants.len());
     inputs.push((picture.name.as_str().into(), tensor));
     inputs.extend(constants.iter().map(|(name, value)| (name.as_str().into(), value.into())));

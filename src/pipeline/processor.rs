@@ -1,6 +1,7 @@
 //! What is made of a frame once its objects are found: tracks, payloads, counts, keyframes. One a camera.
 
 use std::collections::{BTreeSet, HashSet};
+use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use super::shutter::Shutter;
 use super::tuning::{Dial, Tuning};
 use super::{KeyframeConfig, KeyframeWhen, PublishConfig, TrackerChoice};
 use crate::bus::{Message, MessageKind, Publisher, Qos, Topic};
-use crate::codec;
+use crate::codec::{self, Encoder};
 use crate::domain::{Detection, Frame, Label, Name, Timestamp};
 use crate::envelope::{
     Counts, Detections, EnvelopeBuilder, Event, EventKind, KeyframeReason, Numbers, Origin, PublishPolicy, Timing,
@@ -54,6 +55,9 @@ pub struct Processor {
     keyframes: Arc<KeyframeSlot>,
     shutter: Arc<Shutter>,
     last_keyframe: Option<Instant>,
+    encoder: Encoder,
+    /// The message said before the last one, to be filled in again.
+    spent: Option<Arc<Detections>>,
     /// A message cannot carry the time of its own encoding: it carries that of the one before.
     last_encode: Duration,
     events: Vec<TrackEvent>,
@@ -147,6 +151,8 @@ impl Processor {
             keyframes,
             shutter: Arc::default(),
             last_keyframe: None,
+            encoder: Encoder::default(),
+            spent: None,
             last_encode: Duration::ZERO,
             events: Vec::new(),
             live,
@@ -285,10 +291,10 @@ impl Processor {
         for detection in found {
             self.metrics.detection(&detection.label);
         }
-        let message = self.builder.detections(frame, found.to_vec(), timing);
+        let message = self.next_message(frame, found, timing);
         let begin = Instant::now();
         let publish = self.publish;
-        let (payload, content_type) = codec::encode_detections(&message, publish.payload, publish.encoding);
+        let (payload, content_type) = self.encoder.detections(&message, publish.payload, publish.encoding);
         self.last_encode = begin.elapsed();
         self.metrics.stage(Stage::Encode, self.last_encode);
         let qos = if publish.qos == 0 { Qos::AtMostOnce } else { Qos::AtLeastOnce };
@@ -307,9 +313,19 @@ impl Processor {
             late: Some(codec::late(publish.encoding)),
             shrink: None,
         });
-        let message = Arc::new(message);
         self.feed.say(Some(&message.camera), || LiveMessage::Detections(message.clone()));
-        self.live.send_replace(Some(message));
+        self.spent = self.live.send_replace(Some(message));
+    }
+
+    /// In memory of a message that nobody looks at any more, if there is one: no allocation a frame.
+    fn next_message(&mut self, frame: &Frame, found: &[Detection], timing: Timing) -> Arc<Detections> {
+        if let Some(mut spent) = self.spent.take()
+            && let Some(message) = Arc::get_mut(&mut spent)
+        {
+            self.builder.refill(message, frame, found, timing);
+            return spent;
+        }
+        Arc::new(self.builder.detections(frame, found.to_vec(), timing))
     }
 
     /// What the gallery calls them.
@@ -453,8 +469,11 @@ impl Processor {
 
     /// Unique for ever: a message that is sent again is stored once.
     fn message_id(&self, kind: &str, seq: u64) -> String {
-        let origin = self.builder.origin();
-        format!("{}-{}-{kind}-{seq}", origin.camera, origin.boot_id)
+        let Origin { camera, boot_id, .. } = self.builder.origin();
+        let mut id = String::with_capacity(camera.as_str().len() + boot_id.as_str().len() + kind.len() + 23);
+        // Into a String nothing fails.
+        let _written = write!(id, "{camera}-{boot_id}-{kind}-{seq}");
+        id
     }
 }
 

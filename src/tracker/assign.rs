@@ -9,29 +9,65 @@ use pathfinding::undirected::connected_components::separate_components;
 /// The algorithm counts in whole numbers.
 const SCALE: f32 = 1e6;
 
-/// Pairs (row, column), each row and each column at most once, with the highest sum of `gain(row, column)`. A pair
-/// without gain (`None`, or not above 0) is never made.
-pub(super) fn assign(rows: usize, columns: usize, gain: impl Fn(usize, usize) -> Option<f32>) -> Vec<(usize, usize)> {
-    #[expect(clippy::cast_possible_truncation, reason = "gains are 0 to 1")]
-    let gains: Vec<(usize, usize, i64)> = (0..rows)
-        .flat_map(|row| (0..columns).map(move |column| (row, column)))
-        .filter_map(|(row, column)| Some((row, column, (gain(row, column)? * SCALE) as i64)))
-        .filter(|pair| pair.2 > 0)
-        .collect();
-    // The time grows with the cube: who has no partner stays out, and crowds that share nobody are matched apart.
+/// Lists that are kept from frame to frame.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Assigner {
+    gains: Vec<(usize, usize, i64)>,
+    /// How many gains a row and a column has.
+    rows: Vec<u32>,
+    columns: Vec<u32>,
+    pairs: Vec<(usize, usize)>,
+}
+
+impl Assigner {
+    /// Pairs (row, column), each row and each column at most once, with the highest sum of `gain(row, column)`. A pair
+    /// without gain (`None`, or not above 0) is never made.
+    pub(super) fn assign(
+        &mut self,
+        rows: usize,
+        columns: usize,
+        gain: impl Fn(usize, usize) -> Option<f32>,
+    ) -> &[(usize, usize)] {
+        let Self { gains, rows: of_rows, columns: of_columns, pairs } = self;
+        gains.clear();
+        pairs.clear();
+        (of_rows.clear(), of_columns.clear());
+        (of_rows.resize(rows, 0), of_columns.resize(columns, 0));
+        for row in 0..rows {
+            for column in 0..columns {
+                #[expect(clippy::cast_possible_truncation, reason = "gains are 0 to 1")]
+                let gain = gain(row, column).map_or(0, |gain| (gain * SCALE) as i64);
+                if gain > 0 {
+                    gains.push((row, column, gain));
+                    of_rows[row] += 1;
+                    of_columns[column] += 1;
+                }
+            }
+        }
+        // Two that have nobody but each other need no algorithm: on most frames, that is everyone.
+        gains.retain(|&(row, column, _)| {
+            let alone = of_rows[row] == 1 && of_columns[column] == 1;
+            if alone {
+                pairs.push((row, column));
+            }
+            !alone
+        });
+        if !gains.is_empty() {
+            pairs.extend(crowded(rows, gains));
+        }
+        pairs
+    }
+}
+
+/// The pairs of those who have a choice. The time grows with the cube: crowds that share nobody are matched apart.
+fn crowded(rows: usize, gains: &[(usize, usize, i64)]) -> impl Iterator<Item = (usize, usize)> {
     let ends: Vec<Vec<usize>> = gains.iter().map(|&(row, column, _)| vec![row, rows + column]).collect();
     let (_, crowds) = separate_components(&ends);
     let mut by_crowd: BTreeMap<usize, Vec<(usize, usize, i64)>> = BTreeMap::new();
-    for (crowd, gain) in crowds.into_iter().zip(gains) {
+    for (crowd, &gain) in crowds.into_iter().zip(gains) {
         by_crowd.entry(crowd).or_default().push(gain);
     }
-    by_crowd
-        .into_values()
-        .flat_map(|gains| match gains[..] {
-            [(row, column, _)] => vec![(row, column)],
-            _ => matched(&gains),
-        })
-        .collect()
+    by_crowd.into_values().flat_map(|gains| matched(&gains))
 }
 
 fn matched(gains: &[(usize, usize, i64)]) -> Vec<(usize, usize)> {
@@ -67,7 +103,7 @@ mod tests {
     use super::*;
 
     fn sorted(rows: usize, columns: usize, gain: impl Fn(usize, usize) -> Option<f32>) -> Vec<(usize, usize)> {
-        let mut pairs = assign(rows, columns, gain);
+        let mut pairs = Assigner::default().assign(rows, columns, gain).to_vec();
         pairs.sort_unstable();
         pairs
     }

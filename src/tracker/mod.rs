@@ -19,7 +19,7 @@ mod track;
 
 use std::time::Duration;
 
-use assign::assign;
+use assign::Assigner;
 use track::Track;
 
 use crate::domain::{BBox, Detection, Label, Timestamp};
@@ -104,12 +104,23 @@ pub struct Tracker {
     tracks: Vec<Track>,
     last_id: u64,
     last_update: Option<Timestamp>,
+    scratch: Scratch,
+}
+
+/// Lists that are kept from frame to frame: nothing is allocated while nothing new is seen.
+#[derive(Debug, Clone, Default)]
+struct Scratch {
+    /// The place in `tracks` of each detection's owner.
+    owners: Vec<Option<usize>>,
+    tracks: Vec<usize>,
+    finds: Vec<usize>,
+    assigner: Assigner,
 }
 
 impl Tracker {
     #[must_use]
     pub fn new(config: TrackerConfig) -> Self {
-        Self { config, tracks: Vec::new(), last_id: 0, last_update: None }
+        Self { config, tracks: Vec::new(), last_id: 0, last_update: None, scratch: Scratch::default() }
     }
 
     /// The id that was given last; 0 before the first.
@@ -133,8 +144,11 @@ impl Tracker {
     /// elsewhere, and adds to `events`. Time that stands still or goes back counts as no time.
     pub fn update(&mut self, detections: &mut [Detection], at: Timestamp, events: &mut Vec<TrackEvent>) {
         self.predict(at);
-        let mut owners = vec![None; detections.len()];
-        self.associate(detections, &mut owners);
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.owners.clear();
+        scratch.owners.resize(detections.len(), None);
+        self.associate(detections, &mut scratch);
+        let mut owners = std::mem::take(&mut scratch.owners);
         self.settle(detections, &owners, at, events);
         self.merge(&mut owners, detections, at, events);
         for (detection, owner) in detections.iter_mut().zip(&owners) {
@@ -142,6 +156,7 @@ impl Tracker {
         }
         self.forget(events);
         self.begin(detections, &owners, at);
+        self.scratch = Scratch { owners, ..scratch };
     }
 
     /// Ends every track: the camera has stopped or its source has ended. The ids go on from where they are.
@@ -161,29 +176,33 @@ impl Tracker {
     }
 
     /// Finds the owner (a place in `tracks`) of every detection that has one.
-    fn associate(&self, detections: &[Detection], owners: &mut [Option<usize>]) {
+    fn associate(&self, detections: &[Detection], scratch: &mut Scratch) {
         let TrackerConfig { high, low, .. } = self.config;
         let confirmed = |track: &Track| track.id.is_some();
         let in_sight = |track: &Track| track.id.is_some() && track.missed == 0;
-        self.pair(detections, owners, (high, f32::INFINITY), OVERLAP_SURE, confirmed);
-        self.pair(detections, owners, (low, high), OVERLAP_UNSURE, in_sight);
-        self.pair(detections, owners, (high, f32::INFINITY), OVERLAP_UNCONFIRMED, |track| track.id.is_none());
+        self.pair(detections, scratch, (high, f32::INFINITY), OVERLAP_SURE, confirmed);
+        self.pair(detections, scratch, (low, high), OVERLAP_UNSURE, in_sight);
+        self.pair(detections, scratch, (high, f32::INFINITY), OVERLAP_UNCONFIRMED, |track| track.id.is_none());
     }
 
     /// One round: free detections with a score in `scores` and free tracks that are `wanted`.
     fn pair(
         &self,
         detections: &[Detection],
-        owners: &mut [Option<usize>],
+        scratch: &mut Scratch,
         scores: (f32, f32),
         overlap: f32,
         wanted: impl Fn(&Track) -> bool,
     ) {
+        let Scratch { owners, tracks, finds, assigner } = scratch;
         let free = |track: &usize| !owners.contains(&Some(*track));
-        let tracks: Vec<usize> = (0..self.tracks.len()).filter(|&i| wanted(&self.tracks[i])).filter(free).collect();
-        let finds: Vec<usize> = (0..detections.len())
-            .filter(|&i| owners[i].is_none() && detections[i].score >= scores.0 && detections[i].score < scores.1)
-            .collect();
+        tracks.clear();
+        tracks.extend((0..self.tracks.len()).filter(|&i| wanted(&self.tracks[i])).filter(free));
+        finds.clear();
+        finds.extend(
+            (0..detections.len())
+                .filter(|&i| owners[i].is_none() && detections[i].score >= scores.0 && detections[i].score < scores.1),
+        );
         let gain = |row: usize, column: usize| {
             let (track, find) = (&self.tracks[tracks[row]], &detections[finds[column]]);
             if track.class_id != find.class_id {
@@ -193,7 +212,7 @@ impl Tracker {
             // A score of 0 still is a match, if a poor one.
             (iou >= overlap).then_some(iou * find.score.max(0.01))
         };
-        for (row, column) in assign(tracks.len(), finds.len(), gain) {
+        for &(row, column) in assigner.assign(tracks.len(), finds.len(), gain) {
             owners[finds[column]] = Some(tracks[row]);
         }
     }

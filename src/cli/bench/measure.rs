@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::codec;
+use crate::codec::Encoder;
 use crate::domain::{BootId, Detection, Frame, Timestamp};
-use crate::envelope::{Encoding, EnvelopeBuilder, Origin, PayloadChoice, Timing};
+use crate::envelope::{Detections, Encoding, EnvelopeBuilder, Origin, PayloadChoice, Timing};
 use crate::inference::{ModelInfo, OnnxDetector};
 use crate::source::{self, Cancel, FrameSource, OpenOptions, Pace, Read, SourceError, SourceKind, SourceSpec};
 use crate::telemetry::{StatusLine, process_cpu, thread_cpu};
-use crate::tracker::{Tracker, TrackerConfig};
+use crate::tracker::{TrackEvent, Tracker, TrackerConfig};
 
 /// The stages that are told of, in their order.
 pub const STAGES: [&str; 6] = ["decode", "preprocess", "inference", "postprocess", "track", "encode"];
@@ -98,6 +98,11 @@ pub struct Lane {
     tracker: Tracker,
     confidence: f32,
     builder: EnvelopeBuilder,
+    encoder: Encoder,
+    /// What a frame leaves to the next, as in a node.
+    found: Vec<Detection>,
+    events: Vec<TrackEvent>,
+    message: Option<Detections>,
 }
 
 impl Lane {
@@ -126,6 +131,10 @@ impl Lane {
             tracker: Tracker::new(TrackerConfig::for_confidence(confidence)),
             confidence,
             builder: EnvelopeBuilder::new(origin),
+            encoder: Encoder::default(),
+            found: Vec::new(),
+            events: Vec::new(),
+            message: None,
         })
     }
 
@@ -200,15 +209,18 @@ impl Lane {
         if bare_first {
             self.bare(samples)?;
         }
-        let mut found = Vec::new();
-        let marks = self.detector.detect_marking(&self.frame, &mut found, Mark::now).map_err(|e| e.to_string())?;
+        let Self { detector, frame, found, events, builder, encoder, message, .. } = self;
+        let marks = detector.detect_marking(frame, found, Mark::now).map_err(|e| e.to_string())?;
         let [begin, prepared, ran, read] = marks;
-        let mut events = Vec::new();
-        self.tracker.update(&mut found, self.frame.captured_at, &mut events);
+        events.clear();
+        self.tracker.update(found, frame.captured_at, events);
         found.retain(|d: &Detection| d.score >= self.confidence);
         let tracked = Mark::now();
-        let message = self.builder.detections(&self.frame, found, Timing::default());
-        let _payload = codec::encode_detections(&message, PayloadChoice::Full, Encoding::Json);
+        match message {
+            Some(message) => builder.refill(message, frame, found, Timing::default()),
+            None => *message = Some(builder.detections(frame, found.clone(), Timing::default())),
+        }
+        let _payload = message.as_ref().map(|full| encoder.detections(full, PayloadChoice::Full, Encoding::Json));
         let encoded = Mark::now();
         let spans = [
             self.frame.decode,

@@ -11,7 +11,7 @@
 
 use super::listed::{Listed, Lists};
 use super::ultralytics::extras;
-use super::{Candidate, Facts, Family, Miss, Output, Preparation, Recognised, best, sides, sigmoid, size};
+use super::{Candidate, Facts, Family, Miss, Output, Preparation, Recognised, best, reaches, sides, sigmoid, size};
 use crate::inference::config::Interpolation;
 use crate::inference::facts::TrialOutput;
 use crate::inference::labels::COCO91;
@@ -205,6 +205,8 @@ impl Family for Queries {
         let boxes = values(outputs, self.boxes, self.rows * width)?.chunks_exact(width);
         let logits = values(outputs, self.logits, self.rows * self.columns)?.chunks_exact(self.columns);
         let [w, h] = self.size;
+        // A hair less than what the confidence is a sigmoid of.
+        let least = ((confidence / (1.0 - confidence)).ln() - 1e-3).min(15.0);
         for (corners, logits) in boxes.zip(logits) {
             let all = &logits[self.head..];
             let at = [corners[0] * w, corners[1] * h, corners[2] * w, corners[3] * h];
@@ -215,6 +217,8 @@ impl Family for Queries {
                         candidates.push(Candidate::centred(at, score, class));
                     }
                 }
+                // Its inverse needs no exponent for every class of every query.
+                Scores::Sigmoid if !reaches(all, least) => {}
                 Scores::Sigmoid => {
                     // As the authors' code does it: the best pairs of query and class, not the best class of each query.
                     for (class, score) in (0u32..).zip(all.iter().map(|&x| sigmoid(x))) {

@@ -3,7 +3,8 @@
 //! Source: dog-qiuqiu/FastestDet, `example/onnx-runtime/runtime.py`, `utils/tool.py`.
 
 use super::{
-    Candidate, Facts, Family, Miss, Output, Preparation, Recognised, are_scores, best_of_planes, sigmoid, size,
+    Candidate, Facts, Family, Miss, Output, Preparation, Recognised, are_scores, best_of_planes, class_at, sigmoid,
+    size,
 };
 use crate::inference::config::{Channels, Interpolation};
 use crate::inference::output::values;
@@ -17,7 +18,7 @@ struct FastestDet {
     width: f32,
     height: f32,
     /// Best score and class of each cell, reused.
-    best: Vec<(f32, u32)>,
+    best: Vec<f32>,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "an input's sides are small")]
@@ -70,11 +71,13 @@ impl Family for FastestDet {
     ) -> Result<(), String> {
         let cells = self.rows * self.columns;
         let values = values(outputs, 0, (5 + self.classes) * cells)?;
-        best_of_planes(values[5 * cells..].chunks_exact(cells), cells, &mut self.best);
+        let scores = &values[5 * cells..];
+        best_of_planes(scores, cells, &mut self.best);
         let of = |plane: usize, cell: usize| values[plane * cells + cell];
-        for (cell, &(best, class)) in self.best.iter().enumerate() {
+        for (cell, &best) in self.best.iter().enumerate() {
             let score = of(0, cell) * best;
             if score >= confidence {
+                let class = class_at(scores, cells, cell, best);
                 let (column, row) = ((cell % self.columns) as f32, (cell / self.columns) as f32);
                 let cx = (column + of(1, cell).tanh()) / self.columns as f32 * self.width;
                 let cy = (row + of(2, cell).tanh()) / self.rows as f32 * self.height;

@@ -4,7 +4,7 @@
 //! Input: BGR, less the mean, by the deviation, warped to the centre of black.
 //! Source: RangiLyu/nanodet, `gfl_head.py`, `nanodet_plus_head.py`, `data/transform/warp.py`, `config/`.
 
-use super::{Candidate, Facts, Family, Miss, Output, Preparation, Recognised, are_scores, only_output, size};
+use super::{Candidate, Facts, Family, Miss, Output, Preparation, Recognised, are_scores, only_output, reaches, size};
 use crate::inference::config::{Channels, Interpolation};
 use crate::inference::output::values;
 
@@ -154,6 +154,9 @@ impl Family for NanoDet {
             let scores = values(outputs, scores, columns * map.cells.len())?;
             let distances = if together { scores } else { values(outputs, distances, BOX * map.cells.len())? };
             for (at, (row, &(x, y, stride))) in scores.chunks_exact(columns).zip(&map.cells).enumerate() {
+                if !reaches(&row[..self.classes], confidence) {
+                    continue;
+                }
                 let mut corners = None;
                 // Every class stands for itself, as in the project's own suppression.
                 for (class, &score) in (0u32..).zip(&row[..self.classes]) {

@@ -11,7 +11,7 @@
 //! All of them stretch the picture.
 
 use super::listed::{Listed, Lists};
-use super::{Candidate, Facts, Family, Miss, Output, Preparation, Recognised, best, sides, size};
+use super::{Candidate, Facts, Family, Miss, Output, Preparation, Recognised, best, reaches, sides, size};
 use crate::inference::labels::COCO;
 use crate::inference::output::values;
 
@@ -138,6 +138,9 @@ impl Family for Anchors {
         let scores = values(outputs, self.scores, self.rows * self.columns)?.chunks_exact(self.columns);
         let [w, h] = self.size;
         for (corners, scores) in boxes.zip(scores) {
+            if !reaches(&scores[1..], confidence) {
+                continue;
+            }
             let (score, class) = best(&scores[1..]);
             if score >= confidence {
                 let [x0, y0, x1, y1] = [corners[0] * w, corners[1] * h, corners[2] * w, corners[3] * h];

@@ -3,7 +3,7 @@
 //! Source: Ultralytics' documentation of `export(format="onnx")` and its ONNX Runtime examples.
 
 use super::ultralytics::{extras, only_extras_follow};
-use super::{Candidate, Facts, Family, Miss, Output, Preparation, Recognised, best_of_planes, size};
+use super::{Candidate, Facts, Family, Miss, Output, Preparation, Recognised, best_of_planes, class_at, size};
 use crate::inference::output::values;
 
 /// Rows of the box.
@@ -14,8 +14,8 @@ struct Yolo {
     /// Rows after those of the classes.
     extras: usize,
     anchors: usize,
-    /// Best score and class of each anchor, reused.
-    best: Vec<(f32, u32)>,
+    /// Best score of each anchor, reused.
+    best: Vec<f32>,
 }
 
 pub fn recognise(facts: &Facts) -> Recognised {
@@ -59,9 +59,11 @@ impl Family for Yolo {
     ) -> Result<(), String> {
         let n = self.anchors;
         let (boxes, scores) = values(outputs, 0, (HEAD + self.classes + self.extras) * n)?.split_at(HEAD * n);
-        best_of_planes(scores.chunks_exact(n).take(self.classes), n, &mut self.best);
-        for (at, &(score, class)) in self.best.iter().enumerate() {
+        let scores = &scores[..self.classes * n];
+        best_of_planes(scores, n, &mut self.best);
+        for (at, &score) in self.best.iter().enumerate() {
             if score >= confidence {
+                let class = class_at(scores, n, at, score);
                 let at = [boxes[at], boxes[n + at], boxes[2 * n + at], boxes[3 * n + at]];
                 candidates.push(Candidate::centred(at, score, class));
             }

@@ -1,0 +1,169 @@
+//! How often a frame asks for memory on its way from the picture to the bus, stage by stage, once everything has run for a
+//! while. The numbers are exact: more is a mistake to be found, fewer is a number to be lowered here.
+//!
+//! What ONNX Runtime's own code takes is not seen: it has an arena of its own and keeps what it took.
+//!
+//! One test alone, because the allocator counts for the whole process.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sightwire::bus::{Outbox, OutboxLimits};
+use sightwire::codec::Encoder;
+use sightwire::domain::{BBox, BootId, Detection, Frame, Name, Timestamp};
+use sightwire::envelope::{Encoding, EnvelopeBuilder, Origin, PayloadChoice, Timing};
+use sightwire::inference::{DetectTiming, ModelConfig, OnnxDetector, Runtime};
+use sightwire::live::{Studio, VideoConfig};
+use sightwire::pipeline::{CameraConfig, KeyframeQueue, Processor, ProcessorParts, Tuning};
+use sightwire::source::synthetic::{Scene, SceneParams};
+use sightwire::telemetry::{BusMetrics, CameraMetrics};
+use sightwire::tracker::{Tracker, TrackerConfig};
+use tokio::sync::{mpsc, watch};
+
+#[global_allocator]
+static ALLOCATOR: dhat::Alloc = dhat::Alloc;
+
+const WARM: u64 = 40;
+const ROUNDS: u64 = 50;
+
+/// Blocks of memory taken so far, in all.
+fn taken() -> u64 {
+    dhat::HeapStats::get().total_blocks
+}
+
+/// Blocks that a round takes, where all rounds take as many.
+fn each(what: &str, mut round: impl FnMut()) -> u64 {
+    (0..WARM).for_each(|_| round());
+    let before = taken();
+    (0..ROUNDS).for_each(|_| round());
+    let sum = taken() - before;
+    assert_eq!(sum % ROUNDS, 0, "{what}: {sum} blocks in {ROUNDS} rounds, not each time as many");
+    sum / ROUNDS
+}
+
+fn picture(width: u32, height: u32) -> Frame {
+    let mut frame = Frame { id: 1, width, height, ..Frame::empty() };
+    Scene::new(SceneParams { width, height, ..SceneParams::default() }).render(40, &mut frame.bgr);
+    frame
+}
+
+fn ten() -> Vec<Detection> {
+    let object = |at: u8| {
+        let x = f32::from(at) * 0.09;
+        let bbox = BBox::from([x, 0.3, x + 0.08, 0.5]);
+        Detection { label: "car".into(), score: 0.9, bbox, class_id: 2, track_id: None }
+    };
+    (0..10).map(object).collect()
+}
+
+fn origin() -> Origin {
+    Origin { camera: "front-door".parse().unwrap(), node: "garage".parse().unwrap(), boot_id: BootId::new() }
+}
+
+/// Preparing the picture, running the model, reading what it says.
+fn looking(model: &Path) -> [u64; 3] {
+    // So low that every model finds something in anything.
+    let config = ModelConfig { confidence: 0.01, ..ModelConfig::new(model) };
+    let mut detector = OnnxDetector::load(&Runtime::load().unwrap(), &config).unwrap();
+    let (frame, mut found) = (picture(640, 480), Vec::new());
+    let mut stages = [0; 3];
+    for round in 0..WARM + ROUNDS {
+        let marks = detector.detect_marking(&frame, &mut found, taken).unwrap();
+        if round >= WARM {
+            stages.iter_mut().zip(marks.windows(2)).for_each(|(sum, pair)| *sum += pair[1] - pair[0]);
+        }
+    }
+    assert!(!found.is_empty(), "{}", model.display());
+    assert!(stages.iter().all(|sum| sum % ROUNDS == 0), "{}: {stages:?} in {ROUNDS} rounds", model.display());
+    stages.map(|sum| sum / ROUNDS)
+}
+
+fn tracking() -> u64 {
+    let mut tracker = Tracker::new(TrackerConfig::for_confidence(0.4));
+    let (mut found, mut events, mut at) = (ten(), Vec::new(), 0);
+    each("tracking", || {
+        at += 66_666;
+        events.clear();
+        tracker.update(&mut found, Timestamp::from_micros(at), &mut events);
+        assert!(found.iter().all(|d| d.track_id.is_some()) || at < 200_000);
+    })
+}
+
+fn saying(payload: PayloadChoice, encoding: Encoding) -> u64 {
+    let (mut encoder, mut builder, frame) = (Encoder::default(), EnvelopeBuilder::new(origin()), picture(64, 48));
+    let mut message = builder.detections(&frame, ten(), Timing::default());
+    let found = ten();
+    each("saying", || {
+        builder.refill(&mut message, &frame, &found, Timing::default());
+        assert!(encoder.detections(&message, payload, encoding).0.len() > 100);
+    })
+}
+
+/// All that a camera's processor does with a frame, and the way through the outbox to whoever sends it.
+fn all_after_the_model() -> u64 {
+    let origin = origin();
+    let camera: Name = origin.camera.clone();
+    let metrics = Arc::new(CameraMetrics::new(camera.as_str()));
+    let outbox = Outbox::new(
+        "mqtt",
+        BusMetrics::new("mqtt"),
+        OutboxLimits::default(),
+        HashMap::from([(camera.clone(), metrics.clone())]),
+    );
+    let config: CameraConfig =
+        serde_json::from_value(serde_json::json!({ "source": "synthetic:shapes", "model": "m" })).unwrap();
+    let mut processor = Processor::new(ProcessorParts {
+        keyframes: Arc::<KeyframeQueue>::default().slot(metrics.clone()),
+        tracker: config.tracker,
+        tuning: Tuning::new(&config, 0.4),
+        counted: BTreeSet::new(),
+        first_seen: mpsc::unbounded_channel().0,
+        origin,
+        publisher: outbox.clone(),
+        metrics,
+        live: watch::channel(None).0,
+        feed: Arc::default(),
+        frigate: None,
+        studio: Studio::new(camera, VideoConfig::default(), Box::new(|| panic!("nobody watches"))),
+    });
+    let (mut frame, mut found, mut at) = (Some(picture(64, 48)), ten(), 0);
+    each("all after the model", || {
+        at += 66_666;
+        let now = Instant::now();
+        let mut next = frame.take().unwrap();
+        (next.captured_at, next.captured_instant, next.ready_at) = (Timestamp::from_micros(at), now, now);
+        frame = processor.process(next, &mut found, DetectTiming::default(), Duration::ZERO);
+        while let Some(parcel) = outbox.try_next() {
+            outbox.sent(parcel.ticket);
+        }
+    })
+}
+
+#[test]
+fn a_frame_takes_so_much_memory_and_no_more() {
+    let _counting = dhat::Profiler::builder().testing().build();
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/models");
+    let mut models = vec![(PathBuf::from("bundled:shapes"), 1)];
+    for (file, outputs) in
+        [("yolox_nano_416.onnx", 1), ("FastestDet_352.onnx", 1), ("version-RFB-320.onnx", 2), ("nanodet_m_416.onnx", 6)]
+    {
+        let file = data.join(file);
+        if file.is_file() {
+            models.push((file, outputs));
+        } else {
+            eprintln!("skipped: {} is not there", file.display());
+        }
+    }
+    for (model, outputs) in models {
+        println!("{} {outputs}: {:?}", model.display(), looking(&model));
+    }
+    println!("tracking {}", tracking());
+    for encoding in [Encoding::Json, Encoding::Protobuf] {
+        println!("full {encoding:?} {}", saying(PayloadChoice::Full, encoding));
+        println!("minimal {encoding:?} {}", saying(PayloadChoice::Minimal, encoding));
+    }
+    println!("all {}", all_after_the_model());
+}
