@@ -123,6 +123,7 @@ fn outbox(c: &mut Criterion) {
                 captured_at: Some(Instant::now()),
                 late: None,
                 shrink: None,
+                trace: None,
             });
             let parcel = outbox.try_next().unwrap();
             outbox.sent(parcel.ticket);

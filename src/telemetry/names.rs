@@ -229,6 +229,13 @@ pub const VIDEO_ENCODE: Metric = metric(
 pub const VIDEO_BYTES: Metric =
     metric("sightwire_video_bytes_total", Counter, Unit::Bytes, "Bytes of video handed to viewers' sockets, by way.");
 
+pub const TRACES: Metric = metric(
+    "sightwire_traces_total",
+    Counter,
+    Unit::Count,
+    "Traced frames, by what became of their traces (exported, dropped: the queue was full, failed: the collector did not take them).",
+);
+
 pub const ALL: &[Metric] = &[
     STAGE_DURATION,
     CAPTURE_TO_PUBLISH,
@@ -272,6 +279,7 @@ pub const ALL: &[Metric] = &[
     VIDEO_BYTES,
     RELOAD_SUCCESSFUL,
     RELOAD_TIMESTAMP,
+    TRACES,
 ];
 
 /// Histogram bounds, seconds: 0.1 ms to 10 s, three to a factor of ten where it matters.
