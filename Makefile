@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh Debian machine with Rust: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build test e2e load chaos soak clients fleet fuzz fuzz-api fuzz-build lint fmt bench schemas
+.PHONY: help setup demo build test e2e load chaos soak clients fleet fuzz fuzz-api fuzz-build lint fmt bench schemas deb deb-test kubernetes
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -36,6 +36,16 @@ fleet: setup ## 200 cameras on 10 nodes, stopped by one command over MQTT and ov
 load: setup ## 100 MJPEG and 20 WebRTC viewers beside none: what they cost detection, and how old what they see is (7 minutes, a quiet machine)
 	cargo test --release --locked --test load -- --ignored --nocapture --test-threads 1
 
+deb: setup ## Make the Debian package: target/debian/sightwire.deb, a release build (DEB_PROFILE=dev for a quick one)
+	@.ci/deb build
+
+deb-test: setup ## Try the Debian package in a Debian of its own: install, check, run, upgrade, remove, purge; as root
+	@[ -f target/debian/sightwire.deb ] || .ci/deb build
+	@.ci/deb test
+
+kubernetes: ## Hold deploy/kubernetes against Kubernetes' own schemas
+	@.ci/kubernetes
+
 fuzz-build: setup ## Build the fuzz targets in fuzz/, with the stable compiler
 	@.ci/fuzz build
 
@@ -50,7 +60,7 @@ lint: ## Formatting, clippy, shell scripts, licences and sources of the crates
 	cargo fmt --check
 	rustfmt --check --edition 2024 fuzz/fuzz_targets/*.rs
 	cargo clippy --locked --all-targets -- -D warnings
-	shellcheck .ci/setup .ci/demo .ci/run .ci/chaos .ci/fuzz .ci/fuzz-api .ci/node-red .ci/home-assistant fuzz/instrument
+	shellcheck .ci/setup .ci/demo .ci/run .ci/chaos .ci/fuzz .ci/fuzz-api .ci/node-red .ci/home-assistant .ci/deb .ci/kubernetes deploy/debian/postinst deploy/debian/postrm fuzz/instrument
 	cargo deny --locked check licenses bans sources
 
 fmt: ## Format the code
