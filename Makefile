@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh Debian machine with Rust: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build test e2e load chaos soak clients compose-test fleet fuzz fuzz-api fuzz-build lint fmt bench schemas dashboards
+.PHONY: help setup demo build test e2e load chaos soak clients compose-test fleet fuzz fuzz-api fuzz-build lint fmt bench schemas dashboards deb deb-test kubernetes
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -38,6 +38,16 @@ fleet: setup ## 200 cameras on 10 nodes, stopped by one command over MQTT and ov
 
 load: setup ## 100 MJPEG and 20 WebRTC viewers beside none: what they cost detection, and how old what they see is (7 minutes, a quiet machine)
 	cargo test --release --locked --test load -- --ignored --nocapture --test-threads 1
+
+deb: setup ## Make the Debian package: target/debian/sightwire.deb, a release build (DEB_PROFILE=dev for a quick one)
+	@.ci/deb build
+
+deb-test: setup ## Try the Debian package in a Debian of its own: install, check, run, upgrade, remove, purge; as root
+	@[ -f target/debian/sightwire.deb ] || .ci/deb build
+	@.ci/deb test
+
+kubernetes: ## Hold deploy/kubernetes against Kubernetes' own schemas
+	@.ci/kubernetes
 
 fuzz-build: setup ## Build the fuzz targets in fuzz/, with the stable compiler
 	@.ci/fuzz build

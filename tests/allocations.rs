@@ -19,7 +19,7 @@ use sightwire::inference::{DetectTiming, ModelConfig, OnnxDetector, Runtime};
 use sightwire::live::{Studio, VideoConfig};
 use sightwire::pipeline::{CameraConfig, KeyframeQueue, Processor, ProcessorParts, Tuning};
 use sightwire::source::synthetic::{Scene, SceneParams};
-use sightwire::telemetry::{BusMetrics, CameraMetrics};
+use sightwire::telemetry::{BusMetrics, CameraMetrics, Sampler};
 use sightwire::tracker::{Tracker, TrackerConfig};
 use tokio::sync::{mpsc, watch};
 
@@ -126,6 +126,7 @@ fn all_after_the_model() -> u64 {
         metrics,
         live: watch::channel(None).0,
         feed: Arc::default(),
+        sampler: Sampler::default(),
         frigate: None,
         studio: Studio::new(camera, VideoConfig::default(), Box::new(|| panic!("nobody watches"))),
     });

@@ -19,7 +19,7 @@ use sightwire::pipeline::{
     Seats, SessionContext, StateView, Tuning, Turns, work,
 };
 use sightwire::source::{FrameSource, OpenOptions, Opener, Read, SourceError, SourceSpec};
-use sightwire::telemetry::{CameraMetrics, FrameOutcome, ModelMetrics, log_panics};
+use sightwire::telemetry::{CameraMetrics, FrameOutcome, ModelMetrics, Sampler, log_panics};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -200,6 +200,7 @@ impl Yard {
             live: watch::channel(None).0,
             feed: Arc::default(),
             frigate: None,
+            sampler: Sampler::default(),
             studio: Studio::new(name.clone(), VideoConfig::default(), Box::new(|| unreachable!("nobody watches"))),
         })));
         let lane = self.turns.add(QueueConfig::default(), metrics.clone());

@@ -151,6 +151,7 @@ fn outbox() -> Stage {
             captured_at: Some(Instant::now()),
             late: None,
             shrink: None,
+            trace: None,
         });
         let parcel = outbox.try_next().unwrap();
         outbox.sent(parcel.ticket);

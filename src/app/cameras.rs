@@ -23,6 +23,7 @@ use crate::pipeline::{
     lock_processor,
 };
 use crate::source::OpenOptions;
+use crate::telemetry::Tracer;
 
 /// How the rest of the node speaks to a camera.
 pub struct CameraHandle {
@@ -141,6 +142,8 @@ pub struct CameraYard<'a> {
     pub first_seen: FirstSeen,
     /// None: Frigate's topics are not wanted.
     pub frigate: Option<FrigateTopics>,
+    /// None: no frame is traced.
+    pub tracer: Option<Tracer>,
     pub shutdown: CancellationToken,
 }
 
@@ -210,6 +213,7 @@ impl CameraYard<'_> {
             feed: self.feed.clone(),
             studio,
             frigate: self.frigate.clone(),
+            sampler: self.tracer.as_ref().map(Tracer::sampler).unwrap_or_default(),
         };
         let processor = Arc::new(Mutex::new(Processor::new(parts).after(past.said)));
         let lane = model.turns.add(config.queue, metrics.clone());

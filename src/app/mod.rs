@@ -28,7 +28,7 @@ use crate::control::{GuardError, MemoryError};
 use crate::http::HttpError;
 use crate::inference::InferenceError;
 use crate::live::webrtc::WebRtcError;
-use crate::telemetry::TelemetryError;
+use crate::telemetry::{TelemetryError, TracesError};
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +47,8 @@ pub enum AppError {
     Memory(#[from] MemoryError),
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
+    #[error(transparent)]
+    Traces(#[from] TracesError),
     #[error(
         "--until-done waits for the end of files and slideshows, but no camera has one (with `loop: true` they do not end): {0}"
     )]

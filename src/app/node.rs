@@ -35,7 +35,7 @@ use crate::inference::Runtime;
 use crate::live::webrtc::WebRtc;
 use crate::live::{Feed, LiveMessage};
 use crate::pipeline::{Applied, KeyframeQueue, smaller_keyframe};
-use crate::telemetry::{CameraMetrics, Telemetry, set_build_info, set_last_reload};
+use crate::telemetry::{CameraMetrics, Exporter, Resource, Telemetry, Tracer, set_build_info, set_last_reload};
 
 /// Commands that may wait to be judged; more are counted and dropped by the bus that brings them.
 const COMMANDS: usize = 256;
@@ -62,6 +62,8 @@ pub struct Node {
     pub(super) keyframe_thread: std::thread::JoinHandle<()>,
     pub(super) stop_cameras: CancellationToken,
     pub(super) stop_services: CancellationToken,
+    /// Tells the collector of traced frames.
+    pub(super) exporter: Option<Exporter>,
     pub(super) _balcony: Balcony,
 }
 
@@ -94,6 +96,9 @@ impl Node {
         let counted = Arc::new(CountedLabels::open(&state_dir, &node)?);
         let remembered = homeassistant::remembered(&state_dir, &node)?;
         let retained = frigate::remembered(&state_dir, &node)?;
+        let resource = Resource { node: node.clone(), boot_id: boot_id.clone() };
+        let traces = config.telemetry.traces.as_ref().map(|traces| Tracer::start(traces, resource)).transpose()?;
+        let (tracer, exporter) = traces.unzip();
         let (first_seen, labels) = mpsc::unbounded_channel();
         tokio::spawn(note(counted.clone(), labels));
         let guard = Arc::new(Guard::open(config.control.clone(), &state_dir, &node, Timestamp::now())?);
@@ -152,6 +157,7 @@ impl Node {
             guard: guard.clone(),
             feed: feed.clone(),
             telemetry: telemetry.clone(),
+            tracer,
             counted: counted.clone(),
             first_seen,
             tasks: Handle::current(),
@@ -206,6 +212,7 @@ impl Node {
             keyframe_thread,
             stop_cameras,
             stop_services,
+            exporter,
             _balcony: balcony,
         })
     }

@@ -50,6 +50,10 @@ impl Node {
             }
         };
         let _leftover = tokio::join!(links, herald);
+        // Last: what the buses did is in the traces.
+        if let Some(exporter) = self.exporter {
+            exporter.finish().await;
+        }
         if let Some(broker) = self.broker {
             broker.stop().await;
         }

@@ -33,6 +33,8 @@ enum Payload {
 enum Headers {
     None,
     Keyframe,
+    /// Of what is made of a traced frame.
+    Traced,
 }
 
 impl Message {
@@ -66,6 +68,14 @@ impl Headers {
             [KeyframeReason::Event, KeyframeReason::Detections, KeyframeReason::Interval, KeyframeReason::Snapshot];
         match self {
             Self::None => json!({ "type": "object" }),
+            Self::Traced => json!({
+                "type": "object",
+                "properties": { "traceparent": {
+                    "type": "string",
+                    "pattern": "^00-[0-9a-f]{32}-[0-9a-f]{16}-01$",
+                    "description": "W3C Trace Context, on messages of a traced frame (`telemetry.traces`)",
+                } },
+            }),
             Self::Keyframe => json!({
                 "type": "object",
                 "description": "MQTT 5 user properties, NATS headers (there also `Content-Type` and `Nats-Msg-Id`). MQTT 3.1.1 has none: see keyframe/meta",
@@ -97,12 +107,15 @@ fn rooted(message: &str) -> String {
 pub(super) fn of(channel: Channel) -> Vec<Message> {
     match channel {
         Channel::Detections => vec![
-            typed::<Detections>("detections", "Detections (`payload: full`)"),
-            typed::<Minimal>("detectionsMinimal", "Detections (`payload: minimal`)"),
-            protobuf("detectionsProtobuf", "Detections as protobuf", "Detections"),
+            traced(typed::<Detections>("detections", "Detections (`payload: full`)")),
+            traced(typed::<Minimal>("detectionsMinimal", "Detections (`payload: minimal`)")),
+            traced(protobuf("detectionsProtobuf", "Detections as protobuf", "Detections")),
         ],
         Channel::Events => {
-            vec![typed::<Event>("event", "Event"), protobuf("eventProtobuf", "Event as protobuf", "Event")]
+            vec![
+                traced(typed::<Event>("event", "Event")),
+                traced(protobuf("eventProtobuf", "Event as protobuf", "Event")),
+            ]
         }
         Channel::Keyframe => {
             vec![Message { headers: Headers::Keyframe, ..jpeg("keyframe", "A picture, its boxes drawn in") }]
@@ -194,6 +207,10 @@ fn signed() -> Message {
         "description": "A JWS in compact form (RFC 7515): docs/control.md",
     });
     Message { content_type: "application/jose", ..text("commandSigned", "Command, signed", jws) }
+}
+
+fn traced(message: Message) -> Message {
+    Message { headers: Headers::Traced, ..message }
 }
 
 fn typed<T: JsonSchema>(key: &'static str, title: &'static str) -> Message {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::Topic;
 use crate::domain::Name;
 pub use crate::telemetry::MessageKind;
+use crate::telemetry::Traced;
 
 /// MQTT's quality of service; on NATS `AtLeastOnce` means JetStream where the kind goes through it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub struct Message {
     /// Makes it again with a payload of at most so many bytes, for a server that takes no larger one; `None` for kinds that
     /// cannot be made smaller. It may take as long as encoding a picture takes.
     pub shrink: Option<Shrink>,
+    /// Its frame is traced, and the buses add what they do.
+    pub trace: Option<Traced>,
 }
 
 /// See [`Message::shrink`].
@@ -64,6 +67,7 @@ impl Message {
             captured_at: None,
             late: None,
             shrink: None,
+            trace: None,
         }
     }
 

@@ -16,7 +16,7 @@ use crate::http::{HttpConfig, HttpError};
 use crate::inference::ModelConfig;
 use crate::pipeline::{CameraConfig, KeyframeConfig};
 use crate::source::SourceSpec;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Telemetry, TelemetryConfig};
 
 #[derive(Debug, clap::Args)]
 pub struct DemoArgs {
@@ -96,5 +96,6 @@ fn configuration(cameras: u16, listen: SocketAddr) -> anyhow::Result<Config> {
         http: HttpConfig { listen, ..HttpConfig::default() },
         homeassistant: None,
         frigate: FrigateConfig::default(),
+        telemetry: TelemetryConfig::default(),
     })
 }

@@ -16,6 +16,7 @@ mod schema;
 mod sequence;
 mod signals;
 mod status;
+mod supervisor;
 mod watch;
 
 use std::path::PathBuf;

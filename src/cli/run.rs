@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::Signal;
 
-use super::{ConfigArg, FAILED, say, signals, status};
+use super::{ConfigArg, FAILED, say, signals, status, supervisor};
 use crate::app::{AppError, Node, Summary};
 use crate::config::{self, Loaded};
 use crate::envelope::ActualState;
@@ -57,6 +57,7 @@ async fn run_node(config: Loaded, hangups: Signal, until_done: Option<SummaryFor
             fleet.read_again().await;
         }
     });
+    supervisor::ready();
     let line = status::follow(node.fleet.clone());
     let Some(format) = until_done else {
         tokio::select! {
@@ -64,6 +65,7 @@ async fn run_node(config: Loaded, hangups: Signal, until_done: Option<SummaryFor
             () = node.fleet.ending.cancelled() => {}
         }
         line.end();
+        supervisor::stopping();
         node.shutdown().await;
         return Ok(ExitCode::SUCCESS);
     };
@@ -73,6 +75,7 @@ async fn run_node(config: Loaded, hangups: Signal, until_done: Option<SummaryFor
         () = node.fleet.ending.cancelled() => false,
     };
     line.end();
+    supervisor::stopping();
     let summary = node.shutdown().await;
     let code = report(&summary, format)?;
     if done {

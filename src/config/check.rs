@@ -44,6 +44,7 @@ impl Check<'_> {
         self.cameras();
         self.homeassistant();
         self.frigate();
+        self.traces();
     }
 
     fn problem(&mut self, path: &Path, what: impl Into<String>, fix: impl Into<String>) {
@@ -314,6 +315,24 @@ impl Check<'_> {
             let path = Path::of(["cameras", name.as_str(), "tracker"]);
             let what = "nothing is tracked: this camera has counts at Frigate's topics, and no events and snapshots";
             self.warning(&path, what, "use 'tracker: bytetrack', or leave it so");
+        }
+    }
+
+    fn traces(&mut self) {
+        let Some(traces) = &self.config.telemetry.traces else { return };
+        let path = Path::of(["telemetry", "traces"]);
+        let form = "write http://collector:4318 or https://collector/v1/traces; credentials go into 'headers_file'";
+        let url = self.url(&path.key("endpoint"), &traces.endpoint, &["http", "https"], form);
+        let credentials = url.as_ref().is_some_and(|url| !url.username().is_empty() || url.password().is_some());
+        if credentials {
+            self.problem(&path.key("endpoint"), "the URL holds credentials", form);
+        }
+        for (key, file) in [("headers_file", &traces.headers_file), ("ca_file", &traces.ca_file)] {
+            self.file(&path.key(key), file.as_deref(), "create it, or correct the path");
+        }
+        if traces.ca_file.is_some() && url.is_some_and(|url| url.scheme() == "http") {
+            let what = "has no effect: http:// is not encrypted";
+            self.warning(&path.key("ca_file"), what, "use https://, or remove it");
         }
     }
 

@@ -35,6 +35,7 @@ use crate::homeassistant::HomeAssistantConfig;
 use crate::http::HttpConfig;
 use crate::inference::ModelConfig;
 use crate::pipeline::CameraConfig;
+use crate::telemetry::TelemetryConfig;
 
 /// This node's name where no configuration gives one: the host's.
 #[must_use]
@@ -75,4 +76,7 @@ pub struct Config {
     /// Frigate's topics beside Sightwire's own; none by default.
     #[serde(default)]
     pub frigate: FrigateConfig,
+    /// Traced frames; none by default.
+    #[serde(default)]
+    pub telemetry: TelemetryConfig,
 }

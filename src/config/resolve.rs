@@ -13,6 +13,9 @@ pub(super) fn paths(config: &mut Config, folder: &Path) {
     config.state_dir.iter_mut().for_each(join);
     config.http.token_file.iter_mut().for_each(join);
     config.control.operators.values_mut().filter_map(|operator| operator.hmac_key_file.as_mut()).for_each(join);
+    if let Some(traces) = &mut config.telemetry.traces {
+        [&mut traces.headers_file, &mut traces.ca_file].into_iter().flatten().for_each(join);
+    }
     if let Some(mqtt) = &mut config.buses.mqtt {
         [&mut mqtt.password_file, &mut mqtt.ca_file, &mut mqtt.cert_file, &mut mqtt.key_file]
             .into_iter()

@@ -39,6 +39,7 @@ impl Sections<'_> {
             http: self.section(&Path::of(["http"])).unwrap_or_default(),
             homeassistant: self.section(&Path::of(["homeassistant"])),
             frigate: self.section(&Path::of(["frigate"])).unwrap_or_default(),
+            telemetry: self.section(&Path::of(["telemetry"])).unwrap_or_default(),
         }
     }
 

@@ -288,6 +288,7 @@ impl KeyframeSlot {
             captured_at: Some(job.frame.captured_instant),
             late: None,
             shrink: Some(smaller),
+            trace: None,
         });
         Ok(meta)
     }

@@ -15,6 +15,7 @@ mod session;
 mod shutter;
 mod states;
 mod threads;
+mod traced;
 mod tuning;
 mod turns;
 mod worker;
@@ -33,6 +34,7 @@ pub use processor::{FirstSeen, Past, Processor, ProcessorParts, lock as lock_pro
 pub use session::SessionContext;
 pub use shutter::{Shot, Shutter};
 pub use states::{Announcer, StateView, Voice};
+pub use traced::TRACEPARENT;
 pub use tuning::{Dial, Tuner, Tuning};
 pub use turns::{LaneId, Turns};
 pub use worker::{Seat, Seats, work};

@@ -12,7 +12,7 @@ use super::frigate::{Frigate, FrigateTopics};
 use super::keyframes::{KeyframeJob, KeyframeSlot};
 use super::shutter::Shutter;
 use super::tuning::{Dial, Tuning};
-use super::{KeyframeConfig, KeyframeWhen, PublishConfig, TrackerChoice};
+use super::{KeyframeConfig, KeyframeWhen, PublishConfig, TrackerChoice, traced};
 use crate::bus::{Message, MessageKind, Publisher, Qos, Topic};
 use crate::codec::{self, Encoder};
 use crate::domain::{Detection, Frame, Label, Name, Timestamp};
@@ -22,7 +22,7 @@ use crate::envelope::{
 };
 use crate::inference::DetectTiming;
 use crate::live::{EventId, Feed, LiveMessage, Studio};
-use crate::telemetry::{CameraMetrics, FrameOutcome, Stage};
+use crate::telemetry::{CameraMetrics, FrameOutcome, Sampler, Stage, Trace};
 use crate::tracker::{TrackEvent, TrackEventKind, Tracker, TrackerConfig};
 
 /// The latest result of a camera, for whoever looks on.
@@ -68,6 +68,9 @@ pub struct Processor {
     studio: Arc<Studio>,
     /// None: Frigate's topics are not wanted.
     frigate: Option<Frigate>,
+    sampler: Sampler,
+    /// Of the frame that is being processed.
+    trace: Option<Trace>,
 }
 
 /// What a processor is built from.
@@ -86,6 +89,8 @@ pub struct ProcessorParts {
     pub feed: Arc<Feed>,
     pub studio: Arc<Studio>,
     pub frigate: Option<FrigateTopics>,
+    /// Which frames are traced.
+    pub sampler: Sampler,
 }
 
 /// How far a camera's numbers went: they never go back within a boot, whatever becomes of the camera.
@@ -123,6 +128,7 @@ impl Processor {
             studio,
             feed,
             frigate,
+            sampler,
         } = parts;
         let Tuning { confidence, labels, publish, keyframes: keyframe_config, .. } = tuning;
         let wanted = labels.as_deref().map(label_set);
@@ -160,6 +166,8 @@ impl Processor {
             last_thumbnail: None,
             studio,
             frigate,
+            sampler,
+            trace: None,
         };
         // A node that comes back says its zeros, so that nobody sees the ghosts of the last boot.
         processor.publish_counts(&[]);
@@ -239,6 +247,10 @@ impl Processor {
         found.retain(|d| d.score >= self.confidence);
         let track = track_begin.elapsed();
         self.record(wait, cost, track);
+        self.trace = self.sampler.frame(frame.ready_at);
+        if let Some(trace) = &self.trace {
+            traced::stages(trace, self.builder.origin(), &frame, wait, cost, (track_begin, track));
+        }
         let timing = Timing {
             decode: Timing::millis(frame.decode),
             wait: Timing::millis(wait),
@@ -257,12 +269,15 @@ impl Processor {
         self.publish_counts(found);
         let pictures = self.frigate.as_mut().map_or_else(Vec::new, |frigate| frigate.see(&self.events, &frame, found));
         self.metrics.frame(FrameOutcome::Inferred);
+        self.trace = None;
         self.keyframe(frame, found, said, shown, pictures)
     }
 
     /// The camera stops or has ended: open tracks end, and it sees nothing.
     pub fn finish(&mut self, at: Timestamp) {
         self.events.clear();
+        // Of a frame whose processing panicked.
+        self.trace = None;
         if let Some(tracker) = &mut self.tracker {
             tracker.finish(at, &mut self.events);
         }
@@ -297,6 +312,7 @@ impl Processor {
         let (payload, content_type) = self.encoder.detections(&message, publish.payload, publish.encoding);
         self.last_encode = begin.elapsed();
         self.metrics.stage(Stage::Encode, self.last_encode);
+        let trace = self.trace.as_ref().map(|trace| traced::message(trace, "detections", message.seq, begin));
         let qos = if publish.qos == 0 { Qos::AtMostOnce } else { Qos::AtLeastOnce };
         self.publisher.offer(Message {
             kind: MessageKind::Detections,
@@ -305,13 +321,14 @@ impl Processor {
             content_type,
             qos,
             retain: false,
-            properties: Vec::new(),
+            properties: traced::properties(trace.as_ref()),
             correlation: None,
             id: Some(self.message_id("detections", message.seq)),
             camera: Some(message.camera.clone()),
             captured_at: Some(frame.captured_instant),
             late: Some(codec::late(publish.encoding)),
             shrink: None,
+            trace,
         });
         self.feed.say(Some(&message.camera), || LiveMessage::Detections(message.clone()));
         self.spent = self.live.send_replace(Some(message));
@@ -357,7 +374,9 @@ impl Processor {
     }
 
     fn publish_event(&self, event: &Event, captured: Option<Instant>) {
+        let begin = Instant::now();
         let (payload, content_type) = codec::encode_event(event, self.publish.encoding);
+        let trace = self.trace.as_ref().map(|trace| traced::message(trace, "event", event.seq, begin));
         self.publisher.offer(Message {
             kind: MessageKind::Event,
             topic: Topic::Events(event.camera.clone()),
@@ -365,13 +384,14 @@ impl Processor {
             content_type,
             qos: Qos::AtLeastOnce,
             retain: false,
-            properties: Vec::new(),
+            properties: traced::properties(trace.as_ref()),
             correlation: None,
             id: Some(self.message_id("event", event.seq)),
             camera: Some(event.camera.clone()),
             captured_at: captured,
             late: Some(codec::late(self.publish.encoding)),
             shrink: None,
+            trace,
         });
     }
 

@@ -329,6 +329,14 @@ pub const PROCESS_START: Metric = metric(
     "When the process began to count, seconds since the Unix epoch.",
 );
 
+pub const TRACES: Metric = metric(
+    "sightwire_traces_total",
+    Counter,
+    Unit::Count,
+    "Traced frames, by what became of their traces (exported, dropped: the queue was full, failed: the collector did not take them).",
+)
+.by(&["outcome"]);
+
 pub const ALL: &[Metric] = &[
     STAGE_DURATION,
     CAPTURE_TO_PUBLISH,
@@ -386,6 +394,7 @@ pub const ALL: &[Metric] = &[
     PROCESS_OPEN_FDS,
     PROCESS_MAX_FDS,
     PROCESS_START,
+    TRACES,
 ];
 
 /// Histogram bounds, seconds: 0.1 ms to 10 s, none more than twice the one before, closer where latencies lie.

@@ -141,7 +141,7 @@ fn homes(broker: &Mosquitto, server: &NatsServer) -> [Home; 2] {
     ];
     let both = buses(Some((broker.port, "5")), Some(server.port));
     let garage = Home::new(&format!(
-        "{both}frigate: {{ topics: true }}\nhomeassistant: {{ }}\n{SHAPES}cameras:\n{}",
+        "{both}telemetry: {{ traces: {{ endpoint: \"http://127.0.0.1:9\", every: 0s }} }}\nfrigate: {{ topics: true }}\nhomeassistant: {{ }}\n{SHAPES}cameras:\n{}",
         cameras.concat()
     ));
     let one = buses(Some((broker.port, "5")), None);

@@ -129,6 +129,7 @@ impl Stream {
             captured_at: Some(Instant::now()),
             late: Some(codec::late(Encoding::Json)),
             shrink: None,
+            trace: None,
         });
         if let (Some(mut diary), Qos::AtLeastOnce) = (self.diary.as_ref(), qos) {
             let (camera, boot, kind) = &line;

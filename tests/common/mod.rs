@@ -100,5 +100,6 @@ pub fn message(kind: MessageKind, payload: impl Into<Bytes>) -> Message {
         captured_at: Some(Instant::now()),
         late: None,
         shrink: None,
+        trace: None,
     }
 }

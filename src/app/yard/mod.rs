@@ -26,7 +26,7 @@ use crate::envelope::{ModelSummary, ReloadSummary};
 use crate::inference::Runtime;
 use crate::live::{Feed, VideoConfig};
 use crate::pipeline::{FirstSeen, KeyframeQueue};
-use crate::telemetry::{CameraMetrics, ModelMetrics, Telemetry};
+use crate::telemetry::{CameraMetrics, ModelMetrics, Telemetry, Tracer};
 
 /// What cameras are made from, for as long as the node lives.
 pub struct Grounds {
@@ -47,6 +47,8 @@ pub struct Grounds {
     pub frigate: Arc<Frigate>,
     pub feed: Arc<Feed>,
     pub telemetry: Telemetry,
+    /// None: no frame is traced.
+    pub tracer: Option<Tracer>,
     /// Where cameras live, whoever asks for a reload and from where.
     pub tasks: Handle,
     /// The node ends.
@@ -145,6 +147,7 @@ fn start(grounds: &Grounds, cameras: &Cameras, held: &mut Held, name: &Name) {
         counted: &grounds.counted,
         first_seen: grounds.first_seen.clone(),
         frigate: grounds.frigate.topics(),
+        tracer: grounds.tracer.clone(),
         feed: grounds.feed.clone(),
         shutdown: grounds.shutdown.child_token(),
     };

@@ -64,7 +64,19 @@ pub fn used(config: &Config) -> BTreeMap<&Name, &ModelConfig> {
 
 /// The sections that hold for as long as the process lives and differ. A new section has to be put here, or be applied.
 fn pinned(old: &Config, new: &Config) -> Vec<String> {
-    let Config { node, state_dir, buses, spool, http, homeassistant, frigate, control: _, models: _, cameras: _ } = old;
+    let Config {
+        node,
+        state_dir,
+        buses,
+        spool,
+        http,
+        homeassistant,
+        frigate,
+        telemetry,
+        control: _,
+        models: _,
+        cameras: _,
+    } = old;
     let sections = [
         ("node", *node != new.node),
         ("state_dir", *state_dir != new.state_dir),
@@ -74,6 +86,7 @@ fn pinned(old: &Config, new: &Config) -> Vec<String> {
         ("http", *http != new.http),
         ("homeassistant", *homeassistant != new.homeassistant),
         ("frigate", *frigate != new.frigate),
+        ("telemetry", *telemetry != new.telemetry),
     ];
     sections.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name.to_owned()).collect()
 }
@@ -115,6 +128,7 @@ mod tests {
             http: crate::http::HttpConfig::default(),
             homeassistant: None,
             frigate: crate::frigate::FrigateConfig::default(),
+            telemetry: crate::telemetry::TelemetryConfig::default(),
             models: (0..3).map(|n| (name("m", n), model(n))).collect(),
             cameras: cameras.iter().map(camera).collect(),
         }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::ledger::{Fate, Lot};
 use super::strand::{Strands, Want};
+use super::trail::Trail;
 use super::{Inner, Item, Outbox};
 use crate::bus::spool::{Bell, Found, Victim};
 use crate::bus::{Message, MessageKind};
@@ -306,6 +307,7 @@ impl Outbox {
                 timed: false,
                 number: pos,
                 spooled: true,
+                trail: Trail::new(offered_at),
             });
             if item.is_none()
                 && !elsewhere.contains(&pos)

@@ -14,6 +14,7 @@ mod spooled;
 mod strand;
 #[cfg(test)]
 mod tests;
+mod trail;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -29,6 +30,7 @@ use self::ledger::{Fate, Ledger, Lot};
 pub use self::ledger::{Tally, Waiting};
 use self::retained::Retained;
 pub(super) use self::strand::Want;
+use self::trail::Trail;
 use super::spool::Bell;
 use super::{Message, MessageKind, Publisher, Topic};
 use crate::domain::Name;
@@ -82,6 +84,8 @@ struct Item {
     number: i64,
     /// It is on disk or on its way there.
     spooled: bool,
+    /// For its frame's trace.
+    trail: Trail,
 }
 
 impl Item {
@@ -108,6 +112,7 @@ pub struct Outbox {
 }
 
 struct Inner {
+    bus: &'static str,
     lanes: Lanes,
     in_flight: BTreeMap<Ticket, Item>,
     retained: Retained,
@@ -170,6 +175,7 @@ impl Outbox {
         desk: Option<Desk>,
     ) -> Arc<Self> {
         let inner = Inner {
+            bus,
             lanes: Lanes::new(limits),
             in_flight: BTreeMap::new(),
             retained: Retained::default(),
@@ -211,7 +217,7 @@ impl Outbox {
     }
 
     pub fn try_next(&self) -> Option<Parcel> {
-        self.lock().hand_out()
+        self.lock().hand_out(self.bus)
     }
 
     /// Waits for the next, and takes with it what else is there and has room: many for one look at the outbox. Into
@@ -230,7 +236,7 @@ impl Outbox {
         let before = batch.len();
         let mut inner = self.lock();
         while vacancy.is_any()
-            && let Some(parcel) = inner.hand_out()
+            && let Some(parcel) = inner.hand_out(self.bus)
         {
             vacancy.take(parcel.message.payload.len());
             batch.push(parcel);
@@ -242,6 +248,7 @@ impl Outbox {
     pub fn handed(&self, ticket: Ticket) {
         if let Some(item) = self.lock().in_flight.get_mut(&ticket) {
             self.time_publish(item);
+            item.trail.written(&item.message);
         }
     }
 
@@ -285,6 +292,7 @@ impl Outbox {
         let lost = std::mem::take(&mut inner.in_flight);
         let count = lost.len();
         for (_, mut item) in lost.into_iter().rev() {
+            item.trail.back(self.bus, &item.message);
             item.attempts += 1;
             inner.lanes.push_front(item);
         }
@@ -391,6 +399,7 @@ impl Outbox {
                 if safe { (Fate::Kept, &mut kept) } else { (Fate::Dropped(DropReason::Closed), &mut dropped) };
             into.add(&Lot::one(&item.message));
             if safe {
+                item.trail.gone(self.bus, &item.message, item.attempts, fate);
                 inner.ledger.settle(&self.metrics, Lot::one(&item.message), fate);
             } else {
                 inner.leave(&self.metrics, &item, fate);
@@ -476,7 +485,9 @@ impl Inner {
         let number = self.next_number;
         self.next_number += 1;
         let spooled = self.desk.is_some() && lane.is_spooled() && message.camera.is_some();
-        let item = Item { message, offered_at: Instant::now(), attempts: 0, timed: false, number, spooled };
+        let offered_at = Instant::now();
+        let trail = Trail::new(offered_at);
+        let item = Item { message, offered_at, attempts: 0, timed: false, number, spooled, trail };
         let mut spill = false;
         if let Some(desk) = self.desk.as_mut().filter(|_| spooled) {
             desk.draft(&item);
@@ -489,8 +500,9 @@ impl Inner {
         }
     }
 
-    fn hand_out(&mut self) -> Option<Parcel> {
-        let item = self.pop()?;
+    fn hand_out(&mut self, bus: &'static str) -> Option<Parcel> {
+        let mut item = self.pop()?;
+        item.trail.out(bus, &item.message);
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
         let message = item.message.late.filter(|_| item.is_late(self.up_since)).map_or_else(
@@ -514,6 +526,7 @@ impl Inner {
 
     /// The message leaves the outbox, and the spool.
     fn leave(&mut self, metrics: &BusMetrics, item: &Item, fate: Fate) {
+        item.trail.gone(self.bus, &item.message, item.attempts, fate);
         self.ledger.settle(metrics, Lot::one(&item.message), fate);
         if let Some(desk) = self.desk.as_mut().filter(|_| item.spooled) {
             desk.settled(item.number);

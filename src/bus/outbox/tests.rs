@@ -33,6 +33,7 @@ pub(super) fn message(kind: MessageKind, index: u8, bytes: usize) -> Message {
         captured_at: Some(Instant::now()),
         late: None,
         shrink: None,
+        trace: None,
     }
 }
 

@@ -86,6 +86,7 @@ pub(in crate::bus) fn message_of(record: Record, own: bool, mark: fn(&str) -> Ma
         camera: Some(camera),
         captured_at: before.and_then(|before| offered_at.checked_sub(before)),
         shrink: None,
+        trace: None,
     };
     (message, offered_at)
 }
@@ -129,6 +130,7 @@ mod tests {
             captured_at: offered_at.checked_sub(Duration::from_millis(30)),
             late: None,
             shrink: None,
+            trace: None,
         };
         let now = Now::read();
         let record = record_of(&message, offered_at, now).unwrap();
