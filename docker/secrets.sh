@@ -29,6 +29,8 @@ keep() {
   mv "$KEPT/.$1" "$KEPT/$1"
 }
 
+make_missing() { for name in $ALL; do [ -s "$KEPT/$name" ] || by_chance | keep "$name"; done; }
+
 # give SERVICE FILE USER: what stands on standard input, for that user and nobody else. A whole file takes the place of the old.
 give() {
   [ -d "$OF/$1" ] || return 0
@@ -52,14 +54,14 @@ hand_out() {
   give mosquitto users 1883 <"$TMPDIR/users"
   rm -f "$TMPDIR/users"
   give mosquitto acl 1883 <"$ACL"
-  printf -- '-u health\n-P %s\n' "$(secret mqtt_health)" | give mosquitto mosquitto_sub 1883
+  printf '%s\n' '-u health' "-P $(secret mqtt_health)" | give mosquitto mosquitto_sub 1883
   # The image has no folder that its volume could take the owner from.
   if [ -d "$OF/nats-data" ]; then "$CHOWN" 10002:10002 "$OF/nats-data"; fi
 }
 
 case "${1:-make}" in
   make)
-    for name in $ALL; do [ -s "$KEPT/$name" ] || by_chance | keep "$name"; done
+    make_missing
     hand_out
     echo 'secrets: in place; docker compose run --rm secrets show'
     ;;
@@ -70,7 +72,7 @@ case "${1:-make}" in
       printf '%-20s %s\n' "$name" "$value"
     done
     ;;
-  set) known "${2:-}"; head -n 1 | keep "$2"; hand_out ;;
-  renew) known "${2:-}"; by_chance | keep "$2"; hand_out ;;
+  set) known "${2:-}"; head -n 1 | keep "$2"; make_missing; hand_out ;;
+  renew) known "${2:-}"; by_chance | keep "$2"; make_missing; hand_out ;;
   *) die 'make, show [NAME], set NAME or renew NAME' ;;
 esac

@@ -15,9 +15,11 @@ pub enum LogFormat {
     Json,
 }
 
-/// Sets the process's log up; a second call does nothing. `default` is the filter when `RUST_LOG` is not set.
+/// Sets the process's log up; a second call does nothing. `default` is the filter when `RUST_LOG` is not set, or empty: container
+/// engines pass on variables that nobody set.
 pub fn init_log(format: LogFormat, default: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let wanted = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|wanted| !wanted.is_empty());
+    let filter = wanted.and_then(|wanted| EnvFilter::try_new(wanted).ok()).unwrap_or_else(|| EnvFilter::new(default));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Above).with_target(false);
     // The second initialisation fails by design: tests start several nodes in one process.
     let _already = match format {

@@ -137,6 +137,7 @@ fn the_shipped_brokers_allow_each_user_what_it_is_for_and_nothing_else() {
     settled(&site);
     drop(node);
     let log = site.log();
+    assert!(log.contains("camera state"), "the log says nothing: {log}");
     assert!(!log.contains("message refused") && !log.contains("ERROR") && !log.contains("not connected"), "{log}");
 }
 

@@ -94,6 +94,10 @@ fn passwords_are_made_once_each_for_its_user_and_changed_when_told() {
         assert!(!ok && said.contains(why), "{args:?}: {said}");
     }
     assert_eq!(secrets(&["show"]).1, before, "what was refused changed something");
+    // One of one's own before there is any: the others are made, none is empty.
+    std::fs::remove_file(folder.join("kept/mqtt_node")).unwrap();
+    assert!(secrets(&["renew", "mqtt_viewer"]).0);
+    assert!(site.secret("mqtt_node").len() == 48 && given("sightwire/mqtt_password") == site.secret("mqtt_node"));
     let old = site.secret("http_token");
     assert!(secrets(&["renew", "http_token"]).0);
     assert!(site.secret("http_token") != old && given("sightwire/http_token") == site.secret("http_token"));

@@ -83,7 +83,8 @@ impl Site {
     /// The node; its log is the file `log`.
     pub fn run(&self, config: &Path) -> Process {
         let log = std::fs::File::create(self.folder.path().join("log")).unwrap();
-        Process::spawn(sightwire(self.folder.path()).args(["run", "-c"]).arg(config).stderr(log))
+        // As container engines pass on a variable that nobody set.
+        Process::spawn(sightwire(self.folder.path()).args(["run", "-c"]).arg(config).env("RUST_LOG", "").stderr(log))
     }
 
     pub fn log(&self) -> String {
