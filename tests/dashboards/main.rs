@@ -177,7 +177,7 @@ fn the_page_is_sound(node: &Node) {
         }
     }
     let all = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<String>>();
-    assert_eq!(seen["camera"], all(&["door", "gate", "missing"]));
+    assert_eq!(seen["camera"], all(&["door", "gate", "missing", "porch"]));
     assert_eq!((&seen["bus"], &seen["model"]), (&all(&["mqtt", "nats"]), &all(&["shapes"])));
     assert_eq!(seen["stage"], all(&Stage::ALL.map(Stage::as_str)));
     assert_eq!(seen["kind"], all(&MessageKind::ALL.map(MessageKind::as_str)));

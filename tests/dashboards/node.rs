@@ -1,4 +1,4 @@
-//! A node whose run leaves something in every figure: two buses, cameras that work, one that cannot, losses.
+//! A node whose run leaves something in every figure: two buses, cameras that work, one that cannot, one that nobody pushes to, losses.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -40,6 +40,7 @@ cameras:
     keyframes: {{ when: [event], every: 1s }}
   gate: {{ source: \"synthetic:shapes?width=64&height=48&fps=200\", model: shapes, max_fps: 0 }}
   missing: {{ source: gone.mp4, model: shapes }}
+  porch: {{ source: \"push:\", model: shapes }}
 ",
             mqtt.port,
             nats.url()
