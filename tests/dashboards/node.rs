@@ -56,7 +56,7 @@ cameras:
         node.wait("it runs", |node| {
             let log = std::fs::read_to_string(&node.log).unwrap();
             let page = log.split("page=http://").nth(1).and_then(|rest| rest.split('/').next());
-            node.address = page.unwrap_or_default().to_owned();
+            page.unwrap_or_default().clone_into(&mut node.address);
             !node.address.is_empty()
         });
         node
