@@ -78,12 +78,14 @@ pub fn rules() -> Vec<Rule> {
                 rules.push(Rule { name, expr: String::new(), alert: line.starts_with("- alert"), text: String::new() });
             }
             let Some(rule) = rules.last_mut() else { continue };
-            rule.text += &format!("{line}\n");
+            rule.text.push_str(line);
+            rule.text.push('\n');
             if let Some(expr) = begins("expr: ") {
                 in_expr = expr == ">-";
                 rule.expr = if in_expr { String::new() } else { expr };
             } else if in_expr && indent > 8 {
-                rule.expr += &format!("{line} ");
+                rule.expr.push_str(line);
+                rule.expr.push(' ');
             } else {
                 in_expr = false;
             }

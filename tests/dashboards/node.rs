@@ -1,4 +1,4 @@
-//! A node whose run leaves something in every figure: two buses, cameras that work, one that cannot, losses.
+//! A node whose run leaves something in every figure: two buses, cameras that work, one that cannot, one that nobody pushes to, losses.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -40,6 +40,7 @@ cameras:
     keyframes: {{ when: [event], every: 1s }}
   gate: {{ source: \"synthetic:shapes?width=64&height=48&fps=200\", model: shapes, max_fps: 0 }}
   missing: {{ source: gone.mp4, model: shapes }}
+  porch: {{ source: \"push:\", model: shapes }}
 ",
             mqtt.port,
             nats.url()
@@ -55,7 +56,7 @@ cameras:
         node.wait("it runs", |node| {
             let log = std::fs::read_to_string(&node.log).unwrap();
             let page = log.split("page=http://").nth(1).and_then(|rest| rest.split('/').next());
-            node.address = page.unwrap_or_default().to_owned();
+            page.unwrap_or_default().clone_into(&mut node.address);
             !node.address.is_empty()
         });
         node
