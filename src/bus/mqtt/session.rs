@@ -76,6 +76,8 @@ struct OnTheWay {
     /// Written, by packet id.
     unanswered: HashMap<u16, Slip>,
     bytes: usize,
+    /// The client would not have them: the session's end puts them back.
+    stranded: usize,
 }
 
 impl OnTheWay {
@@ -107,7 +109,7 @@ impl OnTheWay {
     }
 
     fn count(&self) -> usize {
-        self.at_most_once.len() + self.at_least_once.len() + self.unanswered.len()
+        self.at_most_once.len() + self.at_least_once.len() + self.unanswered.len() + self.stranded
     }
 
     /// For how many messages and bytes there is room.
@@ -343,10 +345,11 @@ impl<D: Dialect> Session<'_, D> {
             parcel.message.topic.write(&self.setup.prefix, '/', &mut address);
             let ticket = parcel.ticket;
             match self.admit(wire, &address, parcel).await {
-                Ok(message) => {
+                Ok(Some(message)) => {
                     let qos = message.qos;
                     self.note(Slip::Parcel(ticket, message), qos);
                 }
+                Ok(None) => self.flying.stranded += 1,
                 Err(why) => wire.outbox.refused(ticket, &why),
             }
         }
@@ -356,7 +359,7 @@ impl<D: Dialect> Session<'_, D> {
     fn probe(&mut self, wire: &mut Wire) {
         let message = wire.next_probe();
         // One that was not even taken is out already: the next would only wait behind it.
-        if !self.probe_out && self.link.client.publish(&wire.probe_address, &message).is_ok() {
+        if !self.probe_out && self.link.client.publish(&wire.probe_address, &message) == Ok(true) {
             self.probe_out = true;
             self.note(Slip::Probe, message.qos);
         }
@@ -369,7 +372,8 @@ impl<D: Dialect> Session<'_, D> {
         self.flying.add(slip, qos);
     }
 
-    async fn admit(&mut self, wire: &Wire, address: &str, parcel: Parcel) -> Result<Arc<Message>, String> {
+    /// The message as it went out; `None`: the client took none.
+    async fn admit(&mut self, wire: &Wire, address: &str, parcel: Parcel) -> Result<Option<Arc<Message>>, String> {
         if parcel.message.retain && !self.retains {
             return Err("the broker keeps no retained messages".into());
         }
@@ -377,8 +381,8 @@ impl<D: Dialect> Session<'_, D> {
         if let Some(why) = poison(&parcel) {
             return Err(why);
         }
-        self.link.client.publish(address, &message)?;
-        Ok(message)
+        let taken = self.link.client.publish(address, &message)?;
+        Ok(taken.then_some(message))
     }
 
     /// The message as the broker takes it: a picture that is too large is made smaller.
@@ -458,7 +462,7 @@ mod tests {
         let setup = Setup::for_visitor(&MqttConfig::default(), "test").unwrap();
         let (client, connection) = D::open(&setup, false);
         drop(connection);
-        assert_eq!(client.publish("a/b", &reply()), Ok(()), "{}: it is not refused", D::NAME);
+        assert_eq!(client.publish("a/b", &reply()), Ok(false), "{}: not taken, and not refused", D::NAME);
         let why = client.publish("a/#", &reply()).err().unwrap();
         assert!(why.contains("no topic"), "{}: {why}", D::NAME);
     }
