@@ -204,36 +204,6 @@ fn what_is_no_video_is_refused_in_clear_words() {
     }
 }
 
-/// A picture is copied straight into the frame's buffer as long as it has the size of the last one; it may not stay so.
-#[test]
-fn a_file_whose_pictures_change_their_size_gives_every_one_whole_and_in_its_colours() {
-    let dir = tempfile::tempdir().unwrap();
-    let parts = [("red", "64x48"), ("blue", "128x96"), ("red", "64x48")].map(|(colour, size)| {
-        let path = dir.path().join(format!("{colour}-{size}.ts"));
-        let status = Command::new("ffmpeg")
-            .args(["-v", "error", "-y", "-f", "lavfi", "-i", &format!("color=c={colour}:s={size}:r=10:d=1")])
-            .args(["-c:v", "libx264", "-preset", "ultrafast"])
-            .arg(&path)
-            .status()
-            .unwrap();
-        assert!(status.success());
-        std::fs::read(path).unwrap()
-    });
-    let whole = dir.path().join("whole.ts");
-    std::fs::write(&whole, parts.concat()).unwrap();
-    let mut source = file(&whole, &asap()).unwrap();
-    // One buffer for all of them, as in a node: what a larger picture left in it must not show.
-    let (mut frame, mut seen) = (Frame::empty(), Vec::new());
-    while matches!(source.read(&mut frame), Ok(Read::Frame)) {
-        let (width, height) = (frame.width as usize, frame.height as usize);
-        assert_eq!(frame.bgr.len(), width * height * 3);
-        let is = |channel: usize| frame.bgr.chunks_exact(3).all(|pixel| pixel[channel] > 150 && pixel[2 - channel] < 90);
-        assert!(is(2) || is(0), "picture {} of {width}x{height} is neither red nor blue", seen.len());
-        seen.push(is(2));
-    }
-    assert!(seen.len() >= 20 && seen[0] && seen.contains(&false) && seen.ends_with(&[true]), "{seen:?}");
-}
-
 fn picture(path: &Path, size: &str) {
     let status = Command::new("ffmpeg")
         .args(["-v", "error", "-y", "-f", "lavfi", "-i", &format!("testsrc2=size={size}:duration=1"), "-frames:v", "1"])

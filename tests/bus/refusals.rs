@@ -1,15 +1,13 @@
 //! A CONNACK that says no is told as what it is. Brokers that can be made to say all this are rare: one is played.
 
-use sightwire::bus::{
-    BusConfig, BusError, Message, MessageKind, MqttConfig, MqttVersion, Publisher, Topic, probe, start_mqtt,
-};
+use sightwire::bus::{BusConfig, BusError, MqttConfig, MqttVersion, probe, start_mqtt};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::common::{Mosquitto, PATIENCE, Subscriber, context, message, name};
+use crate::common::{PATIENCE, context};
 use crate::down_because;
 
 /// Answers every CONNECT with these bytes, and closes.
@@ -71,27 +69,4 @@ async fn mqtt_5_a_take_over_is_named_and_starts_no_war() {
     assert!(why.contains("running twice"), "{why}");
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(connections.load(Ordering::SeqCst), 1, "it was taken back at once");
-}
-
-/// What the broker will not have is refused on this side; what became of the others is still told apart, message by message.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_keeps_nothing_gets_no_retained_messages_and_all_the_others() {
-    let broker = Mosquitto::with("allow_anonymous true\nretain_available false\n");
-    let mut subscriber = Subscriber::new(broker.port, "sightwire/#");
-    let link = start_mqtt(&broker.config(MqttVersion::V5), context().0).unwrap();
-    link.state().wait_for(|state| state.connected).await.unwrap();
-    let outbox = link.outbox();
-    for n in 0..100 {
-        let count = Topic::Count(name("front-door"), format!("label-{n}"));
-        outbox.offer(Message::word(count, n.to_string(), None));
-        outbox.offer(message(MessageKind::Event, format!("event-{n}")));
-        outbox.offer(message(MessageKind::Detections, format!("frame-{n}")));
-    }
-    tokio::time::timeout(PATIENCE, outbox.drained()).await.unwrap();
-    assert_eq!(outbox.tally(MessageKind::State).refused, 100);
-    assert_eq!(outbox.tally(MessageKind::Event).acked, 100);
-    assert_eq!(outbox.tally(MessageKind::Detections).sent, 100);
-    for n in 0..100 {
-        subscriber.wait_for("each event", |line| line.ends_with(&format!("event-{n}")));
-    }
 }

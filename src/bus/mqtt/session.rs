@@ -252,6 +252,7 @@ impl<D: Dialect> Session<'_, D> {
                     if let Err(closing) = self.hear_all(wire, said) {
                         return ended::<D>(closing, self.setup, Some(self.since));
                     }
+                    self.refill(wire).await;
                 }
                 () = wish_changed(&mut wire.wishes) => self.listen_anew(wire),
                 () = tokio::time::sleep_until(probe.unwrap_or(self.progress)), if probe.is_some() => self.probe(wire),
@@ -260,6 +261,15 @@ impl<D: Dialect> Session<'_, D> {
                     return End::lost(format!("{}: nothing confirmed for {STALL:?}", self.setup.shown), Some(self.since));
                 }
             }
+        }
+    }
+
+    /// Much room again: the next ones go out before the last of these are settled, so that the broker never waits for us,
+    /// nor they for a flood that comes in.
+    async fn refill(&mut self, wire: &mut Wire) {
+        let vacancy = self.flying.vacancy();
+        if vacancy.messages >= usize::from(WINDOW) / 4 && wire.outbox.try_next_batch(vacancy, &mut self.parcels) > 0 {
+            self.send_all(wire).await;
         }
     }
 
