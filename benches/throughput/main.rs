@@ -2,19 +2,24 @@
 //! `cargo bench --bench throughput`. The two take turns; what counts is the ratio of their medians. JSON lines on stdout.
 //!
 //! `ROUNDS` (5) and `SECONDS` (2, of a bare loop, about) set its length; `ONLY=qos0` picks by name.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a benchmark may fail by panicking, and prints")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a benchmark may fail by panicking, and prints"
+)]
 #![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rates")]
 
+mod bare;
 #[path = "../../tests/common/mod.rs"]
 #[allow(unused_imports, reason = "every test binary uses its own part of this")]
 mod common;
-mod bare;
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use common::{Mosquitto, NatsServer, context};
-use sightwire::bus::{Link, LaneLimit, Message, MessageKind, OutboxLimits, Publisher, Qos};
+use sightwire::bus::{LaneLimit, Link, Message, MessageKind, OutboxLimits, Publisher, Qos};
 
 /// How many may wait in the outbox before the producer pauses: less than its smallest lane holds.
 const HIGH: usize = 768;
@@ -125,7 +130,7 @@ async fn ours(servers: &Servers, way: Way, payload: &Bytes, count: u64) -> Durat
 async fn timed(run: impl Future<Output = Duration>) -> [f64; 2] {
     let before = cpu();
     let took = run.await;
-    [took.as_secs_f64(), (cpu() - before).as_secs_f64()]
+    [took.as_secs_f64(), cpu().saturating_sub(before).as_secs_f64()]
 }
 
 fn cpu() -> Duration {
@@ -159,7 +164,10 @@ async fn compare(servers: &Servers, way: Way, payload: &Bytes) {
         theirs.push(figures(timed(bare::run(servers, way, payload, count)).await));
         mine.push(figures(timed(ours(servers, way, payload, count)).await));
         let (ours, bare) = (mine[round][0].round(), theirs[round][0].round());
-        println!("{}", serde_json::json!({"row": "round", "case": way.name(), "round": round, "ours": ours, "bare": bare}));
+        println!(
+            "{}",
+            serde_json::json!({"row": "round", "case": way.name(), "round": round, "ours": ours, "bare": bare})
+        );
     }
     let column = |rows: &[[f64; 2]], at: usize| rows.iter().map(|row| row[at]).collect::<Vec<_>>();
     let [mine, my_cpu] = [0, 1].map(|at| column(&mine, at));

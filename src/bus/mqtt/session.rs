@@ -11,7 +11,7 @@ use super::listening::{Listening, Packets};
 use super::setup::{Setup, WINDOW, WINDOW_BYTES, WINDOW_OF_ANY};
 use crate::bus::link::{End, Server, Wire, wish_changed};
 use crate::bus::subscriptions::Meaning;
-use crate::bus::{Backoff, Message, MessageKind, Parcel, Qos, Ticket, Vacancy, Topic};
+use crate::bus::{Backoff, Message, MessageKind, Parcel, Qos, Ticket, Topic, Vacancy};
 
 /// Nothing confirmed for so long while something is out: the connection is dead, whatever TCP believes.
 const STALL: Duration = Duration::from_secs(30);
