@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh Debian machine with Rust: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build test e2e load chaos soak clients compose-test fleet fuzz fuzz-api fuzz-build lint fmt bench schemas dashboards deb deb-test kubernetes
+.PHONY: help setup demo build test e2e load chaos soak clients compose-test fleet fuzz fuzz-api fuzz-build lint fmt bench schemas dashboards deb deb-test kubernetes peers
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -70,7 +70,10 @@ fmt: ## Format the code
 	cargo fmt
 
 bench: setup ## Measure what a frame costs, part by part
-	cargo bench --locked
+	cargo bench --locked --bench hot_path
+
+peers: setup ## Ours beside a hand-written script, Roboflow, DeGirum and bare clients; writes docs/performance.md (SIGHTWIRE_PEERS="p1 p4", PEERS_QUICK=1)
+	@.ci/peers
 
 schemas: ## Renew what is generated from the types: schemas/, protobuf code, the table of metrics
 	UPDATE_GENERATED=1 cargo test --locked --test schemas --test proto

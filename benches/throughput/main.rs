@@ -2,19 +2,24 @@
 //! `cargo bench --bench throughput`. The two take turns; what counts is the ratio of their medians. JSON lines on stdout.
 //!
 //! `ROUNDS` (5) and `SECONDS` (2, of a bare loop, about) set its length; `ONLY=qos0` picks by name.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a benchmark may fail by panicking, and prints")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a benchmark may fail by panicking, and prints"
+)]
 #![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rates")]
 
+mod bare;
 #[path = "../../tests/common/mod.rs"]
 #[allow(unused_imports, reason = "every test binary uses its own part of this")]
 mod common;
-mod bare;
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use common::{Mosquitto, NatsServer, context};
-use sightwire::bus::{Link, LaneLimit, Message, MessageKind, OutboxLimits, Publisher, Qos};
+use sightwire::bus::{LaneLimit, Link, Message, MessageKind, OutboxLimits, Publisher, Qos};
 
 /// How many may wait in the outbox before the producer pauses: less than its smallest lane holds.
 const HIGH: usize = 768;
@@ -121,6 +126,18 @@ async fn ours(servers: &Servers, way: Way, payload: &Bytes, count: u64) -> Durat
     took
 }
 
+/// Wall and processor time of one of them; the process is both, never at once.
+async fn timed(run: impl Future<Output = Duration>) -> [f64; 2] {
+    let before = cpu();
+    let took = run.await;
+    [took.as_secs_f64(), cpu().saturating_sub(before).as_secs_f64()]
+}
+
+fn cpu() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+}
+
 fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -140,17 +157,26 @@ async fn compare(servers: &Servers, way: Way, payload: &Bytes) {
     let trial = 4_000;
     let rate = trial as f64 / bare::run(servers, way, payload, trial).await.as_secs_f64();
     let count = (rate * seconds) as u64;
+    // Messages a second, and microseconds of processor time for one: the second bends less on a busy machine.
+    let figures = |[wall, cpu]: [f64; 2]| [count as f64 / wall, cpu / count as f64 * 1e6];
     let (mut mine, mut theirs) = (Vec::new(), Vec::new());
     for round in 0..rounds {
-        theirs.push(count as f64 / bare::run(servers, way, payload, count).await.as_secs_f64());
-        mine.push(count as f64 / ours(servers, way, payload, count).await.as_secs_f64());
-        let (ours, bare) = (mine[round].round(), theirs[round].round());
-        println!("{}", serde_json::json!({"row": "round", "case": way.name(), "round": round, "ours": ours, "bare": bare}));
+        theirs.push(figures(timed(bare::run(servers, way, payload, count)).await));
+        mine.push(figures(timed(ours(servers, way, payload, count)).await));
+        let (ours, bare) = (mine[round][0].round(), theirs[round][0].round());
+        println!(
+            "{}",
+            serde_json::json!({"row": "round", "case": way.name(), "round": round, "ours": ours, "bare": bare})
+        );
     }
+    let column = |rows: &[[f64; 2]], at: usize| rows.iter().map(|row| row[at]).collect::<Vec<_>>();
+    let [mine, my_cpu] = [0, 1].map(|at| column(&mine, at));
+    let [theirs, their_cpu] = [0, 1].map(|at| column(&theirs, at));
     let (ours, bare) = (median(&mine), median(&theirs));
     let line = serde_json::json!({
         "row": "messages", "case": way.name(), "rounds": rounds, "count": count, "share": ours / bare,
         "ours": ours.round(), "ours_spread": ends(&mine), "bare": bare.round(), "bare_spread": ends(&theirs),
+        "ours_cpu_us": median(&my_cpu), "bare_cpu_us": median(&their_cpu),
     });
     println!("{line}");
 }

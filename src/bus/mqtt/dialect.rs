@@ -93,13 +93,13 @@ pub(super) trait Dialect: Send + Sync + Sized + 'static {
     /// Drives the connection; `None` when nothing of interest happened.
     fn poll(connection: &mut Self::Connection) -> impl Future<Output = Result<Option<Saying>, Closing>> + Send;
 
-    /// What becomes of it [`Saying::Written`] and [`Saying::Answered`] tell. Of one for a connection that is over nothing
-    /// is ever said: the message is not to blame. Nor of one for a queue that is full: with fewer than its room in flight,
-    /// only one that nobody empties any more is.
+    /// Whether the client took it; what becomes of it then [`Saying::Written`] and [`Saying::Answered`] tell. A connection
+    /// that is over takes nothing: the message is not to blame. Nor does a queue that is full: with fewer than its room in
+    /// flight, only one that nobody empties any more is.
     ///
     /// # Errors
     /// Why this message can never be sent (its topic).
-    fn publish(&self, address: &str, message: &Message) -> Result<(), String>;
+    fn publish(&self, address: &str, message: &Message) -> Result<bool, String>;
 
     /// Publishes a command, at least once, not retained. A connection that is over gives [`Receipt::Lost`].
     ///

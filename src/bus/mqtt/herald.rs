@@ -104,9 +104,7 @@ impl Voice {
             return Some(closing);
         }
         if connection.client.publish(&self.address, &self.word(false)).is_ok() {
-            let acknowledged = async {
-                while !matches!(connection.next().await, Ok(Saying::Answered(..)) | Err(_)) {}
-            };
+            let acknowledged = async { while !matches!(connection.next().await, Ok(Saying::Answered(..)) | Err(_)) {} };
             let _late = tokio::time::timeout(FAREWELL, acknowledged).await;
         }
         connection.leave().await;

@@ -11,7 +11,7 @@ use super::listening::{Listening, Packets};
 use super::setup::{Setup, WINDOW, WINDOW_BYTES, WINDOW_OF_ANY};
 use crate::bus::link::{End, Server, Wire, wish_changed};
 use crate::bus::subscriptions::Meaning;
-use crate::bus::{Backoff, Message, MessageKind, Parcel, Qos, Ticket, Vacancy, Topic};
+use crate::bus::{Backoff, Message, MessageKind, Parcel, Qos, Ticket, Topic, Vacancy};
 
 /// Nothing confirmed for so long while something is out: the connection is dead, whatever TCP believes.
 const STALL: Duration = Duration::from_secs(30);
@@ -76,6 +76,8 @@ struct OnTheWay {
     /// Written, by packet id.
     unanswered: HashMap<u16, Slip>,
     bytes: usize,
+    /// The client would not have them: the session's end puts them back.
+    stranded: usize,
 }
 
 impl OnTheWay {
@@ -107,7 +109,7 @@ impl OnTheWay {
     }
 
     fn count(&self) -> usize {
-        self.at_most_once.len() + self.at_least_once.len() + self.unanswered.len()
+        self.at_most_once.len() + self.at_least_once.len() + self.unanswered.len() + self.stranded
     }
 
     /// For how many messages and bytes there is room.
@@ -250,6 +252,7 @@ impl<D: Dialect> Session<'_, D> {
                     if let Err(closing) = self.hear_all(wire, said) {
                         return ended::<D>(closing, self.setup, Some(self.since));
                     }
+                    self.refill(wire).await;
                 }
                 () = wish_changed(&mut wire.wishes) => self.listen_anew(wire),
                 () = tokio::time::sleep_until(probe.unwrap_or(self.progress)), if probe.is_some() => self.probe(wire),
@@ -258,6 +261,15 @@ impl<D: Dialect> Session<'_, D> {
                     return End::lost(format!("{}: nothing confirmed for {STALL:?}", self.setup.shown), Some(self.since));
                 }
             }
+        }
+    }
+
+    /// Much room again: the next ones go out before the last of these are settled, so that the broker never waits for us,
+    /// nor they for a flood that comes in.
+    async fn refill(&mut self, wire: &mut Wire) {
+        let vacancy = self.flying.vacancy();
+        if vacancy.messages >= usize::from(WINDOW) / 4 && wire.outbox.try_next_batch(vacancy, &mut self.parcels) > 0 {
+            self.send_all(wire).await;
         }
     }
 
@@ -343,10 +355,11 @@ impl<D: Dialect> Session<'_, D> {
             parcel.message.topic.write(&self.setup.prefix, '/', &mut address);
             let ticket = parcel.ticket;
             match self.admit(wire, &address, parcel).await {
-                Ok(message) => {
+                Ok(Some(message)) => {
                     let qos = message.qos;
                     self.note(Slip::Parcel(ticket, message), qos);
                 }
+                Ok(None) => self.flying.stranded += 1,
                 Err(why) => wire.outbox.refused(ticket, &why),
             }
         }
@@ -356,7 +369,7 @@ impl<D: Dialect> Session<'_, D> {
     fn probe(&mut self, wire: &mut Wire) {
         let message = wire.next_probe();
         // One that was not even taken is out already: the next would only wait behind it.
-        if !self.probe_out && self.link.client.publish(&wire.probe_address, &message).is_ok() {
+        if !self.probe_out && self.link.client.publish(&wire.probe_address, &message) == Ok(true) {
             self.probe_out = true;
             self.note(Slip::Probe, message.qos);
         }
@@ -369,7 +382,8 @@ impl<D: Dialect> Session<'_, D> {
         self.flying.add(slip, qos);
     }
 
-    async fn admit(&mut self, wire: &Wire, address: &str, parcel: Parcel) -> Result<Arc<Message>, String> {
+    /// The message as it went out; `None`: the client took none.
+    async fn admit(&mut self, wire: &Wire, address: &str, parcel: Parcel) -> Result<Option<Arc<Message>>, String> {
         if parcel.message.retain && !self.retains {
             return Err("the broker keeps no retained messages".into());
         }
@@ -377,8 +391,8 @@ impl<D: Dialect> Session<'_, D> {
         if let Some(why) = poison(&parcel) {
             return Err(why);
         }
-        self.link.client.publish(address, &message)?;
-        Ok(message)
+        let taken = self.link.client.publish(address, &message)?;
+        Ok(taken.then_some(message))
     }
 
     /// The message as the broker takes it: a picture that is too large is made smaller.
@@ -458,7 +472,7 @@ mod tests {
         let setup = Setup::for_visitor(&MqttConfig::default(), "test").unwrap();
         let (client, connection) = D::open(&setup, false);
         drop(connection);
-        assert_eq!(client.publish("a/b", &reply()), Ok(()), "{}: it is not refused", D::NAME);
+        assert_eq!(client.publish("a/b", &reply()), Ok(false), "{}: not taken, and not refused", D::NAME);
         let why = client.publish("a/#", &reply()).err().unwrap();
         assert!(why.contains("no topic"), "{}: {why}", D::NAME);
     }

@@ -43,7 +43,7 @@ impl Dialect for Client {
         }
     }
 
-    fn publish(&self, address: &str, message: &Message) -> Result<(), String> {
+    fn publish(&self, address: &str, message: &Message) -> Result<bool, String> {
         let qos = match message.qos {
             Qos::AtMostOnce => QoS::AtMostOnce,
             Qos::AtLeastOnce => QoS::AtLeastOnce,
@@ -51,8 +51,9 @@ impl Dialect for Client {
         let options = PublishOptions::new(qos).retain(message.retain);
         match self.0.try_publish(address, message.payload.clone(), options) {
             Err(ClientError::InvalidRequest(_)) => Err(format!("'{address}' is no topic to publish to")),
-            // Not taken: the connection is over, and its driver is about to say so.
-            Ok(()) | Err(_) => Ok(()),
+            Ok(()) => Ok(true),
+            // The connection is over, and its driver is about to say so.
+            Err(_) => Ok(false),
         }
     }
 

@@ -64,7 +64,7 @@ impl Dialect for Client {
         }
     }
 
-    fn publish(&self, address: &str, message: &Message) -> Result<(), String> {
+    fn publish(&self, address: &str, message: &Message) -> Result<bool, String> {
         let qos = match message.qos {
             Qos::AtMostOnce => QoS::AtMostOnce,
             Qos::AtLeastOnce => QoS::AtLeastOnce,
@@ -90,8 +90,9 @@ impl Dialect for Client {
         let options = PublishOptions::new(qos).retain(message.retain).properties(properties);
         match self.inner.try_publish(topic, message.payload.clone(), options) {
             Err(ClientError::InvalidRequest(_)) => Err(format!("'{address}' is no topic to publish to")),
-            // Not taken: the connection is over, and its driver is about to say so.
-            Ok(()) | Err(_) => Ok(()),
+            Ok(()) => Ok(true),
+            // The connection is over, and its driver is about to say so.
+            Err(_) => Ok(false),
         }
     }
 

@@ -247,11 +247,10 @@ impl Ledger {
         let kind = lot.kind as usize;
         self.kinds[kind].count(outcome, lot.messages);
         if let Some(camera) = lot.camera {
-            if !self.cameras.contains_key(camera) {
-                self.cameras.insert(camera.clone(), Tally::default());
-            }
             if let Some(tally) = self.cameras.get_mut(camera) {
                 tally.count(outcome, lot.messages);
+            } else {
+                self.cameras.entry(camera.clone()).or_default().count(outcome, lot.messages);
             }
         }
         metrics.count(lot.kind, outcome, lot.messages);

@@ -143,6 +143,26 @@ mod tests {
     use opencv::core::{MatTraitConst, Rect, Scalar};
 
     #[test]
+    fn a_picture_of_another_size_than_the_last_one_comes_whole_all_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("red.mp4");
+        let made = std::process::Command::new("ffmpeg")
+            .args(["-v", "error", "-f", "lavfi", "-i", "color=c=red:s=64x48:r=10:d=1", "-c:v", "libx264"])
+            .arg(&path)
+            .status();
+        assert!(made.unwrap().success());
+        let mut capture = Capture::ffmpeg(path.to_str().unwrap(), &OpenOptions::default()).unwrap();
+        let mut frame = Frame::empty();
+        for last in [None, Some((48, 64)), Some((10, 10)), Some((100, 100)), Some((64, 48))] {
+            capture.size = last;
+            assert!(capture.grab() && capture.retrieve(&mut frame), "{last:?}");
+            assert_eq!((frame.width, frame.height, frame.bgr.len()), (64, 48, 64 * 48 * 3), "{last:?}");
+            assert!(frame.bgr.chunks_exact(3).all(|pixel| pixel[2] > 150 && pixel[0] < 90), "{last:?}: not red");
+            assert_eq!(capture.size, Some((48, 64)));
+        }
+    }
+
+    #[test]
     fn grey_transparent_and_padded_pictures_become_packed_bgr() {
         let mut frame = Frame::empty();
         let mut spare = Mat::default();

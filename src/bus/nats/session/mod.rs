@@ -245,6 +245,11 @@ impl Session<'_> {
                 fatal(&event).map_or(Ok(()), |why| Err(why.to_owned()))?;
                 self.told(wire, event);
             }
+            // First, so that the server is not kept waiting until all that it said is settled; only with much room, so that
+            // what was said has its turn, and batches are large.
+            () = wire.outbox.next_batch(vacancy, parcels), if vacancy.is_any() && vacancy.messages >= WINDOW / 4 => {
+                self.send(wire, events, parcels).await?;
+            }
             Some(stored) = self.stored.next(), if !self.stored.is_empty() => self.settle_all(wire, stored)?,
             Some(flushed) = self.flushing.next(), if !self.flushing.is_empty() => {
                 let (mut sent, bytes) = flushed?;
@@ -270,21 +275,27 @@ impl Session<'_> {
             () = tokio::time::sleep_until(probe.unwrap_or_else(tokio::time::Instant::now)), if probe.is_some() => {
                 self.probe(wire).await?;
             }
-            () = wire.outbox.next_batch(vacancy, parcels), if vacancy.is_any() => {
-                let mut backlog = Vec::new();
-                // Nothing inside the client resolves once its connection is gone: listen for that meanwhile.
-                let sent = tokio::select! {
-                    biased;
-                    why = broken(events, &mut backlog) => Err(why),
-                    sent = self.send_batch(wire, parcels) => sent,
-                };
-                for event in backlog {
-                    self.told(wire, event);
-                }
-                sent?;
-            }
         }
         Ok(())
+    }
+
+    async fn send(
+        &mut self,
+        wire: &mut Wire,
+        events: &mut mpsc::UnboundedReceiver<Event>,
+        parcels: &mut Vec<Parcel>,
+    ) -> Result<(), String> {
+        let mut backlog = Vec::new();
+        // Nothing inside the client resolves once its connection is gone: listen for that meanwhile.
+        let sent = tokio::select! {
+            biased;
+            why = broken(events, &mut backlog) => Err(why),
+            sent = self.send_batch(wire, parcels) => sent,
+        };
+        for event in backlog {
+            self.told(wire, event);
+        }
+        sent
     }
 
     fn vacancy(&self) -> Vacancy {

@@ -155,7 +155,9 @@ fn not_stored(error: &async_nats::jetstream::context::PublishError) -> NotStored
 
 fn headers(message: &Message) -> HeaderMap {
     // A line break would end the header: values that hold one are made harmless.
-    let clean = |value: &str| value.replace(['\r', '\n'], " ");
+    let clean = |value: &str| -> String {
+        if value.contains(['\r', '\n']) { value.replace(['\r', '\n'], " ") } else { value.to_owned() }
+    };
     let mut headers = HeaderMap::new();
     headers.insert("Content-Type", message.content_type);
     for (key, value) in &message.properties {
