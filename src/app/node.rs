@@ -97,7 +97,7 @@ impl Node {
         let remembered = homeassistant::remembered(&state_dir, &node)?;
         let retained = frigate::remembered(&state_dir, &node)?;
         let resource = Resource { node: node.clone(), boot_id: boot_id.clone() };
-        let traces = config.telemetry.traces.as_ref().map(|traces| Tracer::start(traces, resource)).transpose()?;
+        let traces = config.telemetry.traces.as_ref().map(|traces| Tracer::start(traces, &resource)).transpose()?;
         let (tracer, exporter) = traces.unzip();
         let (first_seen, labels) = mpsc::unbounded_channel();
         tokio::spawn(note(counted.clone(), labels));

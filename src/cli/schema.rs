@@ -8,7 +8,7 @@ use crate::{asyncapi, config, envelope, live};
 #[derive(Debug, clap::Args)]
 pub struct SchemaArgs {
     /// What to describe: config, detections, minimal, event, state, node-state, control, reply, keyframe-meta, audit, roll-call, live, bench;
-    /// asyncapi: every topic with its payloads, as an AsyncAPI document.
+    /// asyncapi: the document of every topic with its payloads.
     name: String,
 }
 

@@ -91,7 +91,7 @@ fn serve(stream: &TcpStream, answer: &str) -> Option<Told> {
 }
 
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// Attributes as text.

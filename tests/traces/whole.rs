@@ -24,7 +24,7 @@ fn named<'a>(spans: &'a [Span], parent: &[u8], name: &str) -> Vec<&'a Span> {
 }
 
 fn millis(span: &Span) -> f64 {
-    (span.end_time_unix_nano - span.start_time_unix_nano) as f64 / 1e6
+    std::time::Duration::from_nanos(span.end_time_unix_nano - span.start_time_unix_nano).as_secs_f64() * 1e3
 }
 
 /// What a bus did with this message: waited, and delivered with this outcome.

@@ -58,7 +58,10 @@ impl Exporter {
     }
 }
 
-pub(super) fn start(config: &TracesConfig, resource: Resource) -> Result<(mpsc::Sender<Whole>, Exporter), TracesError> {
+pub(super) fn start(
+    config: &TracesConfig,
+    resource: &Resource,
+) -> Result<(mpsc::Sender<Whole>, Exporter), TracesError> {
     let post = Post::new(config)?;
     let (queue, receiver) = mpsc::channel(ROOM);
     let stop = CancellationToken::new();

@@ -68,7 +68,7 @@ impl Tracer {
     ///
     /// # Errors
     /// When the endpoint is no URL, or a file cannot be used.
-    pub fn start(config: &TracesConfig, resource: Resource) -> Result<(Self, Exporter), TracesError> {
+    pub fn start(config: &TracesConfig, resource: &Resource) -> Result<(Self, Exporter), TracesError> {
         let (queue, exporter) = export::start(config, resource)?;
         Ok((Self(Arc::new(Shared { every: config.every.0, queue })), exporter))
     }
