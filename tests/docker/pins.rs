@@ -1,5 +1,7 @@
 //! Versions that are named in several places are the same everywhere, and nothing is taken as it comes.
 
+use std::path::{Path, PathBuf};
+
 use crate::site::{Site, shipped};
 
 /// What stands after the first `key` of a file, up to white space.
@@ -31,6 +33,52 @@ fn every_version_is_pinned_and_the_same_everywhere() {
     }
     // It would be fetched from a registry at every build.
     assert!(!image.contains("# syntax=") && !cuda.contains("# syntax="));
+}
+
+/// Files under `folder`, with what is in them.
+fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|kind| kind == "rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            found.push((path, text));
+        }
+    }
+    found
+}
+
+#[test]
+fn what_the_program_is_built_from_goes_into_the_image() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut needed = Vec::new();
+    for (file, text) in sources(&root.join("src")) {
+        for opening in ["include_str!(\"", "include_bytes!(\""] {
+            for included in text.split(opening).skip(1) {
+                let (path, _) = included.split_once('"').unwrap();
+                // Tests' own files are not built there.
+                if let Ok(path) = file.parent().unwrap().join(path).canonicalize() {
+                    needed.push(path.strip_prefix(root).unwrap().display().to_string());
+                }
+            }
+        }
+    }
+    let manifest = shipped("Cargo.toml");
+    needed.extend(
+        manifest.lines().filter_map(|line| Some(line.strip_prefix("path = \"")?.trim_end_matches('"').to_owned())),
+    );
+    assert!(needed.iter().any(|path| path == "models/shapes.onnx") && needed.iter().any(|path| path == "src/main.rs"));
+    let (image, ignored) = (shipped("docker/Dockerfile"), shipped("docker/Dockerfile.dockerignore"));
+    let copied = image.lines().filter_map(|line| line.strip_prefix("COPY ").filter(|rest| !rest.starts_with("--")));
+    let copied: Vec<&str> = copied.flat_map(str::split_whitespace).collect();
+    for path in needed {
+        let within = |place: &&str| Path::new(&path).starts_with(place);
+        assert!(copied.iter().any(within), "docker/Dockerfile copies no {path}");
+        let let_in = ignored.lines().filter_map(|line| line.strip_prefix('!')).any(|place| within(&place));
+        assert!(let_in, "docker/Dockerfile.dockerignore keeps {path} out");
+    }
 }
 
 #[test]
