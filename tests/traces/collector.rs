@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 use prost::Message;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection};
 
 use crate::node::wait_for;
 
@@ -32,13 +36,30 @@ impl Collector {
 
     /// On this port, always with this answer.
     pub fn at(port: u16, answer: &'static str) -> Self {
+        Self::with(port, move |stream| serve(stream, answer))
+    }
+
+    /// By TLS, with this certificate and key.
+    pub fn secure(certificate: &Path, key: &Path) -> Self {
+        let chain = CertificateDer::pem_file_iter(certificate).unwrap().map(Result::unwrap).collect();
+        let key = PrivateKeyDer::from_pem_file(key).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = Arc::new(config.with_no_client_auth().with_single_cert(chain, key).unwrap());
+        Self::with(0, move |mut stream| {
+            let mut connection = ServerConnection::new(config.clone()).unwrap();
+            serve(rustls::Stream::new(&mut connection, &mut stream), "200 OK")
+        })
+    }
+
+    fn with(port: u16, serve: impl Fn(TcpStream) -> Option<Told> + Send + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let told = Arc::<Mutex<Vec<Told>>>::default();
         let into = told.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let one = serve(&stream, answer);
+                let one = serve(stream);
                 into.lock().unwrap().extend(one);
             }
         });
@@ -67,7 +88,7 @@ impl Collector {
     }
 }
 
-fn serve(stream: &TcpStream, answer: &str) -> Option<Told> {
+fn serve(stream: impl Read + Write, answer: &str) -> Option<Told> {
     let mut reader = BufReader::new(stream);
     let mut lines = Vec::new();
     loop {
@@ -83,8 +104,7 @@ fn serve(stream: &TcpStream, answer: &str) -> Option<Told> {
         lines[1..].iter().filter_map(|l| l.split_once(": ")).map(|(k, v)| (k.to_lowercase(), v.to_owned())).collect();
     let mut body = vec![0; headers.get("content-length")?.parse().ok()?];
     reader.read_exact(&mut body).ok()?;
-    let mut stream = stream;
-    let _gone = stream.write_all(format!("HTTP/1.1 {answer}\r\ncontent-length: 0\r\n\r\n").as_bytes());
+    let _gone = reader.get_mut().write_all(format!("HTTP/1.1 {answer}\r\ncontent-length: 0\r\n\r\n").as_bytes());
     let mut request = ExportTraceServiceRequest::decode(body.as_slice()).expect("OTLP");
     assert_eq!(request.resource_spans.len(), 1);
     Some(Told { path, headers, spans: request.resource_spans.remove(0) })

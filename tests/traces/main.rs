@@ -11,6 +11,7 @@ mod common;
 mod metrics;
 #[path = "../e2e/node.rs"]
 mod node;
+mod secure;
 mod whole;
 #[path = "../e2e/witness.rs"]
 mod witness;
