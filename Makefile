@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh Debian machine with Rust: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build test e2e load chaos soak clients fleet fuzz fuzz-api fuzz-build lint fmt bench schemas
+.PHONY: help setup demo build test e2e load chaos soak clients fleet fuzz fuzz-api fuzz-build lint fmt bench callgrind schemas
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -50,14 +50,17 @@ lint: ## Formatting, clippy, shell scripts, licences and sources of the crates
 	cargo fmt --check
 	rustfmt --check --edition 2024 fuzz/fuzz_targets/*.rs
 	cargo clippy --locked --all-targets -- -D warnings
-	shellcheck .ci/setup .ci/demo .ci/run .ci/chaos .ci/fuzz .ci/fuzz-api .ci/node-red .ci/home-assistant fuzz/instrument
+	shellcheck .ci/setup .ci/demo .ci/run .ci/chaos .ci/fuzz .ci/fuzz-api .ci/node-red .ci/home-assistant .ci/callgrind fuzz/instrument
 	cargo deny --locked check licenses bans sources
 
 fmt: ## Format the code
 	cargo fmt
 
 bench: setup ## Measure what a frame costs, part by part
-	cargo bench --locked
+	cargo bench --locked --bench hot_path
+
+callgrind: setup ## Count the instructions of each stage of a frame: the same on a busy machine
+	@.ci/callgrind
 
 schemas: ## Renew what is generated from the types: schemas/, protobuf code
 	UPDATE_GENERATED=1 cargo test --locked --test schemas --test proto
