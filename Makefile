@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh Debian machine with Rust: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build test e2e load chaos soak clients compose-test fleet fuzz fuzz-api fuzz-build lint fmt bench schemas dashboards deb deb-test kubernetes peers
+.PHONY: help setup demo build test e2e load chaos soak clients compose-test fleet fuzz fuzz-api fuzz-build lint fmt bench schemas dashboards deb deb-test kubernetes peers callgrind
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -71,6 +71,9 @@ fmt: ## Format the code
 
 bench: setup ## Measure what a frame costs, part by part
 	cargo bench --locked --bench hot_path
+
+callgrind: setup ## Count the instructions of each stage of a frame: the same on a busy machine
+	@.ci/callgrind
 
 peers: setup ## Ours beside a hand-written script, Roboflow, DeGirum and bare clients; writes docs/performance.md (SIGHTWIRE_PEERS="p1 p4", PEERS_QUICK=1)
 	@.ci/peers

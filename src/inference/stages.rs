@@ -1,14 +1,26 @@
-//! A detector's stages one by one, without a model file: for `benches/`, where each is measured by itself.
+//! A detector's stages one by one, without a model file: for `benches/`, where each is measured by itself, and
+//! for the fuzz target of what reads a model file first.
 
 use super::config::InputConfig;
 use super::facts::{Element, Facts, Slot, TrialOutput};
 use super::family::{self, Family};
+use super::graph::Survey;
 use super::nms::{Candidate, NmsConfig, suppress};
 use super::output::Output;
 use super::preprocess::{Pixels, Preprocessor};
 use super::spec::{InputSpec, Layout, Preparation};
 use super::{FamilyChoice, InferenceError};
 use crate::domain::Frame;
+
+/// Takes initialisers off the list of a model's inputs: how many there were.
+///
+/// # Errors
+/// When the bytes are no model.
+pub fn mend(bytes: &mut [u8]) -> std::io::Result<usize> {
+    let survey = Survey::of(std::io::Cursor::new(&*bytes), bytes.len() as u64)?;
+    survey.mend(bytes);
+    Ok(survey.listed())
+}
 
 /// Preparing a picture: planes of float32, as nearly every model takes them.
 pub struct Preparing {

@@ -135,7 +135,7 @@ impl<R: BufRead + Seek> Walk<R> {
                     let name = self.tensor(end)?;
                     self.initialisers.extend(name.filter(|_| depth == 0));
                 }
-                graph::INPUT if depth == 0 => {
+                graph::INPUT if depth == 0 && field.short => {
                     let name = self.named(end, value_info::NAME)?;
                     self.inputs.extend(name.map(|name| (field.tag, name)));
                 }
@@ -212,6 +212,41 @@ impl<R: BufRead + Seek> Walk<R> {
         }
         Ok(name)
     }
+}
+
+/// Names of the initialisers that are float32, for tests.
+#[cfg(test)]
+pub fn float_initialisers(bytes: &[u8]) -> Vec<Vec<u8>> {
+    const DATA_TYPE: u64 = 2;
+    let (mut outer, mut found) = (Wire::new(io::Cursor::new(bytes)), Vec::new());
+    let all = bytes.len() as u64;
+    while let Some(field) = outer.field(all).unwrap() {
+        let Value::Until(end) = field.value else { continue };
+        if field.number != model::GRAPH {
+            outer.skip_to(end).unwrap();
+            continue;
+        }
+        while let Some(field) = outer.field(end).unwrap() {
+            let Value::Until(end) = field.value else { continue };
+            if field.number != graph::INITIALIZER {
+                outer.skip_to(end).unwrap();
+                continue;
+            }
+            let (mut name, mut float) = (Vec::new(), false);
+            while let Some(field) = outer.field(end).unwrap() {
+                match (field.number, field.value) {
+                    (tensor::NAME, Value::Until(end)) => name = outer.bytes_to(end, LONGEST_NAME).unwrap(),
+                    (DATA_TYPE, Value::Number(kind)) => float = kind == 1,
+                    (_, Value::Until(end)) => outer.skip_to(end).unwrap(),
+                    _ => {}
+                }
+            }
+            if float {
+                found.push(name);
+            }
+        }
+    }
+    found
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ pub struct Field {
     pub number: u64,
     /// Where its tag stands.
     pub tag: u64,
+    /// The tag is one byte, as everybody writes it.
+    pub short: bool,
     pub value: Value,
 }
 
@@ -45,6 +47,7 @@ impl<R: BufRead + Seek> Wire<R> {
         }
         let tag = self.at;
         let key = self.varint()?;
+        let short = self.at == tag + 1;
         let value = match key & 7 {
             0 => Value::Number(self.varint()?),
             1 => self.fixed(8)?,
@@ -60,7 +63,7 @@ impl<R: BufRead + Seek> Wire<R> {
         if reached > end || key >> 3 == 0 {
             return Err(broken());
         }
-        Ok(Some(Field { number: key >> 3, tag, value }))
+        Ok(Some(Field { number: key >> 3, tag, short, value }))
     }
 
     /// Passes over everything up to `place`, which a field gave.
@@ -131,7 +134,7 @@ mod tests {
     #[test]
     fn every_kind_of_field_is_passed() {
         let bytes = [0x08, 0x96, 0x01, 0x11, 1, 2, 3, 4, 5, 6, 7, 8, 0x1a, 2, 9, 9, 0x25, 1, 2, 3, 4];
-        let field = |number, tag, value| Field { number, tag, value };
+        let field = |number, tag, value| Field { number, tag, short: true, value };
         let wanted = [
             field(1, 0, Value::Number(150)),
             field(2, 3, Value::Fixed),

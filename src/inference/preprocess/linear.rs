@@ -24,8 +24,8 @@ pub struct Linear {
     rows: Vec<Tap>,
     /// Two scaled source rows as planes (values in 128ths), and which source row each holds.
     cache: [(Option<usize>, Vec<u16>); 2],
-    /// The picture's last row, with room to read beyond its end.
-    last: Vec<u8>,
+    /// The picture's last rows, with room to read beyond their end, and which is the first of them.
+    last: (usize, Vec<u8>),
 }
 
 /// One output position between two input positions.
@@ -83,9 +83,13 @@ impl Linear {
     /// Another picture: nothing kept of the last one is true.
     pub fn begin(&mut self, bgr: &[u8], stride: usize) {
         self.cache.iter_mut().for_each(|(row, _)| *row = None);
-        self.last.clear();
-        self.last.extend_from_slice(&bgr[bgr.len() - stride..]);
-        self.last.extend_from_slice(&[0; REACH]);
+        let rows = bgr.len() / stride;
+        let (first, last) = &mut self.last;
+        // One, unless the picture is a few pixels wide.
+        *first = rows.saturating_sub(REACH.div_ceil(stride));
+        last.clear();
+        last.extend_from_slice(&bgr[*first * stride..]);
+        last.extend_from_slice(&[0; REACH]);
     }
 
     /// Row `y` of the picture in the input.
@@ -99,8 +103,12 @@ impl Linear {
                 let (row, planes) = &mut self.cache[slot];
                 *row = Some(wanted);
                 planes.resize(3 * self.columns.len(), 0);
-                let rest = &bgr[wanted * stride..];
-                scale_row(if rest.len() > stride + REACH { rest } else { self.last.as_slice() }, &self.columns, planes);
+                let (first, last) = &self.last;
+                let bytes = match wanted.checked_sub(*first) {
+                    Some(behind) => &last[behind * stride..],
+                    None => &bgr[wanted * stride..],
+                };
+                scale_row(bytes, &self.columns, planes);
             }
         }
         let find = |row| usize::from(self.cache[0].0 != Some(row));
