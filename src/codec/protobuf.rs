@@ -45,6 +45,7 @@ pub(super) fn encode_detections(full: &envelope::Detections) -> Bytes {
         }),
         text: full.text.clone(),
         replayed: full.replayed,
+        inferred_at: full.inferred_at.map(Timestamp::as_secs_f64),
     };
     message.encode_to_vec().into()
 }
@@ -60,6 +61,7 @@ pub(super) fn encode_minimal(full: &envelope::Detections) -> Bytes {
         timestamp: full.timestamp.as_secs_f64(),
         detections: full.detections.iter().map(detection).collect(),
         replayed: full.replayed,
+        inferred_at: full.inferred_at.map(Timestamp::as_secs_f64),
         ..wire::Detections::default()
     };
     message.encode_to_vec().into()
@@ -143,6 +145,7 @@ pub(super) fn decode_detections(bytes: &[u8]) -> Result<envelope::Detections, Co
             encode: t.encode,
         },
         text: message.text,
+        inferred_at: message.inferred_at.map(Timestamp::from_secs_f64),
         replayed: message.replayed,
     })
 }
@@ -159,6 +162,7 @@ pub(super) fn decode_minimal(bytes: &[u8]) -> Result<envelope::Minimal, CodecErr
     Ok(envelope::Minimal {
         timestamp: Timestamp::from_secs_f64(message.timestamp),
         detections: message.detections.into_iter().map(detection).collect::<Result<_, CodecError>>()?,
+        inferred_at: message.inferred_at.map(Timestamp::from_secs_f64),
         replayed: message.replayed,
     })
 }

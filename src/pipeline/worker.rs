@@ -106,6 +106,12 @@ fn one(
 ) -> Result<Option<crate::domain::Frame>, String> {
     let Turn { lane, epoch, frame, .. } = turn;
     let wait = frame.ready_at.elapsed();
+    {
+        let mut processor = lock(&seat.processor);
+        if processor.is_still(&frame) && turns.is_current(lane, epoch) {
+            return Ok(processor.repeat(frame, wait));
+        }
+    }
     #[expect(clippy::cast_possible_truncation, reason = "it was one")]
     detector.set_confidence(seat.floor.get() as f32);
     let cost = detector.detect(&frame, found).map_err(|e| e.to_string())?;

@@ -45,7 +45,7 @@ pub const FRAMES: Metric = metric(
     "sightwire_frames_total",
     Counter,
     Unit::Count,
-    "Frames read, by what became of them (inferred, dropped_stale, dropped_paused, skipped_rate, failed).",
+    "Frames read, by what became of them (inferred, dropped_stale, dropped_paused, skipped_rate, skipped_static, failed).",
 );
 pub const KEYFRAMES: Metric = metric(
     "sightwire_keyframes_total",

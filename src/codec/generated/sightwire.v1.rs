@@ -28,6 +28,8 @@ pub struct Detections {
     /// Delivered late, after an outage.
     #[prost(bool, tag = "15")]
     pub replayed: bool,
+    #[prost(double, optional, tag = "16")]
+    pub inferred_at: ::core::option::Option<f64>,
 }
 /// One object in one frame.
 #[derive(Clone, PartialEq, ::prost::Message)]
