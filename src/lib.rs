@@ -1,6 +1,7 @@
 //! Sightwire turns cameras into message streams.
 
 pub mod app;
+pub mod asyncapi;
 pub mod bus;
 pub mod cli;
 pub mod codec;

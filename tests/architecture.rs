@@ -42,6 +42,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("homeassistant", &["domain", "envelope"]),
+    ("asyncapi", &["envelope", "codec", "bus", "frigate", "homeassistant"]),
     ("http", &["domain", "telemetry", "envelope", "codec", "control", "live"]),
     (
         "config",
@@ -97,6 +98,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "homeassistant",
             "frigate",
             "http",
+            "asyncapi",
         ],
     ),
 ];
@@ -129,9 +131,11 @@ const CUPBOARDS: &[(&str, &[&str])] = &[
     ("jsonschema", &["config/"]),
     ("saphyr_parser", &["config/"]),
     ("pathfinding", &["tracker/"]),
+    ("wide", &["inference/preprocess/linear.rs"]),
+    ("bytemuck", &["inference/preprocess/linear.rs"]),
     ("anyhow", &["cli/"]),
     ("rustls", &["bus/", "main.rs"]),
-    ("ring", &["control/auth/", "http/gate/", "live/webrtc/"]),
+    ("ring", &["control/auth/", "http/gate/", "inference/graph/store.rs", "live/webrtc/"]),
 ];
 
 /// Rooms that read no clock and touch no network, disk or thread: time is an argument there.
@@ -140,11 +144,13 @@ const PURE: &[&str] = &[
     "envelope/",
     "homeassistant/",
     "frigate/",
+    "asyncapi/",
     "control/parse.rs",
     "control/auth/jws.rs",
     "control/auth/seen.rs",
     "pipeline/machine/",
     "bus/backoff.rs",
+    "bus/channel.rs",
     "bus/topic.rs",
 ];
 

@@ -44,13 +44,17 @@ fn the_schemas_in_the_repository_are_those_of_the_types() {
             stale.push(file);
         }
     }
-    let file = folder.join("openapi.json");
-    let fresh = format!("{}\n", serde_json::to_string_pretty(&sightwire::http::openapi()).unwrap());
-    if update {
-        std::fs::write(&file, &fresh).unwrap();
-    }
-    if std::fs::read_to_string(&file).unwrap_or_default() != fresh {
-        stale.push(file);
+    for (name, document) in
+        [("openapi.json", sightwire::http::openapi()), ("asyncapi.json", sightwire::asyncapi::document())]
+    {
+        let file = folder.join(name);
+        let fresh = format!("{}\n", serde_json::to_string_pretty(&document).unwrap());
+        if update {
+            std::fs::write(&file, &fresh).unwrap();
+        }
+        if std::fs::read_to_string(&file).unwrap_or_default() != fresh {
+            stale.push(file);
+        }
     }
     assert!(stale.is_empty(), "not what the types say: {stale:?}; renew: UPDATE_GENERATED=1 cargo test --test schemas");
 }

@@ -15,9 +15,10 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::cameras::Cameras;
+use super::notebook::Notebook;
 use crate::bus::{Absolute, Fanout, Message, MessageKind, Publisher, Subscriptions, Topic};
 use crate::config::Config;
-use crate::control::{Memory, MemoryError};
+use crate::control::MemoryError;
 use crate::domain::{Label, Name};
 use crate::envelope::DesiredState;
 use crate::frigate::FrigateConfig;
@@ -46,28 +47,23 @@ struct Desk {
 
 /// By prefix and camera: the labels of which something may be retained.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-struct Held(BTreeMap<String, BTreeMap<Name, BTreeSet<Label>>>);
-
-/// What of an earlier run is remembered.
-pub struct Remembered(Memory, Held);
+pub struct Held(BTreeMap<String, BTreeMap<Name, BTreeSet<Label>>>);
 
 /// What goes on beside the cameras.
 pub struct Upkeep {
     frigate: Arc<Frigate>,
-    memory: Arc<Memory>,
-    written: Held,
+    notebook: Notebook<Held>,
     /// Of earlier runs: it is cleared, and remembered until that has arrived.
     stale: Held,
 }
 
-impl Remembered {
-    /// Reads `<state_dir>/<node>/frigate.json`.
-    ///
-    /// # Errors
-    /// When the file is there and cannot be read.
-    pub fn open(state_dir: &Path, node: &Name) -> Result<Self, MemoryError> {
-        Memory::open(state_dir, node, "frigate").map(|(memory, held)| Self(memory, held))
-    }
+/// What of an earlier run is remembered: `<state_dir>/<node>/frigate.json`.
+///
+/// # Errors
+/// When the file is there and cannot be read.
+pub fn remembered(state_dir: &Path, node: &Name) -> Result<Notebook<Held>, MemoryError> {
+    let at_stake = "what is retained at Frigate's topics may stay there when it is over";
+    Notebook::open(state_dir, node, "frigate", at_stake)
 }
 
 impl Held {
@@ -104,15 +100,15 @@ impl Frigate {
         config: &Config,
         fanout: Arc<Fanout>,
         subscriptions: Subscriptions,
-        Remembered(memory, written): Remembered,
+        notebook: Notebook<Held>,
     ) -> (Arc<Self>, Upkeep) {
         let FrigateConfig { topics, prefix } = &config.frigate;
         let is_live = |of: &str, camera: &Name| *topics && of == prefix && config.cameras.contains_key(camera);
-        let (held, stale) = written.clone().split(is_live);
+        let (held, stale) = notebook.written().clone().split(is_live);
         let desk = Mutex::new(Desk { held, on: BTreeMap::new() });
         let frigate =
             Arc::new(Self { config: config.frigate.clone(), fanout, subscriptions, desk, news: Notify::new() });
-        let upkeep = Upkeep { frigate: frigate.clone(), memory: Arc::new(memory), written, stale };
+        let upkeep = Upkeep { frigate: frigate.clone(), notebook, stale };
         (frigate, upkeep)
     }
 
@@ -210,7 +206,8 @@ impl Upkeep {
             if stale.is_empty() {
                 self.stale = Held::default();
             }
-            self.remember().await;
+            let held = self.frigate.desk().held.and(&self.stale);
+            self.notebook.keep(&held).await;
             if stale.is_empty() && !self.frigate.config.topics {
                 return;
             }
@@ -247,21 +244,6 @@ impl Upkeep {
         let Frigate { config, fanout, .. } = self.frigate.as_ref();
         let back = |camera: &Name| address.starts_with(&format!("{}/{camera}/", config.prefix));
         fanout.is_retained(MQTT, &Topic::Absolute(address.to_owned())) && !self.frigate.desk().on.keys().any(back)
-    }
-
-    async fn remember(&mut self) {
-        let held = self.frigate.desk().held.and(&self.stale);
-        if held == self.written {
-            return;
-        }
-        let (memory, writing) = (self.memory.clone(), held.clone());
-        match tokio::task::spawn_blocking(move || memory.write(&writing)).await {
-            Ok(Err(error)) => {
-                tracing::warn!("{error}; what is retained at Frigate's topics may stay there when it is over");
-            }
-            // What was not written is tried again at the next change.
-            _ => self.written = held,
-        }
     }
 }
 

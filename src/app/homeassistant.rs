@@ -15,8 +15,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::NodeFleet;
+use super::notebook::Notebook;
 use crate::bus::{ControlTopics, Fanout, Message, Publisher, Topic};
-use crate::control::{CountedLabels, Memory, MemoryError};
+use crate::control::{CountedLabels, MemoryError};
 use crate::domain::{Name, Target};
 use crate::envelope::Encoding;
 use crate::homeassistant::{
@@ -42,12 +43,8 @@ pub struct Announcements {
     counted: Arc<CountedLabels>,
     /// What Home Assistant says when it starts or ends.
     births: mpsc::Receiver<Bytes>,
-    memory: Arc<Memory>,
+    notebook: Notebook<Held>,
     held: Held,
-    /// It differs from what is on the disk.
-    unwritten: bool,
-    /// That the disk does not take it was said.
-    complained: bool,
     /// What the announcements that stand were made of: most looks find nothing new.
     told: Option<Facts>,
     said: HashMap<String, Vec<u8>>,
@@ -58,23 +55,18 @@ type Facts = Option<(NodeFacts, Vec<CameraFacts>)>;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
-struct Held {
+pub struct Held {
     ledger: Ledger,
     /// Labels that cameras have shown, in the order in which they came: who came first keeps its entities.
     seen: BTreeMap<Name, Vec<String>>,
 }
 
-/// What of an earlier run is remembered.
-pub struct Remembered(Memory, Held);
-
-impl Remembered {
-    /// Reads `<state_dir>/<node>/homeassistant.json`.
-    ///
-    /// # Errors
-    /// When the file is there and cannot be read.
-    pub fn open(state_dir: &Path, node: &Name) -> Result<Self, MemoryError> {
-        Memory::open(state_dir, node, "homeassistant").map(|(memory, held)| Self(memory, held))
-    }
+/// What of an earlier run is remembered: `<state_dir>/<node>/homeassistant.json`.
+///
+/// # Errors
+/// When the file is there and cannot be read.
+pub fn remembered(state_dir: &Path, node: &Name) -> Result<Notebook<Held>, MemoryError> {
+    Notebook::open(state_dir, node, "homeassistant", "what is announced cannot be taken back after a restart")
 }
 
 impl Announcements {
@@ -84,12 +76,11 @@ impl Announcements {
         page: Option<String>,
         (fleet, counted): (Arc<NodeFleet>, Arc<CountedLabels>),
         births: mpsc::Receiver<Bytes>,
-        Remembered(memory, held): Remembered,
+        notebook: Notebook<Held>,
     ) -> Self {
         let config = config.filter(|config| config.discovery);
-        let (memory, said) = (Arc::new(memory), HashMap::new());
-        let (unwritten, complained, told) = (false, false, None);
-        Self { config, topic_prefix, page, fleet, counted, births, memory, held, unwritten, complained, told, said }
+        let (held, told, said) = (notebook.written().clone(), None, HashMap::new());
+        Self { config, topic_prefix, page, fleet, counted, births, notebook, held, told, said }
     }
 
     /// Announces and answers until `stop`.
@@ -130,11 +121,9 @@ impl Announcements {
         if self.told.as_ref() != Some(&facts) {
             let style = self.config.clone().unwrap_or_default();
             let documents = homeassistant::documents(&style, VERSION, devices(&facts));
-            let before = self.held.ledger.clone();
             let news = self.held.ledger.settle(&documents);
-            self.unwritten |= self.held.ledger != before;
             // Before it is published: what is forgotten could never be taken back.
-            self.remember().await;
+            self.notebook.keep(&self.held).await;
             for (topic, payload) in news {
                 if self.said.get(&topic) != Some(&payload) {
                     publish(&self.fleet.fanout, &topic, &payload);
@@ -143,7 +132,7 @@ impl Announcements {
             }
             self.told = Some(facts);
         }
-        self.remember().await;
+        self.notebook.keep(&self.held).await;
     }
 
     /// Whether the broker has confirmed what was cleared.
@@ -152,23 +141,6 @@ impl Announcements {
         let cleared = self.held.ledger.cleared();
         if cleared.iter().any(|topic| self.said.contains_key(topic)) && !cleared.iter().any(waits) {
             self.held.ledger.has_cleared();
-            self.unwritten = true;
-        }
-    }
-
-    /// Tried again at every look until the disk takes it, and said once.
-    async fn remember(&mut self) {
-        if !self.unwritten {
-            return;
-        }
-        let (memory, held) = (self.memory.clone(), self.held.clone());
-        match tokio::task::spawn_blocking(move || memory.write(&held)).await {
-            Ok(Ok(())) => (self.unwritten, self.complained) = (false, false),
-            Ok(Err(error)) if !self.complained => {
-                tracing::warn!("{error}; until then what is announced cannot be taken back after a restart");
-                self.complained = true;
-            }
-            Ok(Err(_)) | Err(_) => {}
         }
     }
 
@@ -196,7 +168,6 @@ impl Announcements {
         for label in self.counted.of(camera) {
             if seen.len() < MOST_LABELS && !seen.iter().any(|seen| **seen == *label) {
                 seen.push(label.to_string());
-                self.unwritten = true;
             }
         }
         seen

@@ -7,6 +7,7 @@ mod frigate;
 mod homeassistant;
 mod models;
 mod node;
+mod notebook;
 mod onlookers;
 mod push;
 mod settings;

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::balcony::Balcony;
 use super::cameras::CameraHandle;
 use super::frigate::{self, Frigate};
-use super::homeassistant::{Announcements, Remembered};
+use super::homeassistant::{self, Announcements};
 use super::models::Models;
 use super::onlookers;
 use super::yard::{Grounds, Yard, control_topics};
@@ -72,7 +72,8 @@ impl Node {
     /// # Errors
     /// When nothing useful can run: no ONNX Runtime, no model that loads, the HTTP port in use, a bus that cannot even be tried.
     pub async fn start(config: Loaded, telemetry: Telemetry) -> Result<Self, AppError> {
-        let runtime = Runtime::load()?;
+        let graphs = config.state_dir.join(config.node.as_str()).join("graphs");
+        let runtime = Runtime::load()?.keeping_graphs(graphs);
         // Before anything is said on a bus: a port in use ends the start.
         let balcony = Balcony::open()?;
         let server = Server::bind(&config.config.http).await?;
@@ -91,8 +92,8 @@ impl Node {
         let switches = Arc::new(Switches::open(&state_dir, &node)?);
         let overrides = Arc::new(Overrides::open(&state_dir, &node)?);
         let counted = Arc::new(CountedLabels::open(&state_dir, &node)?);
-        let remembered = Remembered::open(&state_dir, &node)?;
-        let retained = frigate::Remembered::open(&state_dir, &node)?;
+        let remembered = homeassistant::remembered(&state_dir, &node)?;
+        let retained = frigate::remembered(&state_dir, &node)?;
         let (first_seen, labels) = mpsc::unbounded_channel();
         tokio::spawn(note(counted.clone(), labels));
         let guard = Arc::new(Guard::open(config.control.clone(), &state_dir, &node, Timestamp::now())?);

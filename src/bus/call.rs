@@ -130,7 +130,7 @@ impl Call {
 impl BusConfig {
     fn control_address(&self, target: &Target) -> String {
         let (prefix, separator) = self.prefix();
-        [vec![prefix], target.words()].concat().join(separator)
+        super::channel::control_address(target, prefix, separator)
     }
 
     /// The first words of every address, and what joins words.

@@ -237,6 +237,10 @@ struct Ear {
 impl Ear {
     fn deliver(&mut self, meaning: &Meaning, inbound: Inbound) {
         let Inbound { payload, retained, reply_to, .. } = inbound;
+        if retained && payload.is_empty() {
+            // Somebody clears what was retained there.
+            return;
+        }
         let command = |target: &Target, payload| {
             let reply_to = reply_to.map(|ReplyTo { address, correlation }| {
                 let correlation = correlation.map(|data| Bytes::copy_from_slice(&data));

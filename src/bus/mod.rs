@@ -6,6 +6,7 @@
 mod address;
 mod backoff;
 mod call;
+mod channel;
 mod config;
 mod delivery;
 pub mod embedded;
@@ -26,6 +27,7 @@ mod topic;
 pub use address::{BusConfig, Tailed, probe, tail};
 pub use backoff::Backoff;
 pub use call::{Call, Told};
+pub use channel::{Channel, Direction, Kept};
 pub use config::{BusesConfig, MessageExpiry, MqttConfig, MqttVersion, NatsConfig, Secret};
 pub use error::{BusError, Remedy};
 pub use fanout::Fanout;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use super::channel::control_address;
 use crate::domain::{Name, RawCommand, Target};
 
 /// The control topics a node listens on, and whom each addresses.
@@ -58,15 +59,7 @@ impl ControlTopics {
 
     /// Address and target of each, the words joined by `separator`.
     pub fn addresses(&self, prefix: &str, separator: &str) -> impl Iterator<Item = (String, Target)> {
-        self.targets.iter().map(move |target| {
-            let words = match target {
-                Target::Camera(name) => vec![prefix, "cameras", name.as_str(), "control"],
-                Target::Group(name) => vec![prefix, "groups", name.as_str(), "control"],
-                Target::Node(name) => vec![prefix, "nodes", name.as_str(), "control"],
-                Target::All => vec![prefix, "control"],
-            };
-            (words.join(separator), target.clone())
-        })
+        self.targets.iter().map(move |target| (control_address(target, prefix, separator), target.clone()))
     }
 }
 

@@ -1,5 +1,6 @@
-//! Every topic of the contract, in one place. MQTT joins the words by `/`, NATS by `.`.
+//! Every topic of the contract; its words are in the table (`channel.rs`). MQTT joins them by `/`, NATS by `.`.
 
+use super::Channel;
 use crate::domain::{Name, ReplyTo};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -43,26 +44,47 @@ impl Topic {
         self.join(prefix, ".")
     }
 
+    /// Its row of the table; `None` for an address that others chose.
+    #[must_use]
+    pub const fn channel(&self) -> Option<Channel> {
+        Some(match self {
+            Self::Detections(_) => Channel::Detections,
+            Self::Events(_) => Channel::Events,
+            Self::Keyframe(_) => Channel::Keyframe,
+            Self::KeyframeMeta(_) => Channel::KeyframeMeta,
+            Self::Count(..) => Channel::Count,
+            Self::Objects(_) => Channel::Objects,
+            Self::CameraStatus(_) => Channel::CameraStatus,
+            Self::CameraState(_) => Channel::CameraState,
+            Self::NodeStatus(_) => Channel::NodeStatus,
+            Self::NodeState(_) => Channel::NodeState,
+            Self::Replies(_) => Channel::Replies,
+            Self::Audit(_) => Channel::Audit,
+            Self::Probe(_) => Channel::Probe,
+            Self::Reply(_) | Self::Absolute(_) => return None,
+        })
+    }
+
     fn join(&self, prefix: &str, separator: &str) -> String {
-        let words = match self {
-            Self::Detections(camera) => vec!["cameras", camera.as_str(), "detections"],
-            Self::Events(camera) => vec!["cameras", camera.as_str(), "events"],
-            Self::Keyframe(camera) => vec!["cameras", camera.as_str(), "keyframe"],
-            Self::KeyframeMeta(camera) => vec!["cameras", camera.as_str(), "keyframe", "meta"],
+        let at = |name: &Name| self.channel().map(|row| row.address(&[name.as_str()], prefix, separator));
+        match self {
             Self::Count(camera, label) => {
-                return [prefix, "cameras", camera.as_str(), "counts", &topic_word(label)].join(separator);
+                Channel::Count.address(&[camera.as_str(), &topic_word(label)], prefix, separator)
             }
-            Self::Objects(camera) => vec!["cameras", camera.as_str(), "objects"],
-            Self::CameraStatus(camera) => vec!["cameras", camera.as_str(), "status"],
-            Self::CameraState(camera) => vec!["cameras", camera.as_str(), "state"],
-            Self::NodeStatus(node) => vec!["nodes", node.as_str(), "status"],
-            Self::NodeState(node) => vec!["nodes", node.as_str(), "state"],
-            Self::Replies(node) => vec!["nodes", node.as_str(), "replies"],
-            Self::Audit(node) => vec!["nodes", node.as_str(), "audit"],
-            Self::Probe(node) => vec!["nodes", node.as_str(), "probe"],
-            Self::Reply(address) | Self::Absolute(address) => return address.clone(),
-        };
-        std::iter::once(prefix).chain(words).collect::<Vec<_>>().join(separator)
+            Self::Reply(address) | Self::Absolute(address) => address.clone(),
+            Self::Detections(name)
+            | Self::Events(name)
+            | Self::Keyframe(name)
+            | Self::KeyframeMeta(name)
+            | Self::Objects(name)
+            | Self::CameraStatus(name)
+            | Self::CameraState(name)
+            | Self::NodeStatus(name)
+            | Self::NodeState(name)
+            | Self::Replies(name)
+            | Self::Audit(name)
+            | Self::Probe(name) => at(name).unwrap_or_default(),
+        }
     }
 }
 

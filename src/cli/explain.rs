@@ -3,7 +3,7 @@
 use super::samples::{self, Samples};
 use super::say;
 use crate::app;
-use crate::bus::{ControlTopics, Topic};
+use crate::bus::{ControlTopics, Kept, Qos, Topic};
 use crate::config::Config;
 use crate::domain::Name;
 use crate::envelope::Encoding;
@@ -23,15 +23,10 @@ pub fn topics(node: &Name, config: &Config) {
     // Without a bus the embedded MQTT broker is used, with its default prefix.
     let mqtt = mqtt.or(if nats.is_none() { Some("sightwire") } else { None });
     let mut lines = vec![
-        line(Topic::NodeStatus(node.clone()), 1, true, "online"),
-        line(Topic::NodeState(node.clone()), 1, true, samples::node_state(node, config)),
-        line(Topic::Replies(node.clone()), 1, false, samples::reply(node)),
-        line(
-            Topic::Probe(node.clone()),
-            1,
-            false,
-            "to itself, to see whether the broker delivers; the node listens here too",
-        ),
+        line(Topic::NodeStatus(node.clone()), "online"),
+        line(Topic::NodeState(node.clone()), samples::node_state(node, config)),
+        line(Topic::Replies(node.clone()), samples::reply(node)),
+        line(Topic::Probe(node.clone()), "to itself, to see whether the broker delivers; the node listens here too"),
     ];
     for name in config.cameras.keys() {
         lines.extend(of_camera(node, name, config));
@@ -44,7 +39,7 @@ pub fn topics(node: &Name, config: &Config) {
             say(&format!("{}  (QoS {qos}{})", topic.mqtt(prefix), if *retain { ", retained" } else { "" }));
         }
         if let Some(prefix) = nats.filter(|_| !matches!(topic, Topic::Absolute(_))) {
-            let kept = stream && matches!(topic, Topic::Events(_) | Topic::Keyframe(_));
+            let kept = stream && topic.channel().is_some_and(|row| row.kept() != Kept::No);
             say(&format!("{}  ({})", topic.nats(prefix), if kept { "JetStream" } else { "core NATS" }));
         }
         say(&format!("    {sample}"));
@@ -67,14 +62,14 @@ pub fn topics(node: &Name, config: &Config) {
 /// Over MQTT only.
 fn of_frigate(node: &Name, config: &Config) -> Vec<Line> {
     let frigate = &config.frigate;
-    let there = |address: String, sample: &str| line(Topic::Absolute(address), 1, true, sample);
+    let there = |address: String, sample: &str| line(Topic::Absolute(address), sample);
     let mut lines = vec![there(frigate.available(), "online")];
     for (name, camera) in &config.cameras {
         let samples = Samples::new(node, name, config);
         let (camera_name, label) = (name.as_str(), samples.label());
         if camera.tracker != TrackerChoice::None {
             // All cameras' are there.
-            let events = line(Topic::Absolute(frigate.events()), 1, false, samples.frigate_event());
+            let events = Line { retain: false, ..line(Topic::Absolute(frigate.events()), samples.frigate_event()) };
             if lines.iter().all(|line| line.topic != events.topic) {
                 lines.push(events);
             }
@@ -100,8 +95,10 @@ fn home_assistant(node: &Name, config: &Config) {
     say(&format!("{}  (listens: Home Assistant has started)", said.birth_topic()));
 }
 
-fn line(topic: Topic, qos: u8, retain: bool, sample: impl Into<String>) -> Line {
-    Line { topic, qos, retain, sample: sample.into() }
+/// As the table of topics says it is delivered; what others read is retained and acknowledged.
+fn line(topic: Topic, sample: impl Into<String>) -> Line {
+    let (qos, retain) = topic.channel().map_or((Qos::AtLeastOnce, true), |row| (row.qos(), row.retain()));
+    Line { topic, qos: u8::from(qos == Qos::AtLeastOnce), retain, sample: sample.into() }
 }
 
 fn of_camera(node: &Name, name: &Name, config: &Config) -> Vec<Line> {
@@ -113,17 +110,20 @@ fn of_camera(node: &Name, name: &Name, config: &Config) -> Vec<Line> {
     };
     let count = Topic::Count(name.clone(), samples.label().to_owned());
     let mut lines = vec![
-        line(Topic::Detections(name.clone()), camera.publish.qos, false, said("Detections", samples.detections())),
-        line(Topic::Events(name.clone()), 1, false, said("Event", samples.event())),
-        line(count, 1, true, "1"),
-        line(Topic::Objects(name.clone()), 1, true, "1"),
-        line(Topic::CameraStatus(name.clone()), 1, true, "online"),
-        line(Topic::CameraState(name.clone()), 1, true, samples.state()),
+        Line {
+            qos: camera.publish.qos,
+            ..line(Topic::Detections(name.clone()), said("Detections", samples.detections()))
+        },
+        line(Topic::Events(name.clone()), said("Event", samples.event())),
+        line(count, "1"),
+        line(Topic::Objects(name.clone()), "1"),
+        line(Topic::CameraStatus(name.clone()), "online"),
+        line(Topic::CameraState(name.clone()), samples.state()),
     ];
     if let Some(keyframes) = &camera.keyframes {
         let what = format!("JPEG, at most {} pixels wide, quality {}", keyframes.max_width, keyframes.quality);
-        lines.push(line(Topic::Keyframe(name.clone()), 1, true, what));
-        lines.push(line(Topic::KeyframeMeta(name.clone()), 1, true, said("KeyframeMeta", samples.keyframe_meta())));
+        lines.push(line(Topic::Keyframe(name.clone()), what));
+        lines.push(line(Topic::KeyframeMeta(name.clone()), said("KeyframeMeta", samples.keyframe_meta())));
     }
     lines
 }

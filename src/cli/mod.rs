@@ -1,6 +1,7 @@
 //! The commands. The only room that prints results, and (with `main`) the only one that ends the process.
 
 mod bench;
+mod bus_args;
 mod check;
 mod ctl;
 mod demo;

@@ -6,30 +6,21 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::bus_args::BusArgs;
 use super::sequence::{Note, Sequences, Total};
 use super::{say, signals, tell};
-use crate::bus::{BusConfig, Tailed, tail};
+use crate::bus::{Tailed, tail};
 use crate::codec;
 use crate::domain::{Detection, Name, Timestamp, redact};
 use crate::envelope::{Detections, Encoding, Event, EventKind, Minimal};
 
 #[derive(Debug, clap::Args)]
 pub struct WatchArgs {
-    /// The bus: `mqtt://host:1883`, `mqtts://`, `ws://`, `nats://host:4222`, `tls://`; user and password in the URL.
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "mqtt://localhost:1883",
-        env = "SIGHTWIRE_BUS",
-        hide_env_values = true
-    )]
-    bus: String,
+    #[command(flatten)]
+    bus: BusArgs,
     /// Only this camera.
     #[arg(long, value_name = "NAME")]
     camera: Option<Name>,
-    /// The prefix of topics and subjects.
-    #[arg(long, default_value = "sightwire")]
-    prefix: String,
     /// End after so many seconds.
     #[arg(long, value_name = "S")]
     seconds: Option<u64>,
@@ -42,8 +33,7 @@ pub struct WatchArgs {
 pub async fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
     let stop = signals::stop_token()?;
     let (sender, mut received) = mpsc::channel(1024);
-    let config =
-        BusConfig::from_url(&args.bus, &args.prefix).map_err(|error| super::BadUsage(format!("--bus: {error}")))?;
+    let config = args.bus.config()?;
     let camera = args.camera.clone();
     let tailing = tail(&config, camera.as_ref(), sender);
     let over = async {
@@ -53,7 +43,7 @@ pub async fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
         }
     };
     tokio::pin!(tailing, over);
-    tell(&format!("watching {} (Ctrl-C ends)", redact(&args.bus)));
+    tell(&format!("watching {} (Ctrl-C ends)", redact(&args.bus.url)));
     let mut seen = Seen::default();
     loop {
         tokio::select! {

@@ -24,6 +24,9 @@ pub const JSON: &str = "application/json";
 /// MQTT 5 Content Type and NATS `Content-Type` of protobuf.
 pub const PROTOBUF: &str = "application/x-protobuf";
 
+/// Content type of plain words and numbers.
+pub const TEXT: &str = "text/plain";
+
 /// Content type of keyframes.
 pub const JPEG: &str = "image/jpeg";
 

@@ -13,19 +13,6 @@ pub enum Target {
     All,
 }
 
-impl Target {
-    /// The words of its control topic, behind the prefix.
-    #[must_use]
-    pub fn words(&self) -> Vec<&str> {
-        match self {
-            Self::Camera(name) => vec!["cameras", name.as_str(), "control"],
-            Self::Group(name) => vec!["groups", name.as_str(), "control"],
-            Self::Node(name) => vec!["nodes", name.as_str(), "control"],
-            Self::All => vec!["control"],
-        }
-    }
-}
-
 impl std::fmt::Display for Target {
     /// As in the `target` of a reply: `camera/front-door`, `group/outdoor`, `node/garage`, `all`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

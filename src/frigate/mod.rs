@@ -11,3 +11,4 @@ mod payload;
 pub use config::FrigateConfig;
 pub use object::Sight;
 pub use objects::{Objects, Said, Seen};
+pub use payload::event_schema;

@@ -1,11 +1,13 @@
 //! The payload of `frigate/events`.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 use crate::domain::{BBox, Label, Name, Timestamp};
 
 /// What became of an object, and how it was when it was told of last.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "FrigateEvent")]
 pub(super) struct Change<'a> {
     #[serde(rename = "type")]
     pub kind: &'static str,
@@ -14,8 +16,9 @@ pub(super) struct Change<'a> {
 }
 
 /// An object as Frigate tells of it; what it knows and we do not is empty. Boxes and areas are in pixels of the frame.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[expect(clippy::struct_excessive_bools, reason = "they are Frigate's")]
+#[schemars(rename = "FrigateObject")]
 pub(super) struct View {
     pub id: String,
     pub camera: Name,
@@ -58,7 +61,8 @@ pub(super) struct View {
 }
 
 /// The best picture of the object so far.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "FrigateSnapshot")]
 pub(super) struct Snapshot {
     pub frame_time: Timestamp,
     #[serde(rename = "box")]
@@ -70,8 +74,15 @@ pub(super) struct Snapshot {
 }
 
 /// `{}`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "FrigateAttributes")]
 pub(super) struct Empty {}
+
+/// The schema of what is said on `frigate/events`.
+#[must_use]
+pub fn event_schema(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<Change<'static>>()
+}
 
 /// Pixels of a frame of this size, `[x_min, y_min, x_max, y_max]`.
 #[expect(

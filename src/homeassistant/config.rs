@@ -38,6 +38,18 @@ impl Default for HomeAssistantConfig {
 }
 
 impl HomeAssistantConfig {
+    /// Where a device is announced with all its entities ([`Style::Device`]).
+    #[must_use]
+    pub fn device_topic(&self, id: &str) -> String {
+        format!("{}/device/{id}/config", self.prefix)
+    }
+
+    /// Where one entity is announced ([`Style::Components`]).
+    #[must_use]
+    pub fn component_topic(&self, platform: &str, id: &str, key: &str) -> String {
+        format!("{}/{platform}/{id}/{key}/config", self.prefix)
+    }
+
     /// Where its birth message comes.
     #[must_use]
     pub fn birth_topic(&self) -> String {

@@ -36,15 +36,15 @@ pub struct Ledger {
 /// The messages that announce these devices.
 #[must_use]
 pub fn documents(config: &HomeAssistantConfig, version: &str, devices: Vec<Device>) -> Vec<Document> {
-    let (prefix, style) = (&config.prefix, config.style);
+    let style = config.style;
     let of_device = |device: Device| -> Vec<Document> {
         let Device { id, about, components } = device;
         let document = |topic, about, components| Document { topic, about, origin: origin(version), components, style };
         match style {
-            Style::Device => vec![document(format!("{prefix}/device/{id}/config"), about, components)],
+            Style::Device => vec![document(config.device_topic(&id), about, components)],
             Style::Components => {
                 let one = |(key, component): (String, Component)| {
-                    let topic = format!("{prefix}/{}/{id}/{key}/config", component.platform);
+                    let topic = config.component_topic(component.platform, &id, &key);
                     document(topic, about.clone(), BTreeMap::from([(key, component)]))
                 };
                 components.into_iter().map(one).collect()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::Board;
 use super::api::Shared;
+use super::media;
 use super::problem::Problem;
 use super::table::{Answer, Body, Content, Operation};
 use crate::control::auth::jws::{Sealed, looks_signed};
@@ -132,8 +133,11 @@ async fn carry_out(
     body: &Bytes,
 ) -> Result<Vec<Reply>, Problem> {
     let Query(asked) = asked.map_err(|e| malformed(e.body_text()))?;
-    let payload =
-        if is(headers, SIGNED) { signed(&command, &asked, body)? } else { unsigned(&command, asked, headers, body)? };
+    let payload = if media::is_one_of(headers, &[SIGNED]) {
+        signed(&command, &asked, body)?
+    } else {
+        unsigned(&command, asked, headers, body)?
+    };
     let raw = RawCommand { bus: BUS, target, payload, retained: false, reply_to: None };
     // A task of its own: it goes on when the client hangs up.
     let carried = tokio::spawn(async move { board.command(&raw).await }).await;
@@ -186,18 +190,13 @@ fn signed(command: &str, asked: &Asked, body: &Bytes) -> Result<Bytes, Problem> 
     }
 }
 
-fn is(headers: &HeaderMap, wanted: &str) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(wanted))
-}
-
 fn args(headers: &HeaderMap, body: &Bytes) -> Result<Map<String, Value>, Problem> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(Map::new());
     }
-    if !is(headers, "application/json") {
+    if !media::is_one_of(headers, &["application/json"]) {
         let detail = "the arguments are JSON: send Content-Type: application/json, or no body; a signed command is application/jose";
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
+        return Err(media::unsupported(detail));
     }
     serde_json::from_slice(body).map_err(|e| malformed(format!("the body is to be a JSON object of arguments: {e}")))
 }

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::put;
 use bytes::Bytes;
@@ -11,10 +11,12 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::api::Shared;
+use super::media;
 use super::problem::Problem;
 use super::table::{Answer, Body, Kind, Operation};
 use crate::domain::{Name, Timestamp};
 
+const PICTURES: &[&str] = &["image/jpeg", "image/png"];
 /// Lines with a picture, and letters in a line.
 const LINES: usize = 16;
 const LETTERS: usize = 500;
@@ -67,7 +69,7 @@ pub fn operations() -> Vec<Operation> {
             )
             .query("text", "A line that is shown with the picture; may be repeated", text)
             .query("timestamp", "When it was captured: seconds since the Unix epoch, or RFC 3339 in UTC; absent = now", moment)
-            .body(Body::media("The picture", &["image/jpeg", "image/png"]))
+            .body(Body::media("The picture", PICTURES))
             .answer(Answer::json::<Taken>("Taken").status(202))
             .problem(404, "No such camera on this node")
             .problem(409, "Not now: `stopped`, `paused`, `camera_failed`; or not this camera: `not_pushed`")
@@ -85,11 +87,8 @@ async fn frame(
     bytes: Bytes,
 ) -> Result<Response, Problem> {
     let name: Name = camera.parse().map_err(|_| refused(PushRefusal::UnknownCamera))?;
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if !matches!(kind.as_str(), "image/jpeg" | "image/png") {
-        let detail = "send the picture itself with Content-Type: image/jpeg or image/png";
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
+    if !media::is_one_of(&headers, PICTURES) {
+        return Err(media::unsupported("send the picture itself with Content-Type: image/jpeg or image/png"));
     }
     let (text, timestamp) = asked(&query.unwrap_or_default())?;
     let picture = PushedPicture { bytes, text, timestamp };

@@ -8,6 +8,7 @@ mod events;
 mod frames;
 mod gate;
 mod limits;
+mod media;
 mod network;
 mod openapi;
 mod problem;

@@ -8,6 +8,7 @@ use axum::routing::{delete, options, patch, post};
 
 use super::Board;
 use super::api::Shared;
+use super::media;
 use super::problem::Problem;
 use super::table::{Answer, Body, Operation};
 use super::video::studio;
@@ -141,12 +142,10 @@ fn session<'a>(board: &'a dyn Board, camera: &str) -> Result<(&'a WebRtc, Name),
     Ok((webrtc, camera.parse().map_err(|_| no_session())?))
 }
 
-/// The body, of the type it is to be, parameters left aside.
+/// The body, of the type it is to be.
 fn text(headers: &HeaderMap, wanted: &str, body: Bytes) -> Result<String, Problem> {
-    let sent = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !sent.split(';').next().is_some_and(|sent| sent.trim().eq_ignore_ascii_case(wanted)) {
-        let detail = format!("the body is to be of Content-Type {wanted}");
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
+    if !media::is_one_of(headers, &[wanted]) {
+        return Err(media::unsupported(format!("the body is to be of Content-Type {wanted}")));
     }
     let not_text = |_| Problem::new(StatusCode::BAD_REQUEST, "malformed", "the body is not UTF-8");
     String::from_utf8(body.into()).map_err(not_text)

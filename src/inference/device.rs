@@ -191,11 +191,16 @@ pub(super) fn first<T>(
     Err(InferenceError::Device { model: model.into(), why: why.join("; "), offered: offered() })
 }
 
-/// A builder for a session on this device.
+/// A builder for a session on this device, whose graph is optimised up to this level.
 ///
 /// # Errors
 /// Why the device cannot be used.
-pub(super) fn builder(runtime: &Runtime, device: Device, threads: usize) -> Result<SessionBuilder, Refusal> {
+pub(super) fn builder(
+    runtime: &Runtime,
+    device: Device,
+    threads: usize,
+    level: GraphOptimizationLevel,
+) -> Result<SessionBuilder, Refusal> {
     let (name, has) = device.provider();
     if !has {
         return Err(Refusal::Device(format!("this library was built without {name}")));
@@ -205,7 +210,7 @@ pub(super) fn builder(runtime: &Runtime, device: Device, threads: usize) -> Resu
         let text = |e: ort::Error<SessionBuilder>| e.to_string();
         Session::builder(&runtime.environment)
             .map_err(|e| e.to_string())?
-            .with_optimization_level(GraphOptimizationLevel::Level3)
+            .with_optimization_level(level)
             .map_err(text)?
             .with_intra_threads(threads)
             .map_err(text)?

@@ -8,6 +8,7 @@ mod error;
 mod facts;
 mod family;
 mod feed;
+mod graph;
 mod labels;
 mod nms;
 mod output;

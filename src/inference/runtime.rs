@@ -13,6 +13,8 @@ pub struct Runtime {
     pub(super) environment: ort::environment::Environment,
     path: PathBuf,
     version: String,
+    /// Where optimised graphs are kept.
+    graphs: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for Runtime {
@@ -51,7 +53,23 @@ impl Runtime {
             .with_logger(std::sync::Arc::new(|level, category, _, _, text| log(level, category, text)))
             .build()
             .map_err(|e| unusable(e.to_string()))?;
-        Ok(Self { environment, version: version_of(&path), path })
+        Ok(Self { environment, version: version_of(&path), path, graphs: None })
+    }
+
+    /// The same library, keeping the graphs it optimises in this folder (made when it is needed) and loading them from there.
+    #[must_use]
+    pub fn keeping_graphs(self, folder: PathBuf) -> Self {
+        Self { graphs: Some(folder), ..self }
+    }
+
+    pub(super) fn graphs(&self) -> Option<&Path> {
+        self.graphs.as_deref()
+    }
+
+    /// What tells this library from another one: its version, and its length where two builds call themselves the same.
+    pub(super) fn identity(&self) -> String {
+        let length = std::fs::metadata(&self.path).map_or(0, |meta| meta.len());
+        format!("{} {length}", self.version)
     }
 
     #[must_use]

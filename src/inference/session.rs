@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use ort::ErrorCode;
-use ort::session::builder::SessionBuilder;
+use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{Session, SessionInputValue, SessionOutputs};
 use ort::value::{DynValue, Outlet, TensorRef, ValueType};
 
@@ -14,7 +14,7 @@ use super::facts::{Element, Facts, Slot, TrialOutput};
 use super::feed::{self, Picture};
 use super::output::{self, Kept, Output};
 use super::preprocess::Pixels;
-use super::{InferenceError, ModelConfig, Runtime};
+use super::{InferenceError, ModelConfig, Runtime, graph};
 
 /// The model's bytes come from a file or from the program itself.
 pub enum ModelBytes {
@@ -47,8 +47,13 @@ impl OnnxSession {
                 return Err(unreadable("is no file".into()).into());
             }
         }
-        let builder = device::builder(runtime, device, config.threads)?;
-        let session = Self::commit(builder, bytes, model, device)?;
+        let refuse = |error: ort::Error| refusal(bytes, model, device, &error);
+        let session = match bytes {
+            ModelBytes::File(path) => graph::open(runtime, path, config, device, refuse)?,
+            ModelBytes::Bundled(bytes) => device::builder(runtime, device, config.threads, GraphOptimizationLevel::Level3)?
+                .commit_from_memory(bytes)
+                .map_err(refuse)?,
+        };
         let slots = slots(session.inputs());
         let unknown =
             |why: String| InferenceError::UnknownInput { model: model.into(), why, shape: describe(&session) };
@@ -63,27 +68,6 @@ impl OnnxSession {
             );
         }
         Ok(Self { session, model: model.into(), picture, constants, outputs, device })
-    }
-
-    fn commit(
-        mut builder: SessionBuilder,
-        bytes: &ModelBytes,
-        model: &str,
-        device: Device,
-    ) -> Result<Session, Refusal> {
-        let loaded = match bytes {
-            ModelBytes::File(path) => builder.commit_from_file(path),
-            ModelBytes::Bundled(bytes) => builder.commit_from_memory(bytes),
-        };
-        loaded.map_err(|e| {
-            // A file that is no model is none on any device.
-            let broken = matches!(e.code(), ErrorCode::InvalidProtobuf | ErrorCode::InvalidGraph | ErrorCode::NoModel);
-            if device == Device::Cpu || broken {
-                InferenceError::NotLoadable { model: model.into(), why: suspicion(bytes, &e.to_string()) }.into()
-            } else {
-                Refusal::Device(e.to_string())
-            }
-        })
     }
 
     /// Values that a run takes.
@@ -135,6 +119,17 @@ impl OnnxSession {
         });
         let outputs = outputs.collect();
         Ok(Facts { width, height, inputs, outputs, metadata })
+    }
+}
+
+/// Why a model does not load.
+fn refusal(bytes: &ModelBytes, model: &str, device: Device, error: &ort::Error) -> Refusal {
+    // A file that is no model is none on any device.
+    let broken = matches!(error.code(), ErrorCode::InvalidProtobuf | ErrorCode::InvalidGraph | ErrorCode::NoModel);
+    if device == Device::Cpu || broken {
+        InferenceError::NotLoadable { model: model.into(), why: suspicion(bytes, &error.to_string()) }.into()
+    } else {
+        Refusal::Device(error.to_string())
     }
 }
 

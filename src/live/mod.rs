@@ -9,6 +9,7 @@ mod easel;
 mod feed;
 mod gallery;
 mod hls;
+mod kept;
 mod message;
 mod slate;
 mod studio;

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{broadcast, watch};
 
-use super::easel::{Easel, OLD};
+use super::easel::Easel;
 use super::hls::Hls;
+use super::kept::Kept;
 use super::viewer::Seat;
 use super::{AccessUnit, Picture, Pictures, Units, VideoConfig, Way};
 use crate::domain::{Detection, Frame, Name, Timestamp};
@@ -31,9 +32,6 @@ pub struct Status {
 
 type Look = Box<dyn Fn() -> Status + Send + Sync>;
 
-/// A camera that gives a frame less often than this is slow: who comes to it is shown its last one.
-const SLOW: Duration = Duration::from_millis(800);
-
 pub struct Studio {
     camera: Name,
     config: VideoConfig,
@@ -52,15 +50,6 @@ pub struct Studio {
 pub(super) struct Job {
     pub frame: Frame,
     pub detections: Vec<Detection>,
-}
-
-/// When the last frame came, and of a slow camera the frame itself, whether or not anybody watches.
-#[derive(Default)]
-struct Kept {
-    came: Option<(Instant, Timestamp)>,
-    /// The time between it and the one before.
-    every: Duration,
-    job: Option<Job>,
 }
 
 struct Desk {
@@ -217,7 +206,8 @@ impl Studio {
     fn enter(&self, way: Way) -> Option<Seat> {
         let me = self.me.upgrade()?;
         let begins = !self.lock().at_work;
-        let last = if begins { self.last() } else { None };
+        let status = begins.then(|| (self.look)());
+        let last = status.and_then(|status| self.kept().last(&status));
         let mut desk = self.lock();
         if desk.shut {
             return None;
@@ -239,35 +229,14 @@ impl Studio {
 
     /// Two frames of a camera are so far apart.
     pub(super) fn every(&self) -> Duration {
-        self.kept().every
+        self.kept().every()
     }
 
     fn keep(&self, frame: &Frame, detections: &[Detection]) {
-        // Whoever has it copies a slow camera's frame: detection does not wait for that.
-        let Ok(mut kept) = self.kept.try_lock() else { return };
-        let now = Instant::now();
-        let every = kept.came.replace((now, Timestamp::now())).map(|(before, _)| now - before);
-        kept.every = every.unwrap_or_default();
-        let buffer = kept.job.take();
-        if every.is_some_and(|every| every < SLOW) {
-            return;
+        // Whoever has it copies a frame: detection does not wait for that.
+        if let Ok(mut kept) = self.kept.try_lock() {
+            kept.came(frame, detections);
         }
-        let mut bgr = buffer.map_or_else(Vec::new, |job| job.frame.bgr);
-        bgr.clear();
-        bgr.extend_from_slice(&frame.bgr);
-        let frame = Frame { bgr, text: Vec::new(), ..*frame };
-        kept.job = Some(Job { frame, detections: detections.to_vec() });
-    }
-
-    /// A slow camera's last frame, as long as it is what the camera shows.
-    fn last(&self) -> Option<Job> {
-        let status = (self.look)();
-        let kept = self.kept();
-        let ((came, at), job) = (kept.came?, kept.job.as_ref()?);
-        let of_this_run = status.actual == ActualState::Running && status.since.is_none_or(|since| at >= since);
-        let shown = of_this_run && came.elapsed() < OLD.max(3 * kept.every);
-        let frame = || Frame { bgr: job.frame.bgr.clone(), text: Vec::new(), ..job.frame };
-        shown.then(|| Job { frame: frame(), detections: job.detections.clone() })
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {

@@ -44,9 +44,7 @@ fn a_label_that_was_counted_before_a_crash_and_is_no_longer_wanted_stands_at_zer
     drop(witness);
     // Only one of them is wanted now. What the first run said is retained at the broker.
     let kept = seen.keys().next().unwrap();
-    let file = home.path().join("sightwire.yaml");
-    let head = "node: garage\nstate_dir: state\nhttp: { listen: \"127.0.0.1:0\" }\n";
-    std::fs::write(&file, format!("{head}{}", camera(&format!(", labels: [{kept}]")))).unwrap();
+    home.rewrite(&camera(&format!(", labels: [{kept}]")));
     let node = home.start();
     node.wait_until("left", "running");
     let witness = MqttWitness::v5(broker.port);

@@ -119,10 +119,19 @@ pub struct Home {
 impl Home {
     /// `rest`: buses, models and cameras.
     pub fn new(rest: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let text = format!("node: garage\nstate_dir: state\nhttp: {{ listen: \"127.0.0.1:0\" }}\n{rest}");
-        std::fs::write(dir.path().join("sightwire.yaml"), text).unwrap();
-        Self { dir }
+        let home = Self { dir: tempfile::tempdir().unwrap() };
+        home.rewrite(rest);
+        home
+    }
+
+    /// Another file in the place of the one that was there.
+    pub fn rewrite(&self, rest: &str) {
+        std::fs::write(self.path().join("sightwire.yaml"), Self::text(rest)).unwrap();
+    }
+
+    /// The whole file.
+    pub fn text(rest: &str) -> String {
+        format!("node: garage\nstate_dir: state\nhttp: {{ listen: \"127.0.0.1:0\" }}\n{rest}")
     }
 
     pub fn path(&self) -> &Path {

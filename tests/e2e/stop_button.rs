@@ -271,6 +271,16 @@ fn a_retained_stop_is_refused_and_stops_nothing() {
         flows(&witness.inbox, "left");
         assert_eq!(node.metrics().sum("sightwire_control_commands_total", &[("result", "retained")]), 4.0);
         assert!(node.get("/readyz").0 == 200 && node.camera("left")["desired"] == "running");
+        if version == "5" {
+            // Retained while the node listens, and cleared again.
+            publish(broker.port, "sightwire/cameras/left/control", b"stop", &["-r"]);
+            publish(broker.port, "sightwire/cameras/left/control", b"", &["-r"]);
+            let answer = witness.inbox.wait_many("the refusal", 5, is).pop().unwrap().json();
+            assert_eq!((&answer["error"]["code"], &answer["command"]), (&"retained".into(), &"stop".into()));
+            publish(broker.port, "sightwire/cameras/left/control", b"status", &[]);
+            let after = witness.inbox.wait_many("an answer to what is not retained", 6, is).pop().unwrap().json();
+            assert_eq!((&after["command"], &after["state"]["desired"]), (&"status".into(), &"running".into()));
+        }
     }
 }
 

@@ -177,10 +177,11 @@ fn unhex(text: &str) -> Vec<u8> {
     text.as_bytes().chunks_exact(2).map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }
 
-/// `mosquitto_pub`, the payload by its standard input.
+/// `mosquitto_pub`, the payload by its standard input, which it does not take empty.
 pub fn publish(port: u16, topic: &str, payload: &[u8], more: &[&str]) {
     let mut command = Command::new("mosquitto_pub");
-    command.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-t", topic, "-s", "-q", "1"]).args(more);
+    let from = if payload.is_empty() { "-n" } else { "-s" };
+    command.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-t", topic, from, "-q", "1"]).args(more);
     let mut child = command.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(payload).unwrap();
     assert!(child.wait().unwrap().success(), "mosquitto_pub {topic}");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::common::Mosquitto;
 use crate::node::{Home, wait_for};
 use crate::witness::publish;
-use crate::{ON, camera, counted, counts, retained, rewrite, text, wait_retained, witness};
+use crate::{ON, camera, counted, counts, retained, text, wait_retained, witness};
 
 const AVAILABLE: &str = "frigate/available";
 
@@ -40,7 +40,7 @@ fn a_node_that_is_killed_is_offline_and_leaves_no_counts_when_it_comes_back() {
     // It comes back with a camera that finds nothing: whatever was counted is not there any more.
     let dark =
         camera("left", "").replace("seed=5", "seed=5&frames=1").replace("max_fps: 0", "max_fps: 0, confidence: 1.0");
-    rewrite(&home, &text(&broker, ON, &dark));
+    home.rewrite(&text(&broker, ON, &dark));
     let node = home.start();
     node.wait_until("left", "ended");
     wait_retained(&broker, AVAILABLE, "online");
@@ -69,7 +69,7 @@ fn a_camera_that_a_reload_takes_away_leaves_nothing_and_a_new_one_gets_its_own()
     is_pictured(&broker, "goes");
     wait_retained(&broker, "frigate/goes/enabled/state", "ON");
 
-    rewrite(&home, &text(&broker, ON, &[camera("stays", ""), camera("comes", "")].concat()));
+    home.rewrite(&text(&broker, ON, &[camera("stays", ""), camera("comes", "")].concat()));
     node.process.signal("HUP");
     wait_retained(&broker, "frigate/comes/enabled/state", "ON");
     counted(&broker, "comes");
@@ -83,7 +83,7 @@ fn a_camera_that_a_reload_takes_away_leaves_nothing_and_a_new_one_gets_its_own()
     wait_retained(&broker, "frigate/comes/enabled/state", "OFF");
 
     // It comes back in the same boot, and with it all of its own.
-    rewrite(&home, &text(&broker, ON, &[camera("stays", ""), camera("goes", "")].concat()));
+    home.rewrite(&text(&broker, ON, &[camera("stays", ""), camera("goes", "")].concat()));
     node.process.signal("HUP");
     wait_retained(&broker, "frigate/goes/enabled/state", "ON");
     counted(&broker, "goes");
@@ -91,7 +91,7 @@ fn a_camera_that_a_reload_takes_away_leaves_nothing_and_a_new_one_gets_its_own()
 
     // Labels that are looked for no more.
     let circles = [camera("stays", ", labels: [circle]"), camera("goes", "")].concat();
-    rewrite(&home, &text(&broker, ON, &circles));
+    home.rewrite(&text(&broker, ON, &circles));
     node.process.signal("HUP");
     let only = |all: &BTreeMap<String, String>| {
         all.keys().all(|topic| {
@@ -113,14 +113,14 @@ fn what_was_taken_out_while_the_node_was_away_is_cleared_when_it_comes_back() {
         wait_retained(&broker, &format!("frigate/{name}/enabled/state"), "ON");
     }
     node.end();
-    rewrite(&home, &text(&broker, ON, &camera("stays", "")));
+    home.rewrite(&text(&broker, ON, &camera("stays", "")));
     let node = home.start();
     is_empty(&broker, "frigate/goes/#");
     counted(&broker, "stays");
     node.end();
 
     // Another prefix; and none at all.
-    rewrite(&home, &text(&broker, "frigate: { topics: true, prefix: home/nvr }\n", &camera("stays", "")));
+    home.rewrite(&text(&broker, "frigate: { topics: true, prefix: home/nvr }\n", &camera("stays", "")));
     let node = home.start();
     is_empty(&broker, "frigate/#");
     wait_retained(&broker, "home/nvr/available", "online");
@@ -129,7 +129,7 @@ fn what_was_taken_out_while_the_node_was_away_is_cleared_when_it_comes_back() {
         retained(&broker, "home/nvr/stays/#").keys().any(|topic| topic.ends_with("/snapshot")).then_some(())
     });
     node.end();
-    rewrite(&home, &text(&broker, "", &camera("stays", "")));
+    home.rewrite(&text(&broker, "", &camera("stays", "")));
     let node = home.start();
     is_empty(&broker, "home/nvr/#");
     wait_for("and forgotten", || {

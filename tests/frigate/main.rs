@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use common::Mosquitto;
-use node::{Home, SHAPES, buses, scene, wait_for};
+use node::{SHAPES, buses, scene, wait_for};
 use witness::MqttWitness;
 
 const ON: &str = "frigate: { topics: true }\n";
@@ -33,11 +33,6 @@ fn text(broker: &Mosquitto, more: &str, cameras: &str) -> String {
 /// One camera's line, `more` are further keys.
 fn camera(name: &str, more: &str) -> String {
     format!("  {name}: {{ source: {}, model: shapes, max_fps: 0{more} }}\n", scene(15, "&objects=9&seed=5"))
-}
-
-fn rewrite(home: &Home, text: &str) {
-    let head = "node: garage\nstate_dir: state\nhttp: { listen: \"127.0.0.1:0\" }\n";
-    std::fs::write(home.path().join("sightwire.yaml"), format!("{head}{text}")).unwrap();
 }
 
 /// Of Frigate's topics and Sightwire's, with the retain flag as it was published.

@@ -58,9 +58,7 @@ impl House {
         let cameras: Vec<String> =
             cameras.iter().map(|line| format!("  {}\n", line.replace("SOURCE", &source))).collect();
         let cameras = cameras.concat();
-        let head = "node: garage\nstate_dir: state\nhttp: { listen: \"127.0.0.1:0\" }\n";
-        let text = format!("{head}{bus}{SHAPES}{section}cameras:\n{cameras}");
-        std::fs::write(self.home.path().join("sightwire.yaml"), text).unwrap();
+        self.home.rewrite(&format!("{bus}{SHAPES}{section}cameras:\n{cameras}"));
     }
 
     /// What stands announced, by topic, as whoever follows from the beginning knows it.

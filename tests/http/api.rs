@@ -68,6 +68,8 @@ fn a_client_that_hangs_up_does_not_cut_a_command_in_half() {
     node.until_state("door", "running");
     let mut stream = node.connect();
     write!(stream, "POST /api/cameras/door/stop HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n").unwrap();
+    // What the server has not read yet was never said.
+    until("it is begun", || node.camera("door")["desired"] == "stopped");
     drop(stream);
     node.until_state("door", "stopped");
     until("it is remembered", || {

@@ -17,12 +17,7 @@ fn until_done_waits_for_what_a_reload_brought_and_not_for_what_it_took_away() {
     let home = Home::new(&format!("{head}{}{}", line("long", 6000), line("short", 60)));
     let node = home.start_until_done();
     node.wait_until("short", "running");
-    let front = "node: garage\nstate_dir: state\nhttp: { listen: \"127.0.0.1:0\" }\n";
-    std::fs::write(
-        home.path().join("sightwire.yaml"),
-        format!("{front}{head}{}{}", line("short", 60), line("later", 100)),
-    )
-    .unwrap();
+    home.rewrite(&format!("{head}{}{}", line("short", 60), line("later", 100)));
     node.process.signal("HUP");
     node.log.wait("of the reload", |line| line.contains("configuration reloaded"));
     let summary = node.done();

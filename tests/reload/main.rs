@@ -59,10 +59,7 @@ impl Yard {
 
     /// The file with these cameras.
     fn text(&self, models: &str, cameras: &str) -> String {
-        format!(
-            "node: garage\nstate_dir: state\nhttp: {{ listen: \"127.0.0.1:0\" }}\n{}{models}cameras:\n{cameras}",
-            buses(Some((self.broker.port, "5")), None)
-        )
+        Home::text(&format!("{}{models}cameras:\n{cameras}", buses(Some((self.broker.port, "5")), None)))
     }
 
     fn write(&self, cameras: &str) {

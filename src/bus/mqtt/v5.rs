@@ -107,7 +107,12 @@ impl Dialect for Client {
     }
 
     fn subscribe(&self, addresses: &[String]) {
-        let filters = addresses.iter().map(|address| SubscribeFilter::new(address.clone(), QoS::AtLeastOnce));
+        // Retain as published (MQTT 5.0, 3.8.3.1): a retained command is known as one in the moment it is published too.
+        let filter = |address: &String| SubscribeFilter {
+            preserve_retain: true,
+            ..SubscribeFilter::new(address.clone(), QoS::AtLeastOnce)
+        };
+        let filters = addresses.iter().map(filter);
         if let Err(error) = self.inner.try_subscribe_many(filters) {
             tracing::error!(%error, ?addresses, "cannot ask for the control topics");
         }

@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use self::roll::Roll;
 use self::roster::Roster;
+use super::bus_args::BusArgs;
 use super::{BadUsage, FAILED, say, signals, tell};
 use crate::bus::{BusConfig, BusError, Call, MqttVersion, Remedy, Told};
 use crate::control::auth::jws::{Claims, seal};
@@ -35,18 +36,8 @@ pub struct CtlArgs {
     settings: Vec<String>,
     #[command(flatten)]
     whom: Whom,
-    /// The bus: `mqtt://host:1883`, `mqtts://`, `ws://`, `nats://host:4222`, `tls://`; user and password in the URL.
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "mqtt://localhost:1883",
-        env = "SIGHTWIRE_BUS",
-        hide_env_values = true
-    )]
-    bus: String,
-    /// The prefix of topics and subjects.
-    #[arg(long, default_value = "sightwire")]
-    prefix: String,
+    #[command(flatten)]
+    bus: BusArgs,
     /// For a broker that speaks no MQTT 5.
     #[arg(long, value_name = "VERSION", default_value = "5", value_parser = ["5", "3.1.1"])]
     mqtt_version: String,
@@ -128,7 +119,7 @@ pub async fn run(args: CtlArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn bus(args: &CtlArgs) -> anyhow::Result<BusConfig> {
-    let mut bus = BusConfig::from_url(&args.bus, &args.prefix).map_err(|error| BadUsage(format!("--bus: {error}")))?;
+    let mut bus = args.bus.config()?;
     if let BusConfig::Mqtt(mqtt) = &mut bus {
         mqtt.version = if args.mqtt_version == "5" { MqttVersion::V5 } else { MqttVersion::V311 };
     }

@@ -10,6 +10,7 @@ use axum::routing::{get, post};
 use axum::{Extension, body};
 use serde::Deserialize;
 
+use super::super::media;
 use super::super::problem::Problem;
 use super::super::table::{Answer, Body, Kind, Operation};
 use super::{Gate, Sessions};
@@ -76,10 +77,9 @@ async fn style() -> Response {
 
 async fn login(Extension(gate): Extension<Arc<Gate>>, request: Request) -> Response {
     let (secure, address) = (is_secure(request.headers()), gate.visitor(&request));
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if !kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(FORM)) {
+    if !media::is_one_of(request.headers(), &[FORM]) {
         let detail = "the login form is application/x-www-form-urlencoded with token=…; a program sends Authorization: Bearer … with every request instead";
-        return Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail).into_response();
+        return media::unsupported(detail).into_response();
     }
     // Its length is bounded where all bodies are.
     let body = body::to_bytes(request.into_body(), usize::MAX).await.unwrap_or_default();

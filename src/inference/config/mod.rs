@@ -55,6 +55,9 @@ pub struct ModelConfig {
     #[serde(default = "defaults::one")]
     #[schemars(range(min = 1, max = 256))]
     pub threads: usize,
+    /// On `device: cpu`, keep the graph as ONNX Runtime optimised it in `<state_dir>/<node>/graphs`, for a quicker next start.
+    #[serde(default = "defaults::yes")]
+    pub keep_graph: bool,
 }
 
 impl ModelConfig {
@@ -74,6 +77,7 @@ impl ModelConfig {
             device: Devices::default(),
             workers: 1,
             threads: 1,
+            keep_graph: true,
         }
     }
 }
@@ -145,6 +149,9 @@ mod defaults {
     }
     pub(super) fn max_detections() -> usize {
         300
+    }
+    pub(super) fn yes() -> bool {
+        true
     }
     pub(super) fn one() -> usize {
         1

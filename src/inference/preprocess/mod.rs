@@ -27,7 +27,7 @@ pub struct Preprocessor {
     linear: Linear,
     /// In the place of `linear`.
     filter: Option<Filter>,
-    /// One row of the picture in the input, as planes.
+    /// One row that the filter made, as planes.
     row: Vec<f32>,
 }
 
@@ -70,14 +70,19 @@ impl Preprocessor {
         }
         let stride = frame.width as usize * 3;
         let mut target = Target { spec, area, scales: &scales, values };
-        self.row.resize(3 * area.width, 0.0);
-        self.linear.begin();
-        for y in 0..area.height {
-            match &mut self.filter {
-                Some(filter) => filter.row(&frame.bgr, stride, y, scales.pad, &mut self.row),
-                None => self.linear.row(&frame.bgr, stride, y, &mut self.row),
+        if let Some(filter) = &mut self.filter {
+            let width = area.width;
+            self.row.resize(3 * width, 0.0);
+            for y in 0..area.height {
+                filter.row(&frame.bgr, stride, y, scales.pad, &mut self.row);
+                target.write(y, |channel| self.row[channel * width..(channel + 1) * width].iter().copied());
             }
-            target.write(y, &self.row);
+        } else {
+            self.linear.begin(&frame.bgr, stride);
+            for y in 0..area.height {
+                let row = self.linear.row(&frame.bgr, stride, y);
+                target.write(y, |channel| row.plane(channel));
+            }
         }
     }
 }
@@ -126,14 +131,14 @@ struct Target<'a, T> {
 }
 
 impl<T: Sample> Target<'_, T> {
-    /// Row `y` of the picture: `row` has its values 0…255, a plane a BGR channel.
-    fn write(&mut self, y: usize, row: &[f32]) {
+    /// Row `y` of the picture, whose values 0…255 `plane` gives by BGR channel.
+    fn write<V: Iterator<Item = f32>>(&mut self, y: usize, plane: impl Fn(usize) -> V) {
         let (in_w, in_h) = (self.spec.width as usize, self.spec.height as usize);
         let first = (self.area.top + y) * in_w + self.area.left;
         let width = self.area.width;
         for (channel, &from) in self.scales.order.iter().enumerate() {
             let (gain, bias) = (self.scales.gain[channel], self.scales.bias[channel]);
-            let values = row[from * width..(from + 1) * width].iter().map(|&value| T::from_value(value * gain + bias));
+            let values = plane(from).map(|value| T::from_value(value * gain + bias));
             match self.spec.layout {
                 Layout::Nchw => {
                     let start = channel * in_w * in_h + first;

@@ -10,7 +10,7 @@ use async_nats::{HeaderMap, PublishErrorKind};
 use super::{FLUSH_DEADLINE, Session, WINDOW};
 use crate::bus::link::Wire;
 use crate::bus::nats::permissions::Leave;
-use crate::bus::{Message, MessageKind, Parcel, Ticket, Topic};
+use crate::bus::{Channel, Kept, Message, Parcel, Ticket};
 
 /// Messages to one flush.
 pub(super) const BATCH: usize = 64;
@@ -66,9 +66,10 @@ impl Session<'_> {
             Leave::Forbidden => return Err(NotStored::Refused(FORBIDDEN.into())),
         }
         let (message, headers) = self.fitting(wire, message).await.map_err(NotStored::Refused)?;
-        let stored = match message.topic {
-            Topic::Audit(_) => self.keeps_audit,
-            _ => matches!(message.kind, MessageKind::Event | MessageKind::Keyframe),
+        let stored = match message.topic.channel().map_or(Kept::No, Channel::kept) {
+            Kept::No => false,
+            Kept::Stream => true,
+            Kept::StreamThatTakesIt => self.keeps_audit,
         };
         if let Some(jetstream) = self.jetstream.as_ref().filter(|_| stored) {
             let ack = jetstream
