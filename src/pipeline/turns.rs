@@ -174,15 +174,26 @@ impl Turns {
 
     /// The next camera's oldest waiting frame, waiting for one; `None` once shut.
     pub fn take(&self) -> Option<Turn> {
+        let mut hand = Vec::with_capacity(1);
+        self.take_some(1, &mut hand);
+        hand.pop()
+    }
+
+    /// The oldest waiting frames of the next cameras, `most` at most: waits for one, and not for more. False once shut.
+    pub fn take_some(&self, most: usize, hand: &mut Vec<Turn>) -> bool {
         let mut state = self.lock();
         loop {
             if state.shut {
-                return None;
+                return false;
             }
-            if let Some((turn, moved)) = state.next_turn() {
-                drop(state);
+            while hand.len() < most
+                && let Some((turn, moved)) = state.next_turn()
+            {
+                hand.push(turn);
                 moved.notify_all();
-                return Some(turn);
+            }
+            if !hand.is_empty() {
+                return true;
             }
             state = self.frame_waits.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -300,6 +311,29 @@ mod tests {
         assert_eq!((first.frame.id, second.frame.id), (1, 100));
         turns.done(first.lane, None);
         assert_eq!(turns.take().unwrap().frame.id, 2);
+    }
+
+    #[test]
+    fn several_are_taken_where_they_are_there_one_a_camera_in_their_turns() {
+        let turns = Turns::default();
+        let lanes: Vec<_> = (0..3).map(|_| lane(&turns, 4, WhenFull::DropOldest)).collect();
+        let offer = |at: usize, id| drop(turns.offer(lanes[at].0, lanes[at].1, frame(id)));
+        (0..3).for_each(|n| offer(0, n));
+        offer(2, 20);
+        let mut hand = Vec::new();
+        assert!(turns.take_some(8, &mut hand));
+        assert_eq!(hand.iter().map(|turn| turn.frame.id).collect::<Vec<_>>(), [0, 20], "one of each that waits");
+        hand.drain(..).for_each(|turn| turns.done(turn.lane, None));
+        offer(1, 10);
+        offer(2, 21);
+        assert!(turns.take_some(2, &mut hand));
+        assert_eq!(hand.iter().map(|turn| turn.frame.id).collect::<Vec<_>>(), [1, 10], "whoever had none comes next");
+        hand.drain(..).for_each(|turn| turns.done(turn.lane, None));
+        assert!(turns.take_some(2, &mut hand));
+        assert_eq!(hand.iter().map(|turn| turn.frame.id).collect::<Vec<_>>(), [21, 2]);
+        turns.shut();
+        hand.clear();
+        assert!(!turns.take_some(2, &mut hand));
     }
 
     #[test]

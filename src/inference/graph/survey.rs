@@ -277,7 +277,8 @@ mod tests {
             };
             graph = wrap(1, &wrap(5, &wrap(6, &graph)));
         }
-        let mut bytes = vec![7 << 3 | 2, 0x80 | u8::try_from(graph.len() & 0x7f).unwrap(), u8::try_from(graph.len() >> 7).unwrap()];
+        let mut bytes =
+            vec![7 << 3 | 2, 0x80 | u8::try_from(graph.len() & 0x7f).unwrap(), u8::try_from(graph.len() >> 7).unwrap()];
         bytes.extend(&graph);
         assert!(survey(&bytes).unwrap_err().to_string().contains("too deep"));
     }

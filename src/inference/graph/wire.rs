@@ -144,12 +144,12 @@ mod tests {
     #[test]
     fn what_is_no_protobuf_is_an_error() {
         for bytes in [
-            &[0x0b][..],                                                       // a group
-            &[0x0a, 5, 1],                                                     // longer than the file
-            &[0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],  // longer than anything
-            &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],  // a number without an end
-            &[0x00, 1],                                                        // no field has the number 0
-            &[0x11, 1],                                                        // cut short
+            &[0x0b][..],                                                      // a group
+            &[0x0a, 5, 1],                                                    // longer than the file
+            &[0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1], // longer than anything
+            &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1], // a number without an end
+            &[0x00, 1],                                                       // no field has the number 0
+            &[0x11, 1],                                                       // cut short
             &[0x80],
         ] {
             assert!(fields(bytes).is_err(), "{bytes:?}");

@@ -115,8 +115,7 @@ fn scale_row(bytes: &[u8], columns: &[Column], planes: &mut [u16]) {
     let length = columns.len();
     let (blue, rest) = planes.split_at_mut(length);
     let (green, red) = rest.split_at_mut(length);
-    let (blue, green, red) =
-        (blue.chunks_exact_mut(BLOCK), green.chunks_exact_mut(BLOCK), red.chunks_exact_mut(BLOCK));
+    let (blue, green, red) = (blue.chunks_exact_mut(BLOCK), green.chunks_exact_mut(BLOCK), red.chunks_exact_mut(BLOCK));
     for (((columns, blue), green), red) in columns.chunks_exact(BLOCK).zip(blue).zip(green).zip(red) {
         let pairs = std::array::from_fn(|at| mix(bytes, &columns[at], &columns[at + BLOCK / 2]));
         let [b, g, r, _, b2, g2, r2, _] = u16x8::transpose(pairs);
@@ -228,11 +227,14 @@ mod tests {
     #[test]
     fn blocks_are_scaled_as_values_one_by_one_whatever_the_sides() {
         let mut random = fastrand::Rng::with_seed(5);
-        for (width, height, to) in [(1, 1, (1, 1)), (1, 5, (33, 2)), (3, 2, (40, 40)), (50, 1, (7, 3)), (97, 31, (64, 20)), (33, 40, (32, 41))] {
+        for (width, height, to) in
+            [(1, 1, (1, 1)), (1, 5, (33, 2)), (3, 2, (40, 40)), (50, 1, (7, 3)), (97, 31, (64, 20)), (33, 40, (32, 41))]
+        {
             let bgr = std::iter::repeat_with(|| random.u8(..)).take(3 * width * height).collect();
             let size = |side| u32::try_from(side).unwrap();
             let frame = Frame { width: size(width), height: size(height), bgr, ..Frame::empty() };
-            let spec = InputSpec { width: to.0, height: to.1, layout: Layout::Nchw, preparation: Preparation::STRETCHED };
+            let spec =
+                InputSpec { width: to.0, height: to.1, layout: Layout::Nchw, preparation: Preparation::STRETCHED };
             let area = fit(frame.width, frame.height, &spec);
             let mut linear = Linear::default();
             linear.set(&frame, &area, Interpolation::Linear);

@@ -1,31 +1,19 @@
 //! The motion gate at work in a camera's processor: what is said while nothing changes; and, on real clips, what it saves and
 //! what it misses (`docs/motion-gate.md`).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use sightwire::bus::{Message, MessageKind, Publisher};
-use sightwire::domain::{BBox, BootId, Detection, Frame, Name, Timestamp};
-use sightwire::envelope::{Detections, Origin, PublishConfig, PublishWhen, SkipStatic, StillRules};
+use sightwire::bus::MessageKind;
+use sightwire::domain::{BBox, Detection, Frame, Timestamp};
+use sightwire::envelope::{Detections, PublishConfig, PublishWhen, SkipStatic, StillRules};
 use sightwire::inference::{DetectTiming, Detector, ModelConfig, OnnxDetector, Runtime};
-use sightwire::live::{Studio, VideoConfig};
-use sightwire::pipeline::{CameraConfig, KeyframeQueue, Processor, ProcessorParts, Tuning};
+use sightwire::pipeline::{CameraConfig, Processor, Tuning};
 use sightwire::source::{OpenOptions, Pace, Read, SourceSpec, open};
 use sightwire::telemetry::{CameraMetrics, FrameOutcome};
-use tokio::sync::{mpsc, watch};
 
-#[derive(Default)]
-struct Said(Mutex<Vec<(MessageKind, serde_json::Value)>>);
-
-impl Publisher for Said {
-    fn offer(&self, message: Message) {
-        let value = serde_json::from_slice(&message.payload).unwrap_or_default();
-        self.0.lock().unwrap().push((message.kind, value));
-    }
-}
+use crate::{Said, processor};
 
 /// A camera behind its model: the test is the model, and the clock.
 struct Camera {
@@ -36,28 +24,14 @@ struct Camera {
 
 impl Camera {
     fn new(skip: Option<StillRules>, confidence: f32, publish: PublishConfig) -> Self {
-        let name: Name = "door".parse().unwrap();
         let spec: SourceSpec = "synthetic:shapes".parse().unwrap();
         let config = CameraConfig {
             skip_static: SkipStatic(skip),
             publish,
             ..CameraConfig::new(spec, "model".parse().unwrap())
         };
-        let (metrics, said) = (Arc::new(CameraMetrics::new(name.as_str())), Arc::<Said>::default());
-        let processor = Processor::new(ProcessorParts {
-            keyframes: Arc::<KeyframeQueue>::default().slot(metrics.clone()),
-            tracker: config.tracker,
-            tuning: Tuning::new(&config, confidence),
-            counted: BTreeSet::new(),
-            first_seen: mpsc::unbounded_channel().0,
-            origin: Origin { camera: name.clone(), node: "garage".parse().unwrap(), boot_id: BootId::new() },
-            publisher: said.clone(),
-            metrics: metrics.clone(),
-            live: watch::channel(None).0,
-            feed: Arc::default(),
-            frigate: None,
-            studio: Studio::new(name, VideoConfig::default(), Box::new(|| unreachable!("nobody watches"))),
-        });
+        let (metrics, said) = (Arc::new(CameraMetrics::new("door")), Arc::<Said>::default());
+        let processor = processor("door", &config, confidence, &metrics, &said);
         Self { processor, metrics, said }
     }
 
@@ -205,7 +179,7 @@ struct Tally {
     tracks: [usize; 2],
 }
 
-/// `cargo test --locked --test motion -- --ignored --nocapture` prints the table of `docs/motion-gate.md`.
+/// `cargo test --locked --test pipeline -- --ignored --nocapture` prints the table of `docs/motion-gate.md`.
 #[test]
 #[ignore = "measures, on ../shared/data"]
 fn what_the_gate_saves_and_misses_on_real_clips() {
