@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh Debian machine with Rust: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build test e2e load chaos soak clients fleet fuzz fuzz-api fuzz-build lint fmt bench schemas
+.PHONY: help setup demo build test e2e load chaos soak clients fleet fuzz fuzz-api fuzz-build lint fmt bench sharing schemas
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -35,6 +35,9 @@ fleet: setup ## 200 cameras on 10 nodes, stopped by one command over MQTT and ov
 
 load: setup ## 100 MJPEG and 20 WebRTC viewers beside none: what they cost detection, and how old what they see is (7 minutes, a quiet machine)
 	cargo test --release --locked --test load -- --ignored --nocapture --test-threads 1
+
+sharing: setup ## Eight cameras of one model beside one, and fifty stopped ones: JSON (6 minutes, a quiet machine)
+	cargo test --release --locked --test speed -- --ignored --nocapture --test-threads 1
 
 fuzz-build: setup ## Build the fuzz targets in fuzz/, with the stable compiler
 	@.ci/fuzz build
