@@ -154,7 +154,9 @@ fn share(cameras: usize, span: Duration) -> Value {
     let (least, most) = rates.iter().fold((f64::MAX, 0.0_f64), |(a, b), &rate| (a.min(rate), b.max(rate)));
     let cores = cores(&cpu, &cpu_after, seconds);
     json!({
-        "cameras": cameras, "fps": all, "spread": (most - least) / (all / cameras as f64), "cores": cores,
+        "cameras": cameras, "fps": all, "spread": (most - least) / (all / cameras as f64),
+        // By turns it is a frame or two: on a slow machine that alone is a spread of some percent.
+        "apart_frames": (most - least) * seconds, "cores": cores,
         "cpu_ms_a_frame": cores.values().sum::<f64>() * 1e3 / all,
     })
 }

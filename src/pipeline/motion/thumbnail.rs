@@ -7,8 +7,9 @@ pub(super) const ROWS: usize = 36;
 /// Points of a block, across and down: enough that a sensor's noise averages out.
 const ACROSS: usize = 4;
 const DOWN: usize = 4;
-/// What a block's value is to a grey level: its points are added up, each as blue + 2 green + red.
-pub(super) const LEVEL: i32 = (4 * ACROSS * DOWN) as i32;
+/// What a block's value is to a grey level: its sixteen points are added up, each as blue + 2 green + red.
+pub(super) const LEVEL: i32 = 4 * 16;
+const _: () = assert!(ACROSS * DOWN == 16);
 
 /// Made once a camera; nothing is allocated a frame.
 #[derive(Debug, Clone)]
@@ -70,12 +71,12 @@ fn spread(at: usize, count: usize, side: usize) -> usize {
 }
 
 /// Whether block `at` lies in one of the boxes, if only in part.
+#[expect(clippy::cast_precision_loss, reason = "64 by 36")]
 pub(super) fn is_within(at: usize, boxes: &[BBox]) -> bool {
-    #[expect(clippy::cast_precision_loss, reason = "64 by 36")]
-    let [x, y] = [(at % COLUMNS) as f32, (at / COLUMNS) as f32];
-    #[expect(clippy::cast_precision_loss, reason = "64 by 36")]
+    let (x, y) = ((at % COLUMNS) as f32, (at / COLUMNS) as f32);
     let (columns, rows) = (COLUMNS as f32, ROWS as f32);
-    boxes
-        .iter()
-        .any(|b| b.x_min * columns < x + 1.0 && b.x_max * columns > x && b.y_min * rows < y + 1.0 && b.y_max * rows > y)
+    let covers = |b: &BBox| {
+        b.x_min * columns < x + 1.0 && b.x_max * columns > x && b.y_min * rows < y + 1.0 && b.y_max * rows > y
+    };
+    boxes.iter().any(covers)
 }
