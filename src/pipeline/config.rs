@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::picture::PictureCheck;
 use crate::domain::Name;
 pub use crate::envelope::{
-    Encoding, KeyframeConfig, KeyframeWhen, PayloadChoice, PublishConfig, PublishWhen, SkipStatic,
+    Encoding, KeyframeConfig, KeyframeWhen, PayloadChoice, PublishConfig, PublishWhen, SkipStatic, StillRules,
 };
 use crate::source::{Pace, SourceSpec};
 

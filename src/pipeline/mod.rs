@@ -23,7 +23,7 @@ mod worker;
 pub use camera::{Applied, Camera};
 pub use config::{
     CameraConfig, Encoding, KeyframeConfig, KeyframeWhen, PayloadChoice, PublishConfig, PublishWhen, QueueConfig,
-    SkipStatic, TrackerChoice, WhenFull,
+    SkipStatic, StillRules, TrackerChoice, WhenFull,
 };
 pub use failure::Failure;
 pub use frigate::FrigateTopics;
