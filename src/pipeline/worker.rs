@@ -108,6 +108,12 @@ struct Held {
     wait: Duration,
 }
 
+enum Looked {
+    /// Nothing has changed, and that is said; a buffer back, unless somebody took the frame.
+    Same(Option<Frame>),
+    New(Turn, Duration),
+}
+
 /// A buffer back, unless somebody took the frame.
 type Done = Result<Option<Frame>, String>;
 
@@ -120,13 +126,13 @@ impl Worker<'_> {
             let wait = turn.frame.ready_at.elapsed();
             let mut processor = lock(&seat.processor);
             if processor.is_still(&turn.frame) && turns.is_current(lane, turn.epoch) {
-                return Err(processor.repeat(turn.frame, wait));
+                return Looked::Same(processor.repeat(turn.frame, wait));
             }
-            Ok((turn, wait))
+            Looked::New(turn, wait)
         }));
         let done = match looked {
-            Ok(Ok((turn, wait))) => return Some(Held { turn, seat, wait }),
-            Ok(Err(buffer)) => Ok(Ok(buffer)),
+            Ok(Looked::New(turn, wait)) => return Some(Held { turn, seat, wait }),
+            Ok(Looked::Same(buffer)) => Ok(Ok(buffer)),
             Err(payload) => Err(payload),
         };
         self.conclude(lane, &seat, done);

@@ -21,6 +21,7 @@ const WIDTH: u16 = 256;
 const HEIGHT: u16 = 144;
 
 impl Scene {
+    #[expect(clippy::needless_pass_by_value, reason = "made where it is passed")]
     fn new(skip: SkipStatic) -> Self {
         let bgr = vec![0; 3 * usize::from(WIDTH) * usize::from(HEIGHT)];
         let frame = Frame { width: WIDTH.into(), height: HEIGHT.into(), bgr, ..Frame::empty() };
@@ -79,6 +80,7 @@ impl Scene {
 }
 
 /// A person far off: a fiftieth of the picture wide, 40 levels or more darker than the wall behind.
+#[expect(clippy::unnecessary_wraps, reason = "a scene shows something or nothing")]
 fn small(x: f32) -> Option<(BBox, i16)> {
     Some((BBox::from([x, 0.5, x + 0.02, 0.5 + 0.07]), 70))
 }
