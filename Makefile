@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh Debian machine with Rust: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build test e2e load chaos soak clients compose-test fleet fuzz fuzz-api fuzz-build lint fmt bench schemas dashboards deb deb-test kubernetes peers callgrind
+.PHONY: help setup demo build test e2e load chaos soak clients compose-test fleet fuzz fuzz-api fuzz-build lint fmt bench schemas dashboards deb deb-test kubernetes peers callgrind sharing
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -48,6 +48,8 @@ deb-test: setup ## Try the Debian package in a Debian of its own: install, check
 
 kubernetes: ## Hold deploy/kubernetes against Kubernetes' own schemas
 	@.ci/kubernetes
+sharing: setup ## Eight cameras of one model beside one, and fifty stopped ones: JSON (6 minutes, a quiet machine)
+	cargo test --release --locked --test speed -- --ignored --nocapture --test-threads 1
 
 fuzz-build: setup ## Build the fuzz targets in fuzz/, with the stable compiler
 	@.ci/fuzz build

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use sightwire::bus::{Message, MessageKind, Publisher};
 use sightwire::domain::{BBox, BootId, Detection, Frame, Name, Timestamp};
-use sightwire::envelope::{ActualState, CameraSettings, DesiredState, Origin, PublishConfig};
+use sightwire::envelope::{ActualState, CameraSettings, DesiredState, Origin, PublishConfig, SkipStatic};
 use sightwire::inference::{DetectTiming, Detector, InferenceError};
 use sightwire::live::{Studio, VideoConfig};
 use sightwire::pipeline::{
@@ -178,6 +178,7 @@ impl Yard {
             max_fps: 0.0,
             confidence: 0.4,
             labels: None,
+            skip_static: SkipStatic::default(),
             tracked: true,
             publish: PublishConfig::default(),
             keyframes: None,

@@ -238,7 +238,7 @@ fn a_problem_says_where_what_why_and_what_to_do() {
         problems(&good_and("    max_fsp: 3\n")),
         "sightwire.yaml:7:5: cameras.front-door.max_fsp: there is no such key\n    fix: did you mean 'max_fps'? known \
          here: confidence, groups, keyframes, labels, loop, max_fps, model, pace, picture_check, publish, queue, \
-         source, tracker"
+         skip_static, source, tracker"
     );
     assert_eq!(
         problems(&good_and("    max_fps: fast\n")),

@@ -151,6 +151,7 @@ fn whatever_is_encoded_fits_its_schema() {
                 frame,
                 timing: Timing { decode: 0.123_456, ..Timing::default() },
                 text: vec!["a line".into()],
+                inferred_at: replayed.then_some(timestamp),
                 replayed,
             };
             for (payload, name) in [(PayloadChoice::Full, "detections"), (PayloadChoice::Minimal, "minimal")] {
@@ -200,12 +201,13 @@ fn states_replies_and_keyframe_metadata_fit_their_schemas() {
             max_fps: 5.0,
             confidence: 0.4,
             labels: Some(vec!["person".into()]),
+            skip_static: SkipStatic(Some(StillRules::default())),
             tracked: true,
             publish: PublishConfig::default(),
             keyframes: Some(KeyframeConfig::default()),
             changed: vec!["publish.when".into()],
         },
-        frames: FrameCounts { read: 3, inferred: 2, dropped: 1 },
+        frames: FrameCounts { read: 4, inferred: 2, still: 1, dropped: 1 },
         fps: 4.987_65,
         latency: Some(Latency { p50: 0.031, p95: 0.074 }),
     };

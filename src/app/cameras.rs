@@ -282,6 +282,7 @@ pub fn settings(config: &CameraConfig, now: &Tuning, file: &Tuning) -> CameraSet
         max_fps: now.max_fps,
         confidence: now.confidence,
         labels: now.labels.clone(),
+        skip_static: now.skip_static.clone(),
         tracked: config.tracker != TrackerChoice::None,
         publish: now.publish,
         keyframes: now.keyframes.clone(),

@@ -52,6 +52,7 @@ fn figures(name: &Name, camera: &CameraHandle, before: FrameCounts, now: FrameCo
         frames: FrameFigures {
             read: now.read.saturating_sub(before.read),
             inferred: now.inferred.saturating_sub(before.inferred),
+            still: now.still.saturating_sub(before.still),
             dropped: now.dropped.saturating_sub(before.dropped),
         },
         queue: metrics.totals.queued(),

@@ -26,6 +26,8 @@ pub struct CameraRow {
     pub frames_read: u64,
     pub frames_dropped: u64,
     pub frames_inferred: u64,
+    /// Not inferred, for nothing had changed.
+    pub frames_still: u64,
     pub messages_offered: u64,
     pub messages_sent: u64,
     pub messages_acknowledged: u64,
@@ -52,6 +54,7 @@ impl CameraRow {
             frames_read: state.frames.read,
             frames_dropped: state.frames.dropped,
             frames_inferred: state.frames.inferred,
+            frames_still: state.frames.still,
             messages_offered: messages.offered,
             messages_sent: messages.sent,
             messages_acknowledged: messages.acked,
@@ -84,11 +87,11 @@ impl Summary {
 impl std::fmt::Display for Summary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let head = [
-            "camera", "state", "read", "dropped", "inferred", "sent", "acked", "lost", "fps", "p50 ms", "p95 ms",
-            "p99 ms",
+            "camera", "state", "read", "dropped", "inferred", "still", "sent", "acked", "lost", "fps", "p50 ms",
+            "p95 ms", "p99 ms",
         ];
         let ms = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.1}"));
-        let mut rows: Vec<[String; 12]> = vec![head.map(str::to_owned)];
+        let mut rows: Vec<[String; 13]> = vec![head.map(str::to_owned)];
         rows.extend(self.cameras.iter().map(|c| {
             [
                 c.camera.clone(),
@@ -98,6 +101,7 @@ impl std::fmt::Display for Summary {
                 c.frames_read.to_string(),
                 c.frames_dropped.to_string(),
                 c.frames_inferred.to_string(),
+                c.frames_still.to_string(),
                 c.messages_sent.to_string(),
                 c.messages_acknowledged.to_string(),
                 c.messages_lost.to_string(),

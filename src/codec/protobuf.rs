@@ -61,6 +61,7 @@ impl Draft {
         let Self { message, spare } = self;
         message.timestamp = full.timestamp.as_secs_f64();
         message.replayed = full.replayed;
+        message.inferred_at = full.inferred_at.map(Timestamp::as_secs_f64);
         let count = full.detections.len();
         while message.detections.len() > count {
             spare.extend(message.detections.pop());
@@ -167,6 +168,7 @@ pub(super) fn decode_detections(bytes: &[u8]) -> Result<envelope::Detections, Co
             encode: t.encode,
         },
         text: message.text,
+        inferred_at: message.inferred_at.map(Timestamp::from_secs_f64),
         replayed: message.replayed,
     })
 }
@@ -183,6 +185,7 @@ pub(super) fn decode_minimal(bytes: &[u8]) -> Result<envelope::Minimal, CodecErr
     Ok(envelope::Minimal {
         timestamp: Timestamp::from_secs_f64(message.timestamp),
         detections: message.detections.into_iter().map(detection).collect::<Result<_, CodecError>>()?,
+        inferred_at: message.inferred_at.map(Timestamp::from_secs_f64),
         replayed: message.replayed,
     })
 }

@@ -50,6 +50,7 @@ fn detections() -> impl Strategy<Value = Detections> {
             frame,
             timing: Timing { decode: stage, inference: stage, ..Timing::default() },
             text: (0..seq % 3).map(|n| format!("line {n}")).collect(),
+            inferred_at: (seq % 2 == 0).then_some(timestamp),
             replayed,
         },
     )
@@ -174,6 +175,7 @@ fn json_is_the_contracts_word_for_word() {
             encode: 0.02,
         },
         text: Vec::new(),
+        inferred_at: None,
         replayed: false,
     };
     let (bytes, content_type) = encode_detections(&full, PayloadChoice::Full, Encoding::Json);

@@ -11,10 +11,10 @@ use super::problem::Problem;
 use super::schema::{Part, schema};
 use super::tree::{Content, Entry, Node, Path, Place, Scalar};
 use crate::domain::Label;
-use crate::pipeline::Tuning;
+use crate::pipeline::{SkipStatic, Tuning};
 
-/// What can be changed without a restart; of `publish` and `keyframes` every key.
-const LIVE: [&str; 5] = ["confidence", "max_fps", "labels", "publish", "keyframes"];
+/// What can be changed without a restart; of `skip_static`, `publish` and `keyframes` every key.
+const LIVE: [&str; 6] = ["confidence", "max_fps", "labels", "skip_static", "publish", "keyframes"];
 
 /// Why a change is refused; nothing of it was made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,6 +72,13 @@ impl Changeable<'_> {
                 "max_fps" => read(value).map(|max_fps| next.max_fps = max_fps),
                 "labels" => read(value).map(|labels| next.labels = labels),
                 "publish" => merged(&next.publish, value).map(|publish| next.publish = publish),
+                // `true` on a gate that has rules leaves them as they are.
+                "skip_static" if *value == Value::Bool(true) && !next.skip_static.is_off() => Ok(()),
+                "skip_static" if value.is_object() => {
+                    let before = next.skip_static.0.clone().unwrap_or_default();
+                    merged(&before, value).map(|rules| next.skip_static = SkipStatic(Some(rules)))
+                }
+                "skip_static" => read(value).map(|skip| next.skip_static = skip),
                 _ if value.is_null() => {
                     next.keyframes = None;
                     Ok(())

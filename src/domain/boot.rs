@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// A UUID version 7 (RFC 9562) made once at start: `seq` and `track_id` are unique within it, and later boots sort later. Shared:
-/// every message has it.
+/// A UUID version 7 (RFC 9562) made once at start: `seq` and `track_id` are unique within it, and later boots sort later.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
-pub struct BootId(Arc<str>);
+pub struct BootId(
+    // Shared: every message has it.
+    Arc<str>,
+);
 
 impl BootId {
     #[must_use]

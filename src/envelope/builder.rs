@@ -70,6 +70,7 @@ impl EnvelopeBuilder {
             frame: frame.into(),
             timing,
             text: frame.text.clone(),
+            inferred_at: None,
             replayed: false,
         }
     }

@@ -30,6 +30,10 @@ pub struct Detections<C = Name> {
     /// Lines that came with the picture (`push:`); absent when none did.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub text: Vec<String>,
+    /// When the frame was captured in which these were found: the picture has not changed since, and was not inferred again
+    /// (`skip_static`). Absent when they were found in this very frame.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inferred_at: Option<Timestamp>,
     /// True when the message is delivered late, after an outage; absent otherwise.
     #[serde(default, skip_serializing_if = "is_false")]
     pub replayed: bool,
@@ -97,6 +101,10 @@ pub struct Minimal {
     pub timestamp: Timestamp,
     /// What was found; empty when nothing was.
     pub detections: Vec<MinimalDetection>,
+    /// When the frame was captured in which these were found: the picture has not changed since, and was not inferred again
+    /// (`skip_static`). Absent when they were found in this very frame.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inferred_at: Option<Timestamp>,
     /// True when the message is delivered late, after an outage; absent otherwise.
     #[serde(default, skip_serializing_if = "is_false")]
     pub replayed: bool,
@@ -120,6 +128,7 @@ impl From<&Detections> for Minimal {
         Self {
             timestamp: full.timestamp,
             detections: full.detections.iter().map(minimal).collect(),
+            inferred_at: full.inferred_at,
             replayed: full.replayed,
         }
     }

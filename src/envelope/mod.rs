@@ -14,6 +14,7 @@ mod policy;
 mod reload;
 mod rollcall;
 mod schema;
+mod skip_static;
 mod state;
 mod still;
 
@@ -29,6 +30,7 @@ pub use policy::PublishPolicy;
 pub use reload::ReloadSummary;
 pub use rollcall::{RollCall, RollKnownBy, RollOutcome, RollRow};
 pub use schema::{SCHEMAS, schema};
+pub use skip_static::{SkipStatic, StillRules};
 pub use state::{
     ActualState, BusState, CameraSettings, CameraState, CameraSummary, DesiredState, FrameCounts, InputSize, Latency,
     ModelSummary, NodeState, Reason, SpoolSummary,
@@ -39,4 +41,10 @@ pub use still::{StillDetections, StillName};
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn is_false(value: &bool) -> bool {
     !value
+}
+
+/// For `skip_serializing_if`, likewise.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{KeyframeConfig, PublishConfig, ReloadSummary, is_false};
+use super::{KeyframeConfig, PublishConfig, ReloadSummary, SkipStatic, is_false, is_zero};
 use crate::domain::{BootId, Name, Timestamp, number};
 
 /// What was asked of a camera.
@@ -126,6 +126,9 @@ pub struct CameraSettings {
     /// Whether tracks are followed.
     #[serde(default, skip_serializing_if = "is_false")]
     pub tracked: bool,
+    /// Whether a picture in which nothing has changed is inferred again; absent = it is.
+    #[serde(default, skip_serializing_if = "SkipStatic::is_off")]
+    pub skip_static: SkipStatic,
     pub publish: PublishConfig,
     /// Absent = no keyframes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -141,6 +144,9 @@ pub struct FrameCounts {
     /// From the source.
     pub read: u64,
     pub inferred: u64,
+    /// Not inferred, for nothing had changed (`skip_static`); absent when there were none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub still: u64,
     /// Dropped or skipped, for whatever reason; the metrics have it by reason.
     pub dropped: u64,
 }

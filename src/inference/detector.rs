@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::batch;
 use super::device::{self, Device, PassedOver, Refusal};
 use super::family::{self, Family};
 use super::nms::{Candidate, NmsConfig, rank, suppress};
@@ -28,6 +29,38 @@ pub trait Detector: Send {
 
     /// Fills `found` (cleared first) with what is in the frame, best score first.
     fn detect(&mut self, frame: &Frame, found: &mut Vec<Detection>) -> Result<DetectTiming, InferenceError>;
+
+    /// So many frames are best given at once; 1: one after the other.
+    fn max_batch(&self) -> usize {
+        1
+    }
+
+    /// Finds objects in several frames, in one run where that is possible; `found` has a place for each. A timing is what its
+    /// frame took, the time for its companions included.
+    ///
+    /// # Errors
+    /// When any of them fails; then nothing of the others counts either, and they are to be asked one by one.
+    fn detect_batch(
+        &mut self,
+        asked: &[Asked<'_>],
+        found: &mut [Vec<Detection>],
+    ) -> Result<Vec<DetectTiming>, InferenceError> {
+        asked
+            .iter()
+            .zip(found)
+            .map(|(asked, found)| {
+                self.set_confidence(asked.confidence);
+                self.detect(asked.frame, found)
+            })
+            .collect()
+    }
+}
+
+/// A frame of several, and from which score on objects are wanted in it.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    pub frame: &'a Frame,
+    pub confidence: f32,
 }
 
 /// What is known of a model once it is loaded.
@@ -56,6 +89,10 @@ pub struct OnnxDetector {
     preprocessor: Preprocessor,
     pixels: Pixels,
     candidates: Vec<Candidate>,
+    /// Pictures that go into one run at most.
+    max_batch: usize,
+    /// The input of such a run; empty as long as there was none.
+    stacked: Pixels,
 }
 
 impl OnnxDetector {
@@ -81,7 +118,7 @@ impl OnnxDetector {
                 Err(error) => Err(error.into()),
             }
         };
-        let ((session, facts), passed_over) = device::first(&model, config.device.as_slice(), open)?;
+        let ((mut session, facts), passed_over) = device::first(&model, config.device.as_slice(), open)?;
         if !facts.outputs.is_empty() && facts.outputs.iter().all(|output| no_numbers(&output.values)) {
             return Err(InferenceError::NotNumbers { model });
         }
@@ -91,6 +128,7 @@ impl OnnxDetector {
         let classes =
             labels::Classes { count: family.classes(), own: family.labels(), from_one: family.counts_from_one() };
         let labels = labels::resolve(&model, config.labels.as_ref(), names, classes)?;
+        let max_batch = batch::settle(&model, config, &mut session, &facts);
         let picture = &session.picture;
         Ok(Self {
             input: InputSpec {
@@ -100,6 +138,8 @@ impl OnnxDetector {
                 preparation: family.preparation().settled(&config.input, picture.element),
             },
             pixels: Pixels::new(picture.element),
+            stacked: Pixels::new(picture.element),
+            max_batch,
             model,
             session,
             passed_over,
@@ -145,34 +185,64 @@ impl OnnxDetector {
     ) -> Result<[M; 4], InferenceError> {
         found.clear();
         let begin = mark();
-        let (width, height, bytes) = (frame.width, frame.height, frame.bgr.len());
-        if bytes == 0 || bytes as u64 != 3 * u64::from(width) * u64::from(height) {
-            return Err(InferenceError::NoPicture { model: self.model.clone(), width, height, bytes });
-        }
+        self.check(frame)?;
         let placement = self.preprocessor.run(frame, &self.input, self.session.length(), &mut self.pixels);
         let prepared = mark();
         self.candidates.clear();
         let (family, candidates, confidence) = (&mut self.family, &mut self.candidates, self.confidence);
-        let (ran, read, mut nothing) = self.session.run(&self.pixels, |outputs| {
+        let (ran, read, nothing) = self.session.run(&self.pixels, |outputs| {
             let ran = mark();
             let read = family.decode(outputs, confidence, candidates);
             // An empty street or a broken model: only then is it worth to look through everything.
             (ran, read, candidates.is_empty() && outputs.iter().any(|output| no_numbers(output.values)))
         })?;
-        let (model, family, some) = (&self.model, self.family_name, !self.candidates.is_empty());
-        read.map_err(|why| InferenceError::Decode { model: model.clone(), family, why })?;
-        if self.family.overlaps() {
-            suppress(&mut self.candidates, &self.nms);
-        } else {
-            rank(&mut self.candidates, self.nms.max_detections);
-        }
-        nothing |= some && self.candidates.is_empty();
-        if nothing {
-            return Err(InferenceError::NotNumbers { model: self.model.clone() });
-        }
-        let labels = &self.labels;
-        found.extend(self.candidates.iter().map(|c| to_detection(c, &placement, labels)));
+        let reader = Reader { model: &self.model, family_name: self.family_name, nms: &self.nms, labels: &self.labels };
+        reader.settle((read, nothing), self.family.overlaps(), &mut self.candidates, &placement, found)?;
         Ok([begin, prepared, ran, mark()])
+    }
+
+    fn check(&self, frame: &Frame) -> Result<(), InferenceError> {
+        let (width, height, bytes) = (frame.width, frame.height, frame.bgr.len());
+        if bytes == 0 || bytes as u64 != 3 * u64::from(width) * u64::from(height) {
+            return Err(InferenceError::NoPicture { model: self.model.clone(), width, height, bytes });
+        }
+        Ok(())
+    }
+
+    /// One run of as many pictures as there are.
+    fn run_together(
+        &mut self,
+        asked: &[Asked<'_>],
+        found: &mut [Vec<Detection>],
+        timings: &mut Vec<DetectTiming>,
+    ) -> Result<(), InferenceError> {
+        let begin = Instant::now();
+        self.stacked.clear();
+        let mut placements = Vec::with_capacity(asked.len());
+        for Asked { frame, .. } in asked {
+            self.check(frame)?;
+            let length = self.session.length();
+            placements.push(self.preprocessor.run(frame, &self.input, length, &mut self.pixels));
+            self.stacked.append(&self.pixels);
+        }
+        let prepared = Instant::now();
+        let mut ran = None;
+        let reader = Reader { model: &self.model, family_name: self.family_name, nms: &self.nms, labels: &self.labels };
+        let (family, candidates) = (&mut self.family, &mut self.candidates);
+        self.session.run_batch(&self.stacked, asked.len(), |at, outputs| {
+            let ran = *ran.get_or_insert_with(Instant::now);
+            candidates.clear();
+            let read = family.decode(outputs, asked[at].confidence, candidates);
+            let nothing = candidates.is_empty() && outputs.iter().any(|output| no_numbers(output.values));
+            found[at].clear();
+            reader.settle((read, nothing), family.overlaps(), candidates, &placements[at], &mut found[at])?;
+            timings.push(DetectTiming {
+                preprocess: prepared - begin,
+                inference: ran - prepared,
+                postprocess: ran.elapsed(),
+            });
+            Ok(())
+        })
     }
 
     /// ONNX Runtime alone, on the picture that was prepared last: what any program would pay for this model. A `mark` is taken
@@ -193,6 +263,58 @@ impl Detector for OnnxDetector {
     fn detect(&mut self, frame: &Frame, found: &mut Vec<Detection>) -> Result<DetectTiming, InferenceError> {
         let [begin, prepared, ran, read] = self.detect_marking(frame, found, Instant::now)?;
         Ok(DetectTiming { preprocess: prepared - begin, inference: ran - prepared, postprocess: read - ran })
+    }
+
+    fn max_batch(&self) -> usize {
+        self.max_batch
+    }
+
+    fn detect_batch(
+        &mut self,
+        asked: &[Asked<'_>],
+        found: &mut [Vec<Detection>],
+    ) -> Result<Vec<DetectTiming>, InferenceError> {
+        let mut timings = Vec::with_capacity(asked.len());
+        while timings.len() < asked.len() {
+            let done = timings.len();
+            let count = batch::next(asked.len() - done, self.max_batch);
+            self.run_together(&asked[done..done + count], &mut found[done..done + count], &mut timings)?;
+        }
+        Ok(timings)
+    }
+}
+
+/// What the outputs of one picture are read by.
+struct Reader<'a> {
+    model: &'a str,
+    family_name: &'static str,
+    nms: &'a NmsConfig,
+    labels: &'a [Label],
+}
+
+impl Reader<'_> {
+    /// The candidates' best as detections; `read`: how decoding went, and whether it found nothing where there are no numbers.
+    fn settle(
+        &self,
+        (read, mut nothing): (Result<(), String>, bool),
+        overlaps: bool,
+        candidates: &mut Vec<Candidate>,
+        placement: &Placement,
+        found: &mut Vec<Detection>,
+    ) -> Result<(), InferenceError> {
+        let (model, family, some) = (self.model, self.family_name, !candidates.is_empty());
+        read.map_err(|why| InferenceError::Decode { model: model.into(), family, why })?;
+        if overlaps {
+            suppress(candidates, self.nms);
+        } else {
+            rank(candidates, self.nms.max_detections);
+        }
+        nothing |= some && candidates.is_empty();
+        if nothing {
+            return Err(InferenceError::NotNumbers { model: model.into() });
+        }
+        found.extend(candidates.iter().map(|c| to_detection(c, placement, self.labels)));
+        Ok(())
     }
 }
 

@@ -14,7 +14,7 @@ const SIDES: std::ops::RangeInclusive<i64> = 1..=8192;
 /// More pictures a run are a mistake, not a batch.
 const BATCHES: std::ops::RangeInclusive<i64> = 1..=256;
 /// Pixels of all pictures of a run: as float32 they take 1.5 GiB. A file may ask for a hundred times that.
-const MOST_PIXELS: usize = 1 << 27;
+pub const MOST_PIXELS: usize = 1 << 27;
 
 /// The input that takes the picture.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +30,20 @@ pub struct Picture {
     pub sides: Vec<usize>,
     /// Whether the model leaves width or height open.
     pub open: bool,
+    /// Whether it leaves the number of pictures open.
+    pub open_batch: bool,
+}
+
+impl Picture {
+    /// The input of a run of so many pictures, where the model leaves that open.
+    #[must_use]
+    pub fn times(&self, batch: usize) -> Self {
+        let mut several = Self { batch, ..self.clone() };
+        if let Some(first) = several.sides.first_mut() {
+            *first = batch;
+        }
+        several
+    }
 }
 
 /// What the inputs beside the picture may be, told by their names.
@@ -90,7 +104,8 @@ pub fn picture(slots: &[Slot], metadata: &BTreeMap<String, String>, config: &Inp
     let (layout, batch, height, width) = layout(shape).ok_or(
         "the shape [batch, 3, height, width] or [batch, height, width, 3] is expected: three channels, blue, green and red",
     )?;
-    let batch = if batch == -1 { 1 } else { batch };
+    let open_batch = batch == -1;
+    let batch = if open_batch { 1 } else { batch };
     if !BATCHES.contains(&batch) {
         return Err(format!("a batch of {batch} pictures; export the model with a batch of one, or an open batch"));
     }
@@ -108,7 +123,17 @@ pub fn picture(slots: &[Slot], metadata: &BTreeMap<String, String>, config: &Inp
     if shape.len() == 3 {
         sides.remove(0);
     }
-    Ok(Picture { name: slot.name.clone(), element: slot.element, layout, width, height, batch, sides, open })
+    Ok(Picture {
+        name: slot.name.clone(),
+        element: slot.element,
+        layout,
+        width,
+        height,
+        batch,
+        sides,
+        open,
+        open_batch,
+    })
 }
 
 /// Layout, batch, height and width of a picture's shape; -1 is open.

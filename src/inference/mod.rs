@@ -1,5 +1,6 @@
 //! From a picture to boxes: ONNX Runtime behind one trait, one file a model family.
 
+mod batch;
 mod bundled;
 mod config;
 mod detector;
@@ -23,7 +24,7 @@ pub use bundled::KNOWN as BUNDLED;
 pub use config::{
     Channels, FamilyChoice, InputConfig, Interpolation, LabelsConfig, ModelConfig, Padding, PerChannel, Resize,
 };
-pub use detector::{DetectTiming, Detector, ModelInfo, OnnxDetector};
+pub use detector::{Asked, DetectTiming, Detector, ModelInfo, OnnxDetector};
 pub use device::{Device, Devices, PassedOver};
 pub use error::InferenceError;
 pub use labels::COCO;

@@ -16,6 +16,18 @@ pub struct Output<'a> {
     pub values: &'a [f32],
 }
 
+impl<'a> Output<'a> {
+    /// What picture `at` of `count` gave, and the shape of that.
+    pub fn part<'b>(&self, at: usize, count: usize, shape: &'b [i64]) -> Output<'b>
+    where
+        'a: 'b,
+    {
+        let length = self.values.len() / count;
+        let values = self.values.get(at * length..(at + 1) * length).unwrap_or_default();
+        Output { name: self.name, shape, values }
+    }
+}
+
 /// The values of output `at`, which are to be `length` many.
 ///
 /// # Errors

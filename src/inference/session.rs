@@ -85,6 +85,61 @@ impl OnnxSession {
         Ok(read(&views))
     }
 
+    /// Runs the model on several pictures at once and hands the outputs of each to `read`.
+    pub fn run_batch(
+        &mut self,
+        pixels: &Pixels,
+        count: usize,
+        mut read: impl FnMut(usize, &[Output<'_>]) -> Result<(), InferenceError>,
+    ) -> Result<(), InferenceError> {
+        let fail = failed(&self.model);
+        let outputs = forward(&mut self.session, &self.picture.times(count), &self.constants, pixels).map_err(&fail)?;
+        let whole = output::views(&outputs, &mut self.outputs, 1).map_err(&fail)?;
+        let mut shapes: Vec<Vec<i64>> = whole.iter().map(|output| output.shape.to_vec()).collect();
+        for shape in &mut shapes {
+            let first = shape.first_mut().filter(|first| usize::try_from(**first) == Ok(count));
+            let why = || format!("a run of {count} pictures gives an output that is not one part a picture");
+            *first.ok_or_else(|| InferenceError::Run { model: self.model.clone(), why: why() })? = 1;
+        }
+        for at in 0..count {
+            let parts = whole.iter().zip(&shapes).map(|(output, shape)| output.part(at, count, shape));
+            let parts: Vec<Output<'_>> = parts.collect();
+            read(at, &parts)?;
+        }
+        Ok(())
+    }
+
+    /// Whether runs of so many pictures give for each what a run of one gives; each size is tried once, which warms it up.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn try_batches(&mut self, sizes: &[usize], facts: &Facts) -> Result<(), String> {
+        if !self.picture.open_batch {
+            return Err("it takes a fixed number of pictures; export it with an open (dynamic) batch".into());
+        }
+        if !self.constants.is_empty() {
+            return Err("it has inputs beside the picture".into());
+        }
+        for &count in sizes {
+            if count * self.length() / 3 > feed::MOST_PIXELS {
+                return Err(format!("{count} pictures of its size are too many pixels"));
+            }
+            let pixels = Pixels::grey(self.picture.element, count * self.length());
+            let fits = |parts: &[Output<'_>]| {
+                parts.len() == facts.outputs.len()
+                    && parts.iter().zip(&facts.outputs).all(|(part, alone)| part.shape == alone.shape)
+            };
+            let model = self.model.clone();
+            let tried = self.run_batch(&pixels, count, |_, parts| {
+                let why =
+                    || format!("a run of {count} pictures gives outputs of another shape than {count} runs of one");
+                if fits(parts) { Ok(()) } else { Err(InferenceError::Run { model: model.clone(), why: why() }) }
+            });
+            tried.map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
     /// Runs the model on `pixels` and looks at nothing it says.
     pub fn run_bare<M>(&mut self, pixels: &Pixels, mark: impl Fn() -> M) -> Result<[M; 2], InferenceError> {
         let fail = failed(&self.model);

@@ -89,7 +89,9 @@ pub struct CameraFigures {
 pub struct FrameFigures {
     pub read: u64,
     pub inferred: u64,
-    /// For whatever reason but `max_fps`.
+    /// Not inferred, for nothing had changed (`skip_static`).
+    pub still: u64,
+    /// For whatever reason but `max_fps` and `skip_static`.
     pub dropped: u64,
 }
 

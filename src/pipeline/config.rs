@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::picture::PictureCheck;
 use crate::domain::Name;
-pub use crate::envelope::{Encoding, KeyframeConfig, KeyframeWhen, PayloadChoice, PublishConfig, PublishWhen};
+pub use crate::envelope::{
+    Encoding, KeyframeConfig, KeyframeWhen, PayloadChoice, PublishConfig, PublishWhen, SkipStatic, StillRules,
+};
 use crate::source::{Pace, SourceSpec};
 
 /// One camera.
@@ -39,6 +41,8 @@ pub struct CameraConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<Vec<String>>,
     #[serde(default)]
+    pub skip_static: SkipStatic,
+    #[serde(default)]
     pub tracker: TrackerChoice,
     #[serde(default)]
     pub publish: PublishConfig,
@@ -64,6 +68,7 @@ impl CameraConfig {
             queue: QueueConfig::default(),
             confidence: None,
             labels: None,
+            skip_static: SkipStatic::default(),
             tracker: TrackerChoice::default(),
             publish: PublishConfig::default(),
             keyframes: None,

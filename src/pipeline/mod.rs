@@ -9,6 +9,7 @@ mod failure;
 mod frigate;
 mod keyframes;
 mod machine;
+mod motion;
 mod picture;
 mod processor;
 mod session;
@@ -23,12 +24,13 @@ mod worker;
 pub use camera::{Applied, Camera};
 pub use config::{
     CameraConfig, Encoding, KeyframeConfig, KeyframeWhen, PayloadChoice, PublishConfig, PublishWhen, QueueConfig,
-    TrackerChoice, WhenFull,
+    SkipStatic, StillRules, TrackerChoice, WhenFull,
 };
 pub use failure::Failure;
 pub use frigate::FrigateTopics;
 pub use keyframes::{KeyframeQueue, KeyframeSlot, smaller as smaller_keyframe};
 pub use machine::Desired;
+pub use motion::MotionGate;
 pub use picture::{Condition, Facts, Hold, Judge, Limits, PictureCheck, Sample, Watch};
 pub use processor::{FirstSeen, Past, Processor, ProcessorParts, lock as lock_processor};
 pub use session::SessionContext;

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::frigate::{Frigate, FrigateTopics};
 use super::keyframes::{KeyframeJob, KeyframeSlot};
+use super::motion::MotionGate;
 use super::shutter::Shutter;
 use super::tuning::{Dial, Tuning};
 use super::{KeyframeConfig, KeyframeWhen, PublishConfig, TrackerChoice, traced};
@@ -61,6 +62,9 @@ pub struct Processor {
     /// A message cannot carry the time of its own encoding: it carries that of the one before.
     last_encode: Duration,
     events: Vec<TrackEvent>,
+    motion: MotionGate,
+    /// What the last inference found, kept while pictures in which nothing has changed are skipped.
+    last_found: Vec<Detection>,
     live: Live,
     feed: Arc<Feed>,
     /// When a picture was last made for the gallery alone.
@@ -130,7 +134,7 @@ impl Processor {
             frigate,
             sampler,
         } = parts;
-        let Tuning { confidence, labels, publish, keyframes: keyframe_config, .. } = tuning;
+        let Tuning { confidence, labels, skip_static, publish, keyframes: keyframe_config, .. } = tuning;
         let wanted = labels.as_deref().map(label_set);
         let tracker = match tracker {
             TrackerChoice::Bytetrack => Some(Tracker::new(TrackerConfig::for_confidence(confidence))),
@@ -161,6 +165,8 @@ impl Processor {
             spent: None,
             last_encode: Duration::ZERO,
             events: Vec::new(),
+            motion: MotionGate::new(&skip_static),
+            last_found: Vec::new(),
             live,
             feed,
             last_thumbnail: None,
@@ -204,7 +210,7 @@ impl Processor {
 
     /// Goes by other settings from the next frame on. Tracks and numbers go on.
     pub fn tune(&mut self, tuning: &Tuning) {
-        let Tuning { confidence, labels, publish, keyframes, .. } = tuning;
+        let Tuning { confidence, labels, skip_static, publish, keyframes, .. } = tuning;
         self.confidence = *confidence;
         self.floor.set(floor(*confidence, self.tracker.is_some()));
         if let Some(tracker) = &mut self.tracker {
@@ -215,6 +221,8 @@ impl Processor {
             self.policy = PublishPolicy::new(*publish);
         }
         self.keyframe_config.clone_from(keyframes);
+        // What was found by other settings is not said again.
+        self.motion.configure(skip_static);
         self.wanted = labels.as_deref().map(label_set);
         let changed = self.counts.want(self.wanted.as_ref());
         self.say_counts(changed);
@@ -226,6 +234,43 @@ impl Processor {
     /// Hands over a picture that somebody asked for while nothing is looked for in pictures.
     pub fn shoot(&self, frame: &Frame) {
         self.hand_over(frame.clone(), &[], None, Some(KeyframeReason::Snapshot), Vec::new(), Vec::new());
+    }
+
+    /// Whether the frame shows nothing that the last inference has not seen, so that [`Processor::repeat`] will do. Ask it of
+    /// every frame, before it is inferred.
+    pub fn is_still(&mut self, frame: &Frame) -> bool {
+        if !self.motion.is_on() {
+            return false;
+        }
+        // The gate sees every frame, for the next may be held against this one.
+        let still = self.motion.is_still(frame);
+        // Somebody who asks for a picture gets boxes of that very picture, and lines that came with one are not left unsaid.
+        still
+            && self.tracker.as_ref().is_none_or(Tracker::is_settled)
+            && !self.shutter.is_pressed()
+            && frame.text.is_empty()
+    }
+
+    /// Says again what the last inference found, when it is time to: the frame shows the same. Gives a buffer back as
+    /// [`Processor::process`] does.
+    pub fn repeat(&mut self, frame: Frame, wait: Duration) -> Option<Frame> {
+        let at = frame.captured_at;
+        if let Some(tracker) = &mut self.tracker {
+            tracker.hold(at);
+        }
+        self.metrics.stage(Stage::Wait, wait);
+        let found = std::mem::take(&mut self.last_found);
+        let said = self.motion.is_due(&frame) && self.policy.decide(frame.captured_instant, &found);
+        if said {
+            let (decode, wait) = (Timing::millis(frame.decode), Timing::millis(wait));
+            let timing = Timing { decode, wait, encode: Timing::millis(self.last_encode), ..Timing::default() };
+            self.publish_detections(&frame, &found, timing, Some(self.motion.inferred_at()));
+        }
+        let pictures = self.frigate.as_mut().map_or_else(Vec::new, |frigate| frigate.see(&[], &frame, &found));
+        self.metrics.frame(FrameOutcome::SkippedStatic);
+        let buffer = self.keyframe(frame, &found, said, Vec::new(), pictures);
+        self.last_found = found;
+        buffer
     }
 
     /// Says what was found in the frame. Gives a buffer back unless a keyframe or a viewer took it.
@@ -264,7 +309,11 @@ impl Processor {
         let shown = self.publish_events(frame.captured_at, Some(frame.captured_instant));
         let said = self.policy.decide(frame.captured_instant, found);
         if said {
-            self.publish_detections(&frame, found, timing);
+            self.publish_detections(&frame, found, timing, None);
+        }
+        if self.motion.is_on() {
+            self.motion.inferred(&frame);
+            self.last_found.clone_from(found);
         }
         self.publish_counts(found);
         let pictures = self.frigate.as_mut().map_or_else(Vec::new, |frigate| frigate.see(&self.events, &frame, found));
@@ -287,6 +336,7 @@ impl Processor {
             frigate.finish(&self.events);
         }
         self.policy.reset();
+        self.motion.forget();
         self.live.send_replace(None);
     }
 
@@ -302,11 +352,20 @@ impl Processor {
         }
     }
 
-    fn publish_detections(&mut self, frame: &Frame, found: &[Detection], timing: Timing) {
-        for detection in found {
+    /// `inferred_at`: when what is said again was found.
+    fn publish_detections(
+        &mut self,
+        frame: &Frame,
+        found: &[Detection],
+        timing: Timing,
+        inferred_at: Option<Timestamp>,
+    ) {
+        // What is said again is counted once.
+        for detection in found.iter().filter(|_| inferred_at.is_none()) {
             self.metrics.detection(&detection.label);
         }
-        let message = self.next_message(frame, found, timing);
+        self.motion.said(frame);
+        let message = self.next_message(frame, found, timing, inferred_at);
         let begin = Instant::now();
         let publish = self.publish;
         let (payload, content_type) = self.encoder.detections(&message, publish.payload, publish.encoding);
@@ -335,14 +394,21 @@ impl Processor {
     }
 
     /// In memory of a message that nobody looks at any more, if there is one: no allocation a frame.
-    fn next_message(&mut self, frame: &Frame, found: &[Detection], timing: Timing) -> Arc<Detections> {
+    fn next_message(
+        &mut self,
+        frame: &Frame,
+        found: &[Detection],
+        timing: Timing,
+        inferred_at: Option<Timestamp>,
+    ) -> Arc<Detections> {
         if let Some(mut spent) = self.spent.take()
             && let Some(message) = Arc::get_mut(&mut spent)
         {
             self.builder.refill(message, frame, found, timing);
+            message.inferred_at = inferred_at;
             return spent;
         }
-        Arc::new(self.builder.detections(frame, found.to_vec(), timing))
+        Arc::new(Detections { inferred_at, ..self.builder.detections(frame, found.to_vec(), timing) })
     }
 
     /// What the gallery calls them.

@@ -75,6 +75,7 @@ impl StateView {
             frames: FrameCounts {
                 read: totals.read(),
                 inferred: totals.outcome(FrameOutcome::Inferred),
+                still: totals.outcome(FrameOutcome::SkippedStatic),
                 dropped: totals.dropped(),
             },
             fps: self.fps(),

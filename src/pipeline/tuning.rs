@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::processor::{Processor, lock};
 use super::states::Voice;
-use super::{CameraConfig, KeyframeConfig, PublishConfig};
+use super::{CameraConfig, KeyframeConfig, PublishConfig, SkipStatic};
 use crate::domain::{Name, number};
 
 /// The settings that `set` changes.
@@ -20,6 +20,7 @@ pub struct Tuning {
     pub confidence: f32,
     pub max_fps: f64,
     pub labels: Option<Vec<String>>,
+    pub skip_static: SkipStatic,
     pub publish: PublishConfig,
     pub keyframes: Option<KeyframeConfig>,
 }
@@ -32,12 +33,14 @@ impl Tuning {
             confidence: config.confidence.unwrap_or(model),
             max_fps: config.max_fps,
             labels: config.labels.clone(),
+            skip_static: config.skip_static.clone(),
             publish: config.publish,
             keyframes: config.keyframes.clone(),
         }
     }
 
-    /// Key by key: what can be changed alone (`publish.when`) stands alone, `keyframes` and `labels` are one value each.
+    /// Key by key: what can be changed alone (`publish.when`) stands alone, `keyframes`, `labels` and `skip_static` are one
+    /// value each.
     #[must_use]
     pub fn flat(&self) -> BTreeMap<String, Value> {
         let Ok(Value::Object(all)) = serde_json::to_value(self) else { return BTreeMap::new() };
@@ -156,6 +159,7 @@ impl Tuner {
             settings.max_fps = next.max_fps;
             settings.confidence = next.confidence;
             settings.labels.clone_from(&next.labels);
+            settings.skip_static.clone_from(&next.skip_static);
             settings.publish = next.publish;
             settings.keyframes.clone_from(&next.keyframes);
             settings.changed = changed;

@@ -35,7 +35,6 @@ pub struct Turn {
 pub struct Turns {
     state: Mutex<State>,
     frame_waits: Condvar,
-    room: Condvar,
 }
 
 #[derive(Debug)]
@@ -58,6 +57,8 @@ struct Lane {
     queue: QueueConfig,
     metrics: Arc<CameraMetrics>,
     waiting: VecDeque<Frame>,
+    /// Where its source waits for room, and its camera for the end: a turn wakes nobody else's.
+    moved: Arc<Condvar>,
     /// Buffers to fill again: no allocation a frame.
     spare: Vec<Frame>,
     epoch: u64,
@@ -75,6 +76,7 @@ impl Turns {
             queue,
             metrics,
             waiting: VecDeque::with_capacity(queue.depth),
+            moved: Arc::default(),
             spare: Vec::new(),
             epoch: 0,
             open: false,
@@ -90,9 +92,8 @@ impl Turns {
         let mut state = self.lock();
         if let Some(mut lane) = state.lanes.remove(&lane) {
             lane.drop_waiting(FrameOutcome::DroppedPaused);
+            lane.moved.notify_all();
         }
-        drop(state);
-        self.room.notify_all();
     }
 
     /// Opens the lane for one capture session.
@@ -109,8 +110,8 @@ impl Turns {
         self.with(lane, |lane| {
             lane.open = false;
             lane.drop_waiting(FrameOutcome::DroppedPaused);
+            lane.moved.notify_all();
         });
-        self.room.notify_all();
     }
 
     /// A paused lane takes frames, counts them and keeps none.
@@ -120,8 +121,8 @@ impl Turns {
             if paused {
                 lane.drop_waiting(FrameOutcome::DroppedPaused);
             }
+            lane.moved.notify_all();
         });
-        self.room.notify_all();
     }
 
     fn with(&self, lane: LaneId, act: impl FnOnce(&mut Lane)) {
@@ -158,7 +159,10 @@ impl Turns {
                         lane.spare.push(stale);
                     }
                 }
-                WhenFull::Block => state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner),
+                WhenFull::Block => {
+                    let moved = lane.moved.clone();
+                    state = moved.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
             }
         }
     }
@@ -170,15 +174,26 @@ impl Turns {
 
     /// The next camera's oldest waiting frame, waiting for one; `None` once shut.
     pub fn take(&self) -> Option<Turn> {
+        let mut hand = Vec::with_capacity(1);
+        self.take_some(1, &mut hand);
+        hand.pop()
+    }
+
+    /// The oldest waiting frames of the next cameras, `most` at most: waits for one, and not for more. False once shut.
+    pub fn take_some(&self, most: usize, hand: &mut Vec<Turn>) -> bool {
         let mut state = self.lock();
         loop {
             if state.shut {
-                return None;
+                return false;
             }
-            if let Some(turn) = state.next_turn() {
-                drop(state);
-                self.room.notify_all();
-                return Some(turn);
+            while hand.len() < most
+                && let Some((turn, moved)) = state.next_turn()
+            {
+                hand.push(turn);
+                moved.notify_all();
+            }
+            if !hand.is_empty() {
+                return true;
             }
             state = self.frame_waits.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -192,9 +207,9 @@ impl Turns {
             if let Some(buffer) = buffer.filter(|_| lane.spare.len() <= lane.queue.depth) {
                 lane.spare.push(buffer);
             }
+            lane.moved.notify_all();
         });
         self.frame_waits.notify_one();
-        self.room.notify_all();
     }
 
     /// Whether a turn's session is still the lane's current one.
@@ -218,15 +233,18 @@ impl Turns {
             if over || (lane.waiting.is_empty() && !lane.busy) {
                 return;
             }
-            state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let moved = lane.moved.clone();
+            state = moved.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
     /// Ends all waits; workers and sources return.
     pub fn shut(&self) {
-        self.lock().shut = true;
+        let mut state = self.lock();
+        state.shut = true;
+        state.lanes.values().for_each(|lane| lane.moved.notify_all());
+        drop(state);
         self.frame_waits.notify_all();
-        self.room.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -236,7 +254,7 @@ impl Turns {
 }
 
 impl State {
-    fn next_turn(&mut self) -> Option<Turn> {
+    fn next_turn(&mut self) -> Option<(Turn, Arc<Condvar>)> {
         let ready = |(_, lane): &(&LaneId, &Lane)| !lane.busy && !lane.waiting.is_empty();
         let after = self.lanes.range((Excluded(self.last), Unbounded)).find(ready);
         let (&id, _) = after.or_else(|| self.lanes.range(..=self.last).find(ready))?;
@@ -244,7 +262,8 @@ impl State {
         let frame = lane.waiting.pop_front()?;
         lane.busy = true;
         self.last = id;
-        Some(Turn { lane: id, epoch: Epoch(lane.epoch), frame, metrics: lane.metrics.clone() })
+        let turn = Turn { lane: id, epoch: Epoch(lane.epoch), frame, metrics: lane.metrics.clone() };
+        Some((turn, lane.moved.clone()))
     }
 }
 
@@ -292,6 +311,29 @@ mod tests {
         assert_eq!((first.frame.id, second.frame.id), (1, 100));
         turns.done(first.lane, None);
         assert_eq!(turns.take().unwrap().frame.id, 2);
+    }
+
+    #[test]
+    fn several_are_taken_where_they_are_there_one_a_camera_in_their_turns() {
+        let turns = Turns::default();
+        let lanes: Vec<_> = (0..3).map(|_| lane(&turns, 4, WhenFull::DropOldest)).collect();
+        let offer = |at: usize, id| drop(turns.offer(lanes[at].0, lanes[at].1, frame(id)));
+        (0..3).for_each(|n| offer(0, n));
+        offer(2, 20);
+        let mut hand = Vec::new();
+        assert!(turns.take_some(8, &mut hand));
+        assert_eq!(hand.iter().map(|turn| turn.frame.id).collect::<Vec<_>>(), [0, 20], "one of each that waits");
+        hand.drain(..).for_each(|turn| turns.done(turn.lane, None));
+        offer(1, 10);
+        offer(2, 21);
+        assert!(turns.take_some(2, &mut hand));
+        assert_eq!(hand.iter().map(|turn| turn.frame.id).collect::<Vec<_>>(), [1, 10], "whoever had none comes next");
+        hand.drain(..).for_each(|turn| turns.done(turn.lane, None));
+        assert!(turns.take_some(2, &mut hand));
+        assert_eq!(hand.iter().map(|turn| turn.frame.id).collect::<Vec<_>>(), [21, 2]);
+        turns.shut();
+        hand.clear();
+        assert!(!turns.take_some(2, &mut hand));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! A model's worker: takes the frame whose turn it is, finds, and hands the find to the frame's camera.
+//! A model's worker: takes the frame whose turn it is, or several cameras' where the detector takes them in one run, finds,
+//! and hands the find to the frame's camera.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,8 +12,8 @@ use super::failure::Failure;
 use super::processor::{Processor, lock};
 use super::tuning::Dial;
 use super::turns::{LaneId, Turn, Turns};
-use crate::domain::{Detection, Name};
-use crate::inference::Detector;
+use crate::domain::{Detection, Frame, Name};
+use crate::inference::{Asked, DetectTiming, Detector};
 use crate::telemetry::{CameraMetrics, FrameOutcome, ModelMetrics};
 
 /// A camera as its model's workers know it.
@@ -44,6 +45,11 @@ impl Seat {
         (Self { camera, lane, processor, metrics, floor, faults, failures: Arc::default() }, receiver)
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "it was one")]
+    fn confidence(&self) -> f32 {
+        self.floor.get() as f32
+    }
+
     /// The frame could not be processed. A panic restarts the camera at once, an error when it does not pass.
     fn failed(&self, failure: Failure) {
         self.metrics.frame(FrameOutcome::Failed);
@@ -66,56 +72,139 @@ const PASSING: u32 = 20;
 
 /// Works until the turns are shut; run it on a thread of its own.
 pub fn work(turns: &Turns, seats: &Seats, detector: &mut dyn Detector, metrics: &ModelMetrics) {
-    let mut found = Vec::new();
-    let mut said: Option<Instant> = None;
-    while let Some(turn) = turns.take() {
-        let lane = turn.lane;
-        let seat = seats.read().unwrap_or_else(PoisonError::into_inner).iter().find(|seat| seat.lane == lane).cloned();
-        let Some(seat) = seat else {
-            // Its camera was removed while the frame waited.
-            turn.metrics.frame(FrameOutcome::DroppedPaused);
-            turns.done(lane, Some(turn.frame));
-            continue;
-        };
-        // One camera's odd frame must not take the others' worker down.
+    let most = detector.max_batch().max(1);
+    let mut worker = Worker { turns, detector, found: Vec::new(), said: None };
+    let (mut hand, mut asked) = (Vec::with_capacity(most), Vec::with_capacity(most));
+    while turns.take_some(most, &mut hand) {
         let began = Instant::now();
-        let outcome = catch_unwind(AssertUnwindSafe(|| one(turns, turn, &seat, detector, &mut found)));
+        for turn in hand.drain(..) {
+            let lane = turn.lane;
+            let seats = seats.read().unwrap_or_else(PoisonError::into_inner);
+            let seat = seats.iter().find(|seat| seat.lane == lane).cloned();
+            drop(seats);
+            let Some(seat) = seat else {
+                // Its camera was removed while the frame waited.
+                turn.metrics.frame(FrameOutcome::DroppedPaused);
+                turns.done(lane, Some(turn.frame));
+                continue;
+            };
+            asked.extend(worker.look(turn, seat));
+        }
+        worker.infer(&mut asked);
         metrics.busy(began.elapsed());
-        let (buffer, failure) = match outcome {
+    }
+}
+
+struct Worker<'a> {
+    turns: &'a Turns,
+    detector: &'a mut dyn Detector,
+    /// Kept: no allocation a frame.
+    found: Vec<Vec<Detection>>,
+    said: Option<Instant>,
+}
+
+/// A frame that is to be inferred.
+struct Held {
+    turn: Turn,
+    seat: Seat,
+    wait: Duration,
+}
+
+enum Looked {
+    /// Nothing has changed, and that is said; a buffer back, unless somebody took the frame.
+    Same(Option<Frame>),
+    New(Turn, Duration),
+}
+
+/// A buffer back, unless somebody took the frame.
+type Done = Result<Option<Frame>, String>;
+
+impl Worker<'_> {
+    /// A picture in which nothing has changed is done with; any other is given back.
+    fn look(&mut self, turn: Turn, seat: Seat) -> Option<Held> {
+        let (turns, lane) = (self.turns, turn.lane);
+        // One camera's odd frame must not take the others' worker down.
+        let looked = catch_unwind(AssertUnwindSafe(|| {
+            let wait = turn.frame.ready_at.elapsed();
+            let mut processor = lock(&seat.processor);
+            if processor.is_still(&turn.frame) && turns.is_current(lane, turn.epoch) {
+                return Looked::Same(processor.repeat(turn.frame, wait));
+            }
+            Looked::New(turn, wait)
+        }));
+        let done = match looked {
+            Ok(Looked::New(turn, wait)) => return Some(Held { turn, seat, wait }),
+            Ok(Looked::Same(buffer)) => Ok(Ok(buffer)),
+            Err(payload) => Err(payload),
+        };
+        self.conclude(lane, &seat, done);
+        None
+    }
+
+    /// Several in one run, where the detector can and there are several; else, or where that fails, one by one.
+    fn infer(&mut self, asked: &mut Vec<Held>) {
+        self.found.resize_with(asked.len().max(self.found.len()), Vec::new);
+        let together = if asked.len() > 1 { self.together(asked) } else { None };
+        for (at, held) in asked.drain(..).enumerate() {
+            let (lane, seat) = (held.turn.lane, held.seat.clone());
+            let mut found = std::mem::take(&mut self.found[at]);
+            let cost = together.as_ref().and_then(|costs| costs.get(at).copied());
+            let done = catch_unwind(AssertUnwindSafe(|| {
+                let cost = cost.map_or_else(|| self.alone(&held, &mut found), Ok)?;
+                Ok(self.say(held, cost, &mut found))
+            }));
+            self.found[at] = found;
+            self.conclude(lane, &seat, done);
+        }
+    }
+
+    fn together(&mut self, asked: &[Held]) -> Option<Vec<DetectTiming>> {
+        let frames: Vec<Asked<'_>> =
+            asked.iter().map(|held| Asked { frame: &held.turn.frame, confidence: held.seat.confidence() }).collect();
+        let found = &mut self.found[..asked.len()];
+        let ran = catch_unwind(AssertUnwindSafe(|| self.detector.detect_batch(&frames, found)));
+        match ran {
+            Ok(Ok(costs)) if costs.len() == asked.len() => Some(costs),
+            // Whose frame it was shows itself one by one.
+            Ok(Err(error)) => {
+                tracing::debug!("a run of {} frames failed: {error}", asked.len());
+                None
+            }
+            _ => None,
+        }
+    }
+
+    fn alone(&mut self, held: &Held, found: &mut Vec<Detection>) -> Result<DetectTiming, String> {
+        self.detector.set_confidence(held.seat.confidence());
+        self.detector.detect(&held.turn.frame, found).map_err(|e| e.to_string())
+    }
+
+    fn say(&self, held: Held, cost: DetectTiming, found: &mut Vec<Detection>) -> Option<Frame> {
+        let Held { turn: Turn { lane, epoch, frame, .. }, seat, wait } = held;
+        let mut processor = lock(&seat.processor);
+        // Stopped or paused while the model ran: nothing is said of this frame any more. The lock is what a stop waits for.
+        if !self.turns.is_current(lane, epoch) {
+            seat.metrics.frame(FrameOutcome::DroppedPaused);
+            return Some(frame);
+        }
+        processor.process(frame, found, cost, wait)
+    }
+
+    fn conclude(&mut self, lane: LaneId, seat: &Seat, done: std::thread::Result<Done>) {
+        let (buffer, failure) = match done {
             Ok(Ok(buffer)) => (buffer, None),
             Ok(Err(error)) => (None, Some(Failure::again("inference_failed", format!("the model failed: {error}")))),
             Err(payload) => (None, Some(Failure::panic("the worker", payload.as_ref()))),
         };
-        turns.done(lane, buffer);
+        self.turns.done(lane, buffer);
         let Some(failure) = failure else {
             seat.failures.store(0, Ordering::Relaxed);
-            continue;
+            return;
         };
-        if !failure.is_panic() && said.is_none_or(|at| at.elapsed() > LOG_EVERY) {
-            said = Some(Instant::now());
+        if !failure.is_panic() && self.said.is_none_or(|at| at.elapsed() > LOG_EVERY) {
+            self.said = Some(Instant::now());
             tracing::error!(camera = %seat.camera, "a frame could not be processed: {}", failure.message);
         }
         seat.failed(failure);
     }
-}
-
-fn one(
-    turns: &Turns,
-    turn: Turn,
-    seat: &Seat,
-    detector: &mut dyn Detector,
-    found: &mut Vec<Detection>,
-) -> Result<Option<crate::domain::Frame>, String> {
-    let Turn { lane, epoch, frame, .. } = turn;
-    let wait = frame.ready_at.elapsed();
-    #[expect(clippy::cast_possible_truncation, reason = "it was one")]
-    detector.set_confidence(seat.floor.get() as f32);
-    let cost = detector.detect(&frame, found).map_err(|e| e.to_string())?;
-    let mut processor = lock(&seat.processor);
-    // Stopped or paused while the model ran: nothing is said of this frame any more. The lock is what a stop waits for.
-    if !turns.is_current(lane, epoch) {
-        seat.metrics.frame(FrameOutcome::DroppedPaused);
-        return Ok(Some(frame));
-    }
-    Ok(processor.process(frame, found, cost, wait))
 }

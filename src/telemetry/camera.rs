@@ -63,12 +63,14 @@ pub enum FrameOutcome {
     DroppedPaused,
     /// `max_fps` asked for fewer.
     SkippedRate,
+    /// `skip_static`: nothing had changed since the last inference.
+    SkippedStatic,
     Failed,
 }
 
 impl FrameOutcome {
-    pub const ALL: [Self; 5] =
-        [Self::Inferred, Self::DroppedStale, Self::DroppedPaused, Self::SkippedRate, Self::Failed];
+    pub const ALL: [Self; 6] =
+        [Self::Inferred, Self::DroppedStale, Self::DroppedPaused, Self::SkippedRate, Self::SkippedStatic, Self::Failed];
 
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -77,6 +79,7 @@ impl FrameOutcome {
             Self::DroppedStale => "dropped_stale",
             Self::DroppedPaused => "dropped_paused",
             Self::SkippedRate => "skipped_rate",
+            Self::SkippedStatic => "skipped_static",
             Self::Failed => "failed",
         }
     }
@@ -107,7 +110,7 @@ impl KeyframeOutcome {
 #[derive(Debug, Default)]
 pub struct CameraTotals {
     read: AtomicU64,
-    outcomes: [AtomicU64; 5],
+    outcomes: [AtomicU64; 6],
     panics: AtomicU64,
     /// When the first and the last frame were inferred.
     inferred: Mutex<Option<(Instant, Instant)>>,
@@ -132,7 +135,7 @@ impl CameraTotals {
         self.panics.load(Ordering::Relaxed)
     }
 
-    /// Frames that were read and not inferred, for whatever reason but `max_fps`.
+    /// Frames that were read and not inferred, for whatever reason but `max_fps` and `skip_static`.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         [FrameOutcome::DroppedStale, FrameOutcome::DroppedPaused, FrameOutcome::Failed]
@@ -162,7 +165,7 @@ impl CameraTotals {
 pub struct CameraMetrics {
     camera: String,
     stages: [Histogram; 8],
-    frames: [Counter; 5],
+    frames: [Counter; 6],
     keyframes: [Counter; 3],
     reconnects: Counter,
     abandoned: Counter,

@@ -55,7 +55,7 @@ pub const FRAMES: Metric = metric(
     "sightwire_frames_total",
     Counter,
     Unit::Count,
-    "Frames read, by what became of them (inferred, dropped_stale, dropped_paused, skipped_rate, failed).",
+    "Frames read, by what became of them (inferred, dropped_stale, dropped_paused, skipped_rate, skipped_static, failed).",
 )
 .by(&["camera", "outcome"]);
 pub const KEYFRAMES: Metric = metric(

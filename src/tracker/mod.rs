@@ -159,6 +159,21 @@ impl Tracker {
         self.scratch = Scratch { owners, ..scratch };
     }
 
+    /// The frame captured `at` shows what the one before showed: every track in sight is where it was found last. Nothing
+    /// begins and nothing ends.
+    pub fn hold(&mut self, at: Timestamp) {
+        self.predict(at);
+        for track in self.tracks.iter_mut().filter(|track| track.missed == 0) {
+            track.stayed(at);
+        }
+    }
+
+    /// Whether the same detections again would change nothing: every track is confirmed and in sight.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.tracks.iter().all(|track| track.id.is_some() && track.missed == 0)
+    }
+
     /// Ends every track: the camera has stopped or its source has ended. The ids go on from where they are.
     pub fn finish(&mut self, at: Timestamp, events: &mut Vec<TrackEvent>) {
         events.extend(self.tracks.drain(..).filter_map(|track| track.event(TrackEventKind::Ended)));

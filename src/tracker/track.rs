@@ -67,6 +67,14 @@ impl Track {
         self.last_seen = at;
     }
 
+    /// Found where it was, without being looked for.
+    pub(super) fn stayed(&mut self, at: Timestamp) {
+        self.motion.update(&self.bbox);
+        self.duration = self.duration.saturating_add(self.unseen);
+        self.unseen = Duration::ZERO;
+        self.last_seen = at;
+    }
+
     /// Nothing for a track that was never confirmed: of it nobody was told.
     pub(super) fn event(&self, kind: TrackEventKind) -> Option<TrackEvent> {
         Some(TrackEvent {

@@ -69,7 +69,7 @@ fn every_metric_of_the_list_is_on_the_page_with_its_labels() {
         expect("sightwire_stage_duration_seconds_bucket", &labels);
         assert!(page.sum("sightwire_stage_duration_seconds_count", &labels) > 0.0, "{stage} never measured");
     }
-    for outcome in ["inferred", "dropped_stale", "dropped_paused", "skipped_rate", "failed"] {
+    for outcome in ["inferred", "dropped_stale", "dropped_paused", "skipped_rate", "skipped_static", "failed"] {
         expect("sightwire_frames_total", &[camera[0], ("outcome", outcome)]);
     }
     for state in ["connecting", "running", "paused", "stopped", "failed", "ended"] {

@@ -52,8 +52,8 @@ impl Plan {
 
 /// The camera with what can be changed live as `other` has it.
 fn like(camera: &CameraConfig, other: &CameraConfig) -> CameraConfig {
-    let CameraConfig { groups, max_fps, confidence, labels, publish, keyframes, .. } = other.clone();
-    CameraConfig { groups, max_fps, confidence, labels, publish, keyframes, ..camera.clone() }
+    let CameraConfig { groups, max_fps, confidence, labels, skip_static, publish, keyframes, .. } = other.clone();
+    CameraConfig { groups, max_fps, confidence, labels, skip_static, publish, keyframes, ..camera.clone() }
 }
 
 /// The models that cameras use.

@@ -184,6 +184,7 @@ impl Teller {
                 ..Timing::default()
             },
             text: Vec::new(),
+            inferred_at: None,
             replayed: false,
         };
         let line = StillDetections { detections, file: still.path.clone() };

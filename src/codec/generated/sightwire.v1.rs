@@ -28,6 +28,10 @@ pub struct Detections {
     /// Delivered late, after an outage.
     #[prost(bool, tag = "15")]
     pub replayed: bool,
+    /// When the frame was captured in which these were found, where it was not this one: the picture has not changed since
+    /// (`skip_static`). With `payload: minimal`, too.
+    #[prost(double, optional, tag = "16")]
+    pub inferred_at: ::core::option::Option<f64>,
 }
 /// One object in one frame.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -3,7 +3,7 @@ use serde_json::json;
 
 use super::*;
 use crate::domain::Span;
-use crate::pipeline::{CameraConfig, KeyframeConfig, PublishWhen};
+use crate::pipeline::{CameraConfig, KeyframeConfig, PublishWhen, StillRules};
 
 fn now() -> Tuning {
     Tuning::new(&CameraConfig::new("synthetic:shapes".parse().unwrap(), "m".parse().unwrap()), 0.4)
@@ -43,6 +43,23 @@ fn every_live_key_is_taken() {
     assert_eq!((back.confidence, back.labels, back.keyframes), (0.4, None, None));
     assert_eq!(changed(&now(), &json!({"keyframes": {}})).unwrap().keyframes, Some(KeyframeConfig::default()));
     assert_eq!(changed(&now(), &json!({"labels": []})).unwrap().labels, Some(Vec::new()), "as in the file: none");
+}
+
+#[test]
+fn the_motion_gate_is_switched_or_given_rules_and_keeps_those_that_are_not_named() {
+    let on = changed(&now(), &json!({"skip_static": true})).unwrap();
+    assert_eq!(on.skip_static.0, Some(StillRules::default()));
+    let slow = changed(&on, &json!({"skip_static.max_age": "1m"})).unwrap();
+    let slower = changed(&slow, &json!({"skip_static": {"heartbeat": "5s"}})).unwrap();
+    let rules = slower.skip_static.0.clone().unwrap();
+    assert_eq!((rules.max_age, rules.heartbeat, rules.threshold), (Span::secs(60), Span::secs(5), 8));
+    assert_eq!(changed(&slower, &json!({"skip_static": true})).unwrap(), slower, "it is on already, by these rules");
+    assert_eq!(changed(&slower, &json!({"skip_static": false})).unwrap(), now());
+    assert_eq!(slower.differing(&now()), ["skip_static"]);
+    let (code, message) = refused(&json!({"skip_static": {"threshold": 0}}));
+    assert!(code == "bad_value" && message.contains("skip_static.threshold"), "{message}");
+    let (code, message) = refused(&json!({"skip_static.treshold": 3}));
+    assert!(code == "unknown_key" && message.contains("did you mean 'threshold'"), "{message}");
 }
 
 #[test]

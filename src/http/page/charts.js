@@ -24,8 +24,9 @@ export function make(name) {
       if (!figures.length) return;
       latency.show(now, " ms", true, STAGES, figures.map(({ timestamp, stages }) => ({ t: timestamp, values: STAGES.map((stage) => stages[stage]?.p50 ?? 0) })),
         STAGES.map((stage) => `${stage} ${milliseconds(figures.at(-1).stages[stage]?.p50)}`));
-      speed.show(now, "", false, ["read", "inferred"], figures.map(({ timestamp, frames }) => ({ t: timestamp, values: [frames.read, frames.inferred] })),
-        [`read ${figures.at(-1).frames.read}`, `inferred ${figures.at(-1).frames.inferred}`]);
+      const kinds = figures.some(({ frames }) => frames.still > 0) ? ["read", "inferred", "still"] : ["read", "inferred"];
+      speed.show(now, "", false, kinds, figures.map(({ timestamp, frames }) => ({ t: timestamp, values: kinds.map((kind) => frames[kind]) })),
+        kinds.map((kind) => `${kind} ${figures.at(-1).frames[kind]}`));
       const labels = named(order, figures);
       objects.show(now, "", true, labels, figures.map(({ timestamp, labels: counts }) => ({ t: timestamp, values: counted(labels, counts) })),
         labels.map((label, index) => `${label} ${counted(labels, figures.at(-1).labels)[index]}`));

@@ -41,7 +41,7 @@ function make(name) {
     instead: el("div", { class: "instead" }),
     age: el("span", { class: "age", hidden: true }),
     state: el("span", { class: "state" }),
-    fps: el("b"), latency: el("b"), labels: el("div", { class: "labels" }),
+    fps: el("b"), still: el("span", { title: "Nothing has changed in the picture: it is not inferred again (skip_static)", hidden: true }, " · still"), latency: el("b"), labels: el("div", { class: "labels" }),
     reason: el("p", { class: "card-reason", hidden: true }),
     answer: el("span", { class: "answer", role: "status" }),
   };
@@ -54,7 +54,7 @@ function make(name) {
     card.frame,
     el("div", { class: "card-body" },
       el("div", { class: "card-head" }, el("h3", {}, link), card.state),
-      el("p", { class: "card-figures" }, el("span", {}, card.fps, " frames/s"), el("span", { title: "From capture to publish: 95 of 100 took no longer" }, "latency p95 ", card.latency)),
+      el("p", { class: "card-figures" }, el("span", {}, card.fps, " frames/s", card.still), el("span", { title: "From capture to publish: 95 of 100 took no longer" }, "latency p95 ", card.latency)),
       card.reason,
       el("div", { class: "card-foot" }, card.labels, card.button),
       card.answer),
@@ -109,6 +109,7 @@ function figures(card, camera) {
   const live = camera.state.actual === "running";
   const latest = camera.figures.at(-1);
   write(card.fps, live ? rate(camera.state.fps) : "–");
+  card.still.hidden = !(live && latest?.frames.still > 0 && latest.frames.inferred === 0);
   write(card.latency, live ? milliseconds(latest?.latency?.p95) : "–");
 }
 

@@ -178,7 +178,8 @@ function said() {
   view.lines.replaceChildren(...(rows.length ? rows : [el("tr", {}, el("td", { colspan: "4" }, "Nothing in sight."))]));
   texts(latest.text ?? []);
   const more = latest.detections.length > 40 ? ` · the first 40 of ${latest.detections.length}` : "";
-  write(view.message, `message ${latest.seq} · frame ${latest.frame.id} · ${latest.frame.width}×${latest.frame.height}${more}`);
+  const again = latest.inferred_at ? ` · found ${span(latest.timestamp - latest.inferred_at)} before: the picture is still` : "";
+  write(view.message, `message ${latest.seq} · frame ${latest.frame.id} · ${latest.frame.width}×${latest.frame.height}${more}${again}`);
   ages();
 }
 
@@ -207,6 +208,7 @@ function figures() {
     ["Frames a second", live ? rate(state.fps) : "–"],
     ["Latency p50 / p95", spread ? `${milliseconds(spread.p50)} / ${milliseconds(spread.p95)}` : "–"],
     ["Inference p50", live ? milliseconds(now?.stages.inference?.p50) : "–"],
+    ...(state.settings.skip_static ? [["Skipped, still, a second", live && now ? count(now.frames.still) : "–"]] : []),
     ["Dropped a second", live && now ? count(now.frames.dropped) : "–"],
     ["Queue", live && now ? count(now.queue) : "–"],
     ["Frames wanted", state.settings.max_fps > 0 ? `${state.settings.max_fps} a second` : "all"],

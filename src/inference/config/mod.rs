@@ -55,6 +55,11 @@ pub struct ModelConfig {
     #[serde(default = "defaults::one")]
     #[schemars(range(min = 1, max = 256))]
     pub threads: usize,
+    /// The newest frames of so many cameras go into one run at most, where the model's batch is open; nothing waits for a batch
+    /// to fill. Default: 8 on `cuda` and `rocm`, else 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 64))]
+    pub max_batch: Option<usize>,
     /// On `device: cpu`, keep the graph as ONNX Runtime optimised it in `<state_dir>/<node>/graphs`, for a quicker next start.
     #[serde(default = "defaults::yes")]
     pub keep_graph: bool,
@@ -77,6 +82,7 @@ impl ModelConfig {
             device: Devices::default(),
             workers: 1,
             threads: 1,
+            max_batch: None,
             keep_graph: true,
         }
     }

@@ -33,6 +33,28 @@ impl Pixels {
     }
 }
 
+impl Pixels {
+    /// Empty, its room kept.
+    pub fn clear(&mut self) {
+        match self {
+            Self::F32(values) => values.clear(),
+            Self::F16(values) => values.clear(),
+            Self::U8(values) => values.clear(),
+        }
+    }
+
+    /// Adds another picture's values, which are of the same type.
+    pub fn append(&mut self, other: &Self) {
+        match (self, other) {
+            (Self::F32(values), Self::F32(more)) => values.extend_from_slice(more),
+            (Self::F16(values), Self::F16(more)) => values.extend_from_slice(more),
+            (Self::U8(values), Self::U8(more)) => values.extend_from_slice(more),
+            // Both are made for one input.
+            _ => {}
+        }
+    }
+}
+
 /// A type that pixels are given to a model in.
 pub trait Sample: Copy + Send + 'static {
     fn from_value(value: f32) -> Self;
