@@ -27,7 +27,7 @@ fn off_the_law(page: &Page, buses: &[&str]) -> f64 {
 
 fn busy_home(mqtt: &Mosquitto, nats: &NatsServer, source: &str) -> Home {
     Home::new(&format!(
-        "{}{SHAPES}cameras:\n  door:\n    source: {source}\n    model: shapes\n    max_fps: 0\n    \
+        "{}telemetry: {{ traces: {{ endpoint: \"http://127.0.0.1:9\" }} }}\n{SHAPES}cameras:\n  door:\n    source: {source}\n    model: shapes\n    max_fps: 0\n    \
          queue: {{ depth: 2, when_full: block }}\n    publish: {{ qos: 1 }}\n    keyframes: {{ when: [detections] }}\n",
         buses(Some((mqtt.port, "5")), Some(nats.port))
     ))
