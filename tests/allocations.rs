@@ -62,7 +62,9 @@ fn looking(model: &Path) -> u64 {
     let config = ModelConfig { confidence: 0.01, ..ModelConfig::new(model) };
     let mut detector = OnnxDetector::load(&Runtime::load().unwrap(), &config).unwrap();
     let (frame, mut found) = (picture(640, 480), Vec::new());
-    let blocks = each(&model.display().to_string(), || drop(detector.detect(&frame, &mut found).unwrap()));
+    let blocks = each(&model.display().to_string(), || {
+        detector.detect(&frame, &mut found).unwrap();
+    });
     assert!(!found.is_empty(), "{}", model.display());
     blocks
 }
