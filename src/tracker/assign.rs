@@ -31,8 +31,10 @@ impl Assigner {
         let Self { gains, rows: of_rows, columns: of_columns, pairs } = self;
         gains.clear();
         pairs.clear();
-        (of_rows.clear(), of_columns.clear());
-        (of_rows.resize(rows, 0), of_columns.resize(columns, 0));
+        of_rows.clear();
+        of_rows.resize(rows, 0);
+        of_columns.clear();
+        of_columns.resize(columns, 0);
         for row in 0..rows {
             for column in 0..columns {
                 #[expect(clippy::cast_possible_truncation, reason = "gains are 0 to 1")]
