@@ -13,7 +13,11 @@ class Theirs:
     def run(self, venv, script, *arguments, extra=None):
         environment = os.environ | {"PEER_RUN": os.path.join(self.home, "run"), "PYTHONDONTWRITEBYTECODE": "1"} | (extra or {})
         command = [os.path.join(self.home, venv, "bin", "python"), os.path.join(self.scripts, script), *map(str, arguments)]
-        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=self.log, text=True, timeout=900)
+        try:
+            done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=self.log, text=True, timeout=300)
+        except subprocess.TimeoutExpired:
+            print(f"  {script}: not done after five minutes; ended, and left out here", flush=True)
+            return []
         lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
         if done.returncode != 0 or not lines:
             print(f"  {script}: ended with {done.returncode} and {len(lines)} lines; {self.log.name} says why", flush=True)
