@@ -48,7 +48,9 @@ fn main() {
     let said = |name: &str| std::env::var(name).ok();
     if let Some(wanted) = said("SIGHTWIRE_STAGE") {
         if wanted == "list" {
-            stages::ALL.iter().for_each(|(name, _)| println!("{name}"));
+            for (name, _) in stages::ALL {
+                println!("{name}");
+            }
             return;
         }
         let (_, make) = stages::ALL.iter().find(|(name, _)| *name == wanted).unwrap_or_else(|| panic!("no {wanted}"));

@@ -17,8 +17,10 @@ use sightwire::tracker::{Tracker, TrackerConfig};
 
 pub type Stage = Box<dyn FnMut()>;
 
-/// Names are words of a file name, too.
-pub const ALL: &[(&str, fn() -> Stage)] = &[
+/// Name, a word of a file name too, and what makes it.
+type Named = (&'static str, fn() -> Stage);
+
+pub const ALL: &[Named] = &[
     ("preprocess-480x360-to-416", || prepare((480, 360), letterbox())),
     ("preprocess-640x480-to-416", || prepare((640, 480), letterbox())),
     ("preprocess-1920x1080-to-416", || prepare((1920, 1080), letterbox())),

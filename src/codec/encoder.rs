@@ -60,7 +60,7 @@ mod tests {
             score: 0.5,
             bbox: BBox::from([0.125, 0.25, 0.5, 0.75]),
             class_id: at.into(),
-            track_id: (at % 2 == 0).then_some(7),
+            track_id: at.is_multiple_of(2).then_some(7),
         };
         let found = (0..objects).map(detection).collect();
         EnvelopeBuilder::new(origin).detections(&Frame::empty(), found, Timing::default())

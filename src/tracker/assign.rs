@@ -35,14 +35,14 @@ impl Assigner {
         of_rows.resize(rows, 0);
         of_columns.clear();
         of_columns.resize(columns, 0);
-        for row in 0..rows {
-            for column in 0..columns {
+        for (row, of_row) in of_rows.iter_mut().enumerate() {
+            for (column, of_column) in of_columns.iter_mut().enumerate() {
                 #[expect(clippy::cast_possible_truncation, reason = "gains are 0 to 1")]
                 let gain = gain(row, column).map_or(0, |gain| (gain * SCALE) as i64);
                 if gain > 0 {
                     gains.push((row, column, gain));
-                    of_rows[row] += 1;
-                    of_columns[column] += 1;
+                    *of_row += 1;
+                    *of_column += 1;
                 }
             }
         }

@@ -129,7 +129,9 @@ impl Yard {
             let epoch = yard.turns.open(lane);
             let (seat, _) = Seat::new(name.parse().unwrap(), lane, processor, metrics.clone());
             yard.seats.write().unwrap().push(seat);
-            frames.into_iter().for_each(|frame| drop(yard.turns.offer(lane, epoch, frame).unwrap()));
+            for frame in frames {
+                drop(yard.turns.offer(lane, epoch, frame).unwrap());
+            }
             yard.metrics.push(metrics);
         }
         yard
@@ -144,7 +146,7 @@ impl Yard {
         std::thread::scope(|scope| {
             let worker = scope.spawn(|| work(&self.turns, &self.seats, detector, &ModelMetrics::new("fake")));
             let begun = Instant::now();
-            while self.metrics.iter().any(|metrics| self.waits(metrics)) && begun.elapsed() < Duration::from_secs(60) {
+            while self.metrics.iter().any(|metrics| Self::waits(metrics)) && begun.elapsed() < Duration::from_mins(1) {
                 std::thread::sleep(Duration::from_millis(5));
             }
             self.turns.shut();
@@ -152,7 +154,7 @@ impl Yard {
         });
     }
 
-    fn waits(&self, metrics: &CameraMetrics) -> bool {
+    fn waits(metrics: &CameraMetrics) -> bool {
         FrameOutcome::ALL.map(|outcome| metrics.totals.outcome(outcome)).iter().sum::<u64>() < 2
     }
 }

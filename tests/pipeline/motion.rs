@@ -82,13 +82,13 @@ fn car(x: f32) -> Detection {
     Detection { label: "car".into(), score: 0.9, bbox: BBox::from([x, 0.2, x + 0.3, 0.5]), class_id: 2, track_id: None }
 }
 
-fn on() -> Option<StillRules> {
-    Some(StillRules::default())
+fn on() -> StillRules {
+    StillRules::default()
 }
 
 #[test]
 fn what_is_found_in_a_still_picture_is_said_again_with_its_age_and_keeps_its_track() {
-    let mut camera = Camera::new(on(), 0.4, PublishConfig::default());
+    let mut camera = Camera::new(Some(on()), 0.4, PublishConfig::default());
     let asked: Vec<u32> = (0..250).filter(|&n| camera.see(&frame(n, 90), &[car(0.2)])).collect();
     // Two, for a track is confirmed by the second; then whenever what is known is 10 s old.
     assert_eq!(asked, [0, 1, 101, 201]);
@@ -121,7 +121,7 @@ fn what_is_found_in_a_still_picture_is_said_again_with_its_age_and_keeps_its_tra
 
 #[test]
 fn while_a_track_is_sought_the_model_is_asked_however_still_the_picture() {
-    let mut camera = Camera::new(on(), 0.4, PublishConfig::default());
+    let mut camera = Camera::new(Some(on()), 0.4, PublishConfig::default());
     for n in 0..5 {
         camera.see(&frame(n, 90), &[car(0.2)]);
     }
@@ -138,7 +138,7 @@ fn what_publishes_changes_only_or_finds_only_is_not_made_to_talk() {
         (PublishWhen::NonEmpty, vec![], 0),
         (PublishWhen::NonEmpty, vec![car(0.2)], 2 + 4),
     ] {
-        let mut camera = Camera::new(on(), 0.4, PublishConfig { when, ..PublishConfig::default() });
+        let mut camera = Camera::new(Some(on()), 0.4, PublishConfig { when, ..PublishConfig::default() });
         for n in 0..50 {
             camera.see(&frame(n, 90), &found);
         }
@@ -148,13 +148,14 @@ fn what_publishes_changes_only_or_finds_only_is_not_made_to_talk() {
 
 #[test]
 fn after_a_stop_other_settings_or_a_line_of_text_the_model_is_asked() {
-    let mut camera = Camera::new(on(), 0.4, PublishConfig::default());
+    let mut camera = Camera::new(Some(on()), 0.4, PublishConfig::default());
     let still = |camera: &mut Camera, n| !camera.see(&frame(n, 90), &[]);
     assert!(!still(&mut camera, 0) && still(&mut camera, 1));
     camera.processor.finish(Timestamp::now());
     assert!(!still(&mut camera, 2) && still(&mut camera, 3));
     let spec: SourceSpec = "synthetic:shapes".parse().unwrap();
-    let config = CameraConfig { skip_static: SkipStatic(on()), ..CameraConfig::new(spec, "model".parse().unwrap()) };
+    let config =
+        CameraConfig { skip_static: SkipStatic(Some(on())), ..CameraConfig::new(spec, "model".parse().unwrap()) };
     camera.processor.tune(&Tuning::new(&config, 0.7));
     assert!(!still(&mut camera, 4) && still(&mut camera, 5));
     assert!(camera.see(&Frame { text: vec!["gate 4 is open".into()], ..frame(6, 90) }, &[]));

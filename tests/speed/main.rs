@@ -137,13 +137,13 @@ fn median(mut values: Vec<f64>) -> f64 {
 /// So many cameras of one model, each as fast as it is let, for a while.
 fn share(cameras: usize, span: Duration) -> Value {
     let (model, source) = material();
-    let mut yaml = format!("models:\n  m: {{ path: {model}, threads: 1, workers: 1 }}\ncameras:\n");
-    for n in 0..cameras {
-        yaml += &format!(
+    let camera = |n| {
+        format!(
             "  c{n}: {{ source: {source}, model: m, max_fps: 0, pace: asap, loop: true, queue: {{ depth: 2, when_full: block }} }}\n"
-        );
-    }
-    let node = Node::start(&yaml);
+        )
+    };
+    let all: String = (0..cameras).map(camera).collect();
+    let node = Node::start(&format!("models:\n  m: {{ path: {model}, threads: 1, workers: 1 }}\ncameras:\n{all}"));
     node.until_state(cameras, "running");
     std::thread::sleep(Duration::from_secs(2));
     let (before, cpu, begun) = (node.inferred(), node.spent(), Instant::now());
@@ -180,11 +180,8 @@ fn eight_cameras_beside_one() {
 
 /// So many stopped cameras, for a while: cores in all and by thread.
 fn rest(cameras: usize, span: Duration) -> Value {
-    let mut yaml = "models:\n  m: { path: \"bundled:shapes\" }\ncameras:\n".to_owned();
-    for n in 0..cameras {
-        yaml += &format!("  c{n}: {{ source: \"synthetic:shapes\", model: m }}\n");
-    }
-    let node = Node::start(&yaml);
+    let all: String = (0..cameras).map(|n| format!("  c{n}: {{ source: \"synthetic:shapes\", model: m }}\n")).collect();
+    let node = Node::start(&format!("models:\n  m: {{ path: \"bundled:shapes\" }}\ncameras:\n{all}"));
     node.until_state(cameras, "running");
     for n in 0..cameras {
         node.ask("POST", &format!("/api/cameras/c{n}/stop"));

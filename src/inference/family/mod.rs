@@ -171,8 +171,11 @@ fn best(scores: &[f32]) -> (f32, u32) {
 }
 
 /// Whether any of the scores is at least so much. Most rows have none, and this is many times quicker than to look for the best.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "without a way out in the middle processors compare several at a time"
+)]
 fn reaches(scores: &[f32], least: f32) -> bool {
-    // Without a way out in the middle: processors compare several at a time.
     scores.iter().fold(false, |any, &score| any | (score >= least))
 }
 

@@ -194,7 +194,7 @@ mod tests {
             Entry::of(&self.graphs, &self.model, runtime).unwrap().unwrap()
         }
 
-        fn keep(&self, entry: &Entry, graph: &str) {
+        fn keep(entry: &Entry, graph: &str) {
             let part = entry.begin().unwrap();
             fs::write(part.path(), graph).unwrap();
             part.keep().unwrap();
@@ -210,7 +210,7 @@ mod tests {
         let place = Place::new();
         let entry = place.entry("1.31.1");
         assert_eq!(entry.find(), None);
-        place.keep(&entry, "optimised");
+        Place::keep(&entry, "optimised");
         assert_eq!(fs::read_to_string(entry.find().unwrap()).unwrap(), "optimised");
         assert_eq!(place.entry("1.32.0").find(), None);
         fs::write(&place.model, "another").unwrap();
@@ -221,18 +221,18 @@ mod tests {
     fn a_damaged_one_is_taken_away_and_room_is_made_for_a_new_one() {
         let place = Place::new();
         let entry = place.entry("1.31.1");
-        place.keep(&entry, "optimised");
+        Place::keep(&entry, "optimised");
         fs::write(entry.find().unwrap(), "optimisee").unwrap();
         assert_eq!((entry.find(), place.files()), (None, 0));
-        place.keep(&entry, "optimised");
+        Place::keep(&entry, "optimised");
         assert!(entry.find().is_some());
     }
 
     #[test]
     fn what_the_model_was_before_goes_and_what_was_not_finished_leaves_nothing() {
         let place = Place::new();
-        place.keep(&place.entry("1.31.1"), "old");
-        place.keep(&place.entry("1.32.0"), "new");
+        Place::keep(&place.entry("1.31.1"), "old");
+        Place::keep(&place.entry("1.32.0"), "new");
         assert_eq!((place.files(), place.entry("1.31.1").find()), (1, None));
         let (entry, other) = (place.entry("1.32.0"), place.graphs.join("notes.txt"));
         drop(entry.begin().unwrap());
@@ -241,7 +241,7 @@ mod tests {
         fs::write(&other, "").unwrap();
         let forgotten = place.graphs.join("f00-ba4-123.onnx");
         File::create_new(&forgotten).unwrap().set_modified(SystemTime::now() - 2 * FORGOTTEN).unwrap();
-        place.keep(&entry, "new");
+        Place::keep(&entry, "new");
         assert_eq!((place.files(), other.exists(), forgotten.exists()), (2, true, false));
     }
 
