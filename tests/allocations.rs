@@ -150,12 +150,15 @@ fn all_after_the_model() -> u64 {
     })
 }
 
+/// Outputs, by name.
+type Shapes = &'static [(&'static str, &'static [i64])];
+
 #[test]
 fn a_frame_takes_so_much_memory_and_no_more() {
     for how in [Interpolation::Linear, Interpolation::Warp, Interpolation::Antialias] {
         assert_eq!(preparing(how), 0, "{how:?}");
     }
-    let decoded: [(FamilyChoice, u32, &[(&str, &[i64])]); 6] = [
+    let decoded: [(FamilyChoice, u32, Shapes); 6] = [
         (FamilyChoice::Yolo, 64, &[("output0", &[1, 9, 84])]),
         (FamilyChoice::Yolov5, 64, &[("output", &[1, 252, 10])]),
         (FamilyChoice::Yolox, 64, &[("output", &[1, 84, 10])]),
