@@ -180,7 +180,8 @@ fn eight_cameras_beside_one() {
 
 /// So many stopped cameras, for a while: cores in all and by thread.
 fn rest(cameras: usize, span: Duration) -> Value {
-    let all: String = (0..cameras).map(|n| format!("  c{n}: {{ source: \"synthetic:shapes\", model: m }}\n")).collect();
+    let camera = |n| format!("  c{n}: {{ source: \"synthetic:shapes\", model: m }}\n");
+    let all: String = (0..cameras).map(camera).collect();
     let node = Node::start(&format!("models:\n  m: {{ path: \"bundled:shapes\" }}\ncameras:\n{all}"));
     node.until_state(cameras, "running");
     for n in 0..cameras {
