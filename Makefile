@@ -1,9 +1,11 @@
 # Two commands do everything on a fresh Debian machine with Rust: `make demo` and `make test`.
 .DEFAULT_GOAL := help
+# Where `make setup` puts a Node.js, if the machine's own is too old.
+export PATH := $(CURDIR)/.node/node_modules/node/bin:$(PATH)
 .PHONY: help setup demo build test e2e load chaos soak clients compose-test fleet fuzz fuzz-api fuzz-build lint fmt bench schemas dashboards deb deb-test kubernetes peers callgrind sharing
 
 help: ## Say what can be made
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 20
 
 setup: ## Install what is missing (Debian packages, ONNX Runtime, Prometheus for tests); does nothing when all is there
 	@.ci/setup
@@ -43,11 +45,12 @@ deb: setup ## Make the Debian package: target/debian/sightwire.deb, a release bu
 	@.ci/deb build
 
 deb-test: setup ## Try the Debian package in a Debian of its own: install, check, run, upgrade, remove, purge; as root
-	@[ -f target/debian/sightwire.deb ] || .ci/deb build
+	@.ci/deb build
 	@.ci/deb test
 
-kubernetes: ## Hold deploy/kubernetes against Kubernetes' own schemas
+kubernetes: setup ## Hold deploy/kubernetes against Kubernetes' own schemas
 	@.ci/kubernetes
+
 sharing: setup ## Eight cameras of one model beside one, and fifty stopped ones: JSON (6 minutes, a quiet machine)
 	cargo test --release --locked --test speed -- --ignored --nocapture --test-threads 1
 
@@ -84,5 +87,5 @@ schemas: ## Renew what is generated from the types: schemas/, protobuf code, the
 	UPDATE_GENERATED=1 cargo test --locked --test schemas --test proto
 	UPDATE_GENERATED=1 cargo test --locked --test dashboards every_metric_is_in_the_documentation
 
-dashboards: ## Write Grafana's dashboards anew from dashboards/make.py, and check them by Grafana's own types (npm)
+dashboards: setup ## Write Grafana's dashboards anew from dashboards/make.py, and check them by Grafana's own types (npm)
 	@.ci/dashboards

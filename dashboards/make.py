@@ -128,7 +128,7 @@ def lost(here, every_bus):
               query(f"topk(12, {rate('sightwire_messages_dropped_total', every_bus, 'bus, kind, reason')})", "{{bus}} {{kind}}: {{reason}}"), 10),
         graph("Messages refused", "A second, refused by the broker or too large for it.", "cps",
               query(rate("sightwire_messages_total", every_bus + ', outcome="refused"', "bus, kind"), "{{bus}} {{kind}}"), 10),
-        graph("Frames not looked at: why", "A second. dropped_stale: a newer frame took its place before a worker was free; skipped_rate: max_fps asks for fewer; "
+        graph("Frames not looked at: why", "A second. dropped_stale: a newer frame took its place before a worker was free; skipped_rate: max_fps asks for fewer; skipped_static: nothing had changed; "
               "dropped_paused: the camera was paused or stopped; failed: the model did.", "cps",
               query(rate("sightwire_frames_total", here + ', outcome!="inferred"', "outcome"), "{{outcome}}"), 12, stack=True),
         graph("Frames lost: where", "Share of the frames that were to be inferred and were not (dropped_stale, failed), the worst ten cameras.", "percentunit",
@@ -283,7 +283,7 @@ def camera():
                 ("inference", "In the model itself."))],
         ]),
         ("What is lost, where and why?", [
-            graph("Frames not looked at: why", "A second. dropped_stale: a newer frame took its place before a worker was free; skipped_rate: max_fps asks for fewer; "
+            graph("Frames not looked at: why", "A second. dropped_stale: a newer frame took its place before a worker was free; skipped_rate: max_fps asks for fewer; skipped_static: nothing had changed; "
                   "dropped_paused: paused or stopped; failed: the model did.", "cps",
                   query(rate("sightwire_frames_total", here + ', outcome!="inferred"', "outcome"), "{{outcome}}"), 12, stack=True),
             graph("Frames lost", "Share of the frames that were to be inferred and were not (dropped_stale, failed).", "percentunit",
