@@ -7,7 +7,7 @@ use sd_notify::NotifyState;
 pub fn ready() {
     tell(&[NotifyState::Ready, NotifyState::Status("running")]);
     // Said by a task as all others are: a process whose tasks no longer run falls silent. A hung camera is no reason.
-    if let Some(patience) = sd_notify::watchdog_enabled() {
+    if let Some(patience) = sd_notify::watchdog_enabled().filter(|patience| !patience.is_zero()) {
         tokio::spawn(async move {
             let mut beat = tokio::time::interval(patience / 3);
             loop {

@@ -34,7 +34,9 @@ fn a_schema_nobody_knows_is_answered_with_those_there_are() {
     for name in known.split(", ") {
         let schema = folder.sightwire(&["schema", name]);
         let schema: serde_json::Value = serde_json::from_str(&schema.stdout).expect(name);
-        assert!(schema["title"].is_string(), "{name}");
+        // AsyncAPI's documents have theirs in `info`.
+        let title = if name == "asyncapi" { &schema["info"]["title"] } else { &schema["title"] };
+        assert!(title.is_string(), "{name}");
     }
 }
 

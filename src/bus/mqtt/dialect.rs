@@ -36,6 +36,8 @@ pub(super) enum Saying {
         resumed: bool,
         /// It takes retained messages.
         retains: bool,
+        /// So many of QoS 1 it takes unacknowledged (MQTT 5.0, 3.2.2.3.3).
+        receive_max: u16,
     },
     Message(Inbound),
     /// The next of our messages of this quality, in the order of publishing, is in the socket: of QoS 0 (`None`) that is

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
@@ -70,6 +71,18 @@ impl<D: Dialect> Driven<D> {
                 }
                 (None, None) => Poll::Pending,
             }
+        })
+        .await
+    }
+
+    /// Drives the connection while `other` is waited for; what is said meanwhile is [`Driven::ready`] afterwards.
+    pub(super) async fn beside<T>(&mut self, other: impl Future<Output = T>) -> T {
+        let mut other = pin!(other);
+        poll_fn(|cx| {
+            if let Some(Poll::Ready(closing)) = self.driver.as_mut().map(|driver| driver.poll_unpin(cx)) {
+                self.driver = Some(std::future::ready(closing).boxed());
+            }
+            other.as_mut().poll(cx)
         })
         .await
     }

@@ -95,7 +95,9 @@ impl Voice {
         let mut connection = Driven::<D>::open(&self.setup, false);
         // The first saying is the broker's welcome.
         match stop.run_until_cancelled(connection.next()).await? {
-            Ok(Saying::Connected { retains: false, .. }) => self.complain("it keeps no retained messages"),
+            Ok(Saying::Connected { retains: false, .. }) => {
+                return Some(Closing::Refused("it keeps no retained messages".into()));
+            }
             Ok(_) => {}
             Err(closing) => return Some(closing),
         }

@@ -69,8 +69,9 @@ impl Slip {
 }
 
 /// What is on its way, in the order of publishing until it is written.
-#[derive(Default)]
 struct OnTheWay {
+    /// So many small ones at once.
+    window: usize,
     at_most_once: VecDeque<Slip>,
     at_least_once: VecDeque<Slip>,
     /// Written, by packet id.
@@ -81,6 +82,13 @@ struct OnTheWay {
 }
 
 impl OnTheWay {
+    /// What the broker does not take yet waits in the client, where nothing overtakes it: no more than twice what it takes.
+    fn of(receive_max: u16) -> Self {
+        let window = usize::from(WINDOW).min(WINDOW_OF_ANY.max(2 * usize::from(receive_max)));
+        let (at_most_once, at_least_once) = (VecDeque::new(), VecDeque::new());
+        Self { window, at_most_once, at_least_once, unanswered: HashMap::new(), bytes: 0, stranded: 0 }
+    }
+
     fn add(&mut self, slip: Slip, qos: Qos) {
         self.bytes += slip.bytes();
         match qos {
@@ -117,7 +125,7 @@ impl OnTheWay {
         let count = self.count();
         Vacancy {
             of_any: WINDOW_OF_ANY.saturating_sub(count),
-            messages: usize::from(WINDOW).saturating_sub(count),
+            messages: self.window.saturating_sub(count),
             bytes: WINDOW_BYTES.saturating_sub(self.bytes),
         }
     }
@@ -161,8 +169,10 @@ impl<D: Dialect> Broker<D> {
             () = stop.cancelled() => return End::Stopped,
             first = link.next() => first,
         };
-        let (max_packet, resumed, retains) = match connected {
-            Ok(Saying::Connected { max_packet, resumed, retains }) => (max_packet, resumed, retains),
+        let (max_packet, resumed, retains, receive_max) = match connected {
+            Ok(Saying::Connected { max_packet, resumed, retains, receive_max }) => {
+                (max_packet, resumed, retains, receive_max)
+            }
             Ok(other) => return End::lost(format!("unexpected before the session began: {other:?}"), None),
             Err(closing) => return ended::<D>(closing, &self.setup, None),
         };
@@ -174,7 +184,7 @@ impl<D: Dialect> Broker<D> {
             since: Instant::now(),
             listening: &mut self.listening,
             up: false,
-            flying: OnTheWay::default(),
+            flying: OnTheWay::of(receive_max),
             progress: tokio::time::Instant::now(),
             probe_out: false,
             told: Told::default(),
@@ -268,7 +278,7 @@ impl<D: Dialect> Session<'_, D> {
     /// nor they for a flood that comes in.
     async fn refill(&mut self, wire: &mut Wire) {
         let vacancy = self.flying.vacancy();
-        if vacancy.messages >= usize::from(WINDOW) / 4 && wire.outbox.try_next_batch(vacancy, &mut self.parcels) > 0 {
+        if vacancy.messages >= self.flying.window / 4 && wire.outbox.try_next_batch(vacancy, &mut self.parcels) > 0 {
             self.send_all(wire).await;
         }
     }
@@ -276,12 +286,16 @@ impl<D: Dialect> Session<'_, D> {
     /// What was said, and what else is there already; the outbox is told of all of it at once.
     fn hear_all(&mut self, wire: &mut Wire, said: Result<Saying, Closing>) -> Result<(), Closing> {
         self.hear(wire, said?);
+        self.hear_ready(wire);
+        Ok(())
+    }
+
+    fn hear_ready(&mut self, wire: &mut Wire) {
         while let Some(saying) = self.link.ready() {
             self.hear(wire, saying);
         }
         let Told { handed, sent, acked } = &mut self.told;
         wire.outbox.settle_batch(handed, sent, acked);
-        Ok(())
     }
 
     fn hear(&mut self, wire: &mut Wire, saying: Saying) {
@@ -351,6 +365,10 @@ impl<D: Dialect> Session<'_, D> {
         let mut parcels = std::mem::take(&mut self.parcels);
         let mut address = std::mem::take(&mut self.address);
         for parcel in parcels.drain(..) {
+            if wire.stop.is_cancelled() {
+                // The rest stays in flight; the session's end puts it back in its place.
+                break;
+            }
             address.clear();
             parcel.message.topic.write(&self.setup.prefix, '/', &mut address);
             let ticket = parcel.ticket;
@@ -383,7 +401,7 @@ impl<D: Dialect> Session<'_, D> {
     }
 
     /// The message as it went out; `None`: the client took none.
-    async fn admit(&mut self, wire: &Wire, address: &str, parcel: Parcel) -> Result<Option<Arc<Message>>, String> {
+    async fn admit(&mut self, wire: &mut Wire, address: &str, parcel: Parcel) -> Result<Option<Arc<Message>>, String> {
         if parcel.message.retain && !self.retains {
             return Err("the broker keeps no retained messages".into());
         }
@@ -396,7 +414,7 @@ impl<D: Dialect> Session<'_, D> {
     }
 
     /// The message as the broker takes it: a picture that is too large is made smaller.
-    async fn fitting(&mut self, wire: &Wire, address: &str, parcel: &Parcel) -> Result<Arc<Message>, String> {
+    async fn fitting(&mut self, wire: &mut Wire, address: &str, parcel: &Parcel) -> Result<Arc<Message>, String> {
         let message = &parcel.message;
         let (size, bytes) = (D::packet_size(address, message), message.payload.len());
         let limit = if size > self.max_packet {
@@ -407,7 +425,11 @@ impl<D: Dialect> Session<'_, D> {
         } else {
             return Ok(Arc::clone(message));
         };
-        if let Some(smaller) = message.shrunk(limit).await {
+        // Encoding takes a while, and a batch may be full of pictures: neither commands nor the broker wait for it.
+        let smaller = self.link.beside(message.shrunk(limit)).await;
+        self.progress = tokio::time::Instant::now();
+        self.hear_ready(wire);
+        if let Some(smaller) = smaller {
             wire.outbox.metrics().keyframe_shrunk();
             tracing::debug!(bus = "mqtt", address, bytes, now = smaller.payload.len(), "encoded again to fit");
             return Ok(smaller);

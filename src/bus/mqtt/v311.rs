@@ -130,7 +130,9 @@ fn unreachable_broker(setup: &Setup) -> MqttOptions {
 
 fn saying(packet: Packet) -> Option<Saying> {
     match packet {
-        Packet::ConnAck(_) => Some(Saying::Connected { max_packet: MAX_PACKET, resumed: false, retains: true }),
+        Packet::ConnAck(_) => {
+            Some(Saying::Connected { max_packet: MAX_PACKET, resumed: false, retains: true, receive_max: u16::MAX })
+        }
         Packet::PubAck(ack) => Some(Saying::Answered(ack.pkid, Receipt::Acked)),
         Packet::Publish(publish) => Some(Saying::Message(inbound(publish))),
         Packet::SubAck(suback) => {

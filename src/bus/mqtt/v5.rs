@@ -54,7 +54,8 @@ impl Dialect for Client {
                 let limit = offered.and_then(|p| p.max_packet_size).map_or(MAX_PACKET, |max| max as usize);
                 let max_packet = limit.min(MAX_PACKET);
                 let retains = offered.and_then(|p| p.retain_available) != Some(0);
-                Ok(Some(Saying::Connected { max_packet, resumed: connack.session_present, retains }))
+                let receive_max = offered.and_then(|p| p.receive_max).unwrap_or(u16::MAX);
+                Ok(Some(Saying::Connected { max_packet, resumed: connack.session_present, retains, receive_max }))
             }
             Ok(Event::Incoming(packet)) => Ok(saying(packet)),
             // Handed out only after the flush: an id of 0 has left.

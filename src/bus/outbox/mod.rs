@@ -270,6 +270,7 @@ impl Outbox {
         for ticket in handed.drain(..) {
             if let Some(item) = inner.in_flight.get_mut(&ticket) {
                 self.time_publish(item);
+                item.trail.written(&item.message);
             }
         }
         sent.drain(..).for_each(|ticket| self.settle_one(&mut inner, ticket, Fate::Sent));

@@ -245,18 +245,7 @@ impl Session<'_> {
                 fatal(&event).map_or(Ok(()), |why| Err(why.to_owned()))?;
                 self.told(wire, event);
             }
-            // First, so that the server is not kept waiting until all that it said is settled; only with much room, so that
-            // what was said has its turn, and batches are large.
-            () = wire.outbox.next_batch(vacancy, parcels), if vacancy.is_any() && vacancy.messages >= WINDOW / 4 => {
-                self.send(wire, events, parcels).await?;
-            }
-            Some(stored) = self.stored.next(), if !self.stored.is_empty() => self.settle_all(wire, stored)?,
-            Some(flushed) = self.flushing.next(), if !self.flushing.is_empty() => {
-                let (mut sent, bytes) = flushed?;
-                self.unflushed -= sent.len();
-                self.unflushed_bytes -= bytes;
-                wire.outbox.settle_batch(&mut Vec::new(), &mut sent, &mut Vec::new());
-            }
+            // Before what is to be sent: a backlog must not make a stop wait.
             Some(message) = ears.next() => wire.deliver(inbound(message)),
             () = wish_changed(&mut wire.wishes) => {
                 wire.look_up_wish();
@@ -271,6 +260,18 @@ impl Session<'_> {
                 }
                 done?;
                 self.deaf_on(wire);
+            }
+            // Before what was said, so that the server is not kept waiting until all of it is settled; only with much room, so that
+            // what was said has its turn, and batches are large.
+            () = wire.outbox.next_batch(vacancy, parcels), if vacancy.is_any() && vacancy.messages >= WINDOW / 4 => {
+                self.send(wire, events, parcels).await?;
+            }
+            Some(stored) = self.stored.next(), if !self.stored.is_empty() => self.settle_all(wire, stored)?,
+            Some(flushed) = self.flushing.next(), if !self.flushing.is_empty() => {
+                let (mut sent, bytes) = flushed?;
+                self.unflushed -= sent.len();
+                self.unflushed_bytes -= bytes;
+                wire.outbox.settle_batch(&mut Vec::new(), &mut sent, &mut Vec::new());
             }
             () = tokio::time::sleep_until(probe.unwrap_or_else(tokio::time::Instant::now)), if probe.is_some() => {
                 self.probe(wire).await?;
