@@ -40,7 +40,7 @@ fn hold_bus(spans: &[Span], message: &Span, bus: &str, outcome: &str) {
     assert_eq!(waited.end_time_unix_nano, delivered.start_time_unix_nano, "one begins where the other ends");
     assert_eq!(attributes(&delivered.attributes)["sightwire.outcome"], outcome, "{bus}");
     // A stream tells of its acknowledgement alone.
-    let told = if bus == "nats" && outcome == "acked" { 0 } else { 1 };
+    let told = usize::from(bus != "nats" || outcome != "acked");
     assert_eq!(delivered.events.len(), told, "when the socket had it: {bus} {outcome}");
     for written in delivered.events.iter().map(|event| event.time_unix_nano) {
         assert!((delivered.start_time_unix_nano..=delivered.end_time_unix_nano).contains(&written));
