@@ -485,11 +485,10 @@ fn detect_says_of_the_reference_images_what_each_models_own_project_says() {
         command.args(["detect", "--overlay", "out", "--confidence", "0.28", "--iou", &iou, "--model"]);
         command.arg(data.join("models").join(model)).arg(data.join("images")).current_dir(folder.0.path());
         let outcome = Outcome::of(&command.output().unwrap()).ends(0);
-        assert_eq!(
-            (outcome.stderr.as_str(), outcome.lines.len(), listed(&folder.at("out")).len()),
-            ("", 7, 7),
-            "{model}"
-        );
+        // That a model was mended is told; nothing else is.
+        let log: Vec<&str> = outcome.stderr.lines().filter(|line| !line.contains(" INFO graph mended: ")).collect();
+        assert!(log.is_empty(), "{model}: {log:?}");
+        assert_eq!((outcome.lines.len(), listed(&folder.at("out")).len()), (7, 7), "{model}");
         let mut compared = 0;
         for picture in golden["pictures"].as_array().unwrap().iter().filter(|picture| picture["edit"] == json!({})) {
             let found = boxes(outcome.line(picture["image"].as_str().unwrap()));
