@@ -12,7 +12,7 @@ use crate::domain::Name;
 
 /// A head with fewer is filled again.
 const LOW: usize = 64;
-/// At a time.
+/// At a time, and at most.
 const REFILL_MESSAGES: usize = 256;
 const REFILL_BYTES: usize = 4 << 20;
 /// Of a lane's room in memory, for what the spool holds as well: an eighth.
@@ -135,14 +135,17 @@ impl Strands {
     }
 
     fn want(&mut self, at: usize) -> Option<Want> {
-        let bytes = (self.limit.bytes / WINDOW / self.all.len()).clamp(1, REFILL_BYTES);
+        // All heads together stay within the window: what is read again must not push out what is not on disk yet.
+        let share = WINDOW * self.all.len();
+        let messages = (self.limit.messages / share).clamp(1, REFILL_MESSAGES);
+        let bytes = (self.limit.bytes / share).clamp(1, REFILL_BYTES);
         let strand = &mut self.all[at];
         if strand.asked || strand.gap.messages == 0 || strand.head.len() >= LOW {
             return None;
         }
         strand.asked = true;
         let camera = strand.camera.clone()?;
-        Some(Want { kind: self.kind, camera, range: strand.gap.range, messages: REFILL_MESSAGES, bytes })
+        Some(Want { kind: self.kind, camera, range: strand.gap.range, messages, bytes })
     }
 
     fn forget(&mut self, item: &Item) {
