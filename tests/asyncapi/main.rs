@@ -9,6 +9,8 @@ mod common;
 mod metrics;
 #[path = "../e2e/node.rs"]
 mod node;
+#[path = "../common/npm.rs"]
+mod npm;
 mod parser;
 mod run;
 #[path = "../e2e/witness.rs"]

@@ -10,20 +10,6 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/asyncapi")
 }
 
-/// Installs what the lock file names, once; no package's own scripts are run.
-fn install() {
-    let lock = std::fs::read(folder().join("package-lock.json")).unwrap();
-    let mark = folder().join("node_modules/.of-this-lock");
-    if std::fs::read(&mark).is_ok_and(|of| of == lock) {
-        return;
-    }
-    let arguments = ["ci", "--no-audit", "--no-fund", "--ignore-scripts"];
-    let done = Command::new("npm").args(arguments).current_dir(folder()).output();
-    let done = done.unwrap_or_else(|e| panic!("npm ci: {e}; `make setup` installs Node.js"));
-    assert!(done.status.success(), "npm ci: {}", String::from_utf8_lossy(&done.stderr));
-    std::fs::write(mark, lock).unwrap();
-}
-
 /// One process for all: most of its time goes into being loaded.
 fn judged(documents: &[Value]) -> Vec<Value> {
     let mut command = Command::new("node");
@@ -44,7 +30,7 @@ fn spoilt(pointer: &str, value: Value) -> Value {
 
 #[test]
 fn its_own_parser_takes_the_document_sees_what_is_meant_and_refuses_what_is_wrong() {
-    install();
+    crate::npm::install(&folder());
     let document = sightwire::asyncapi::document();
     let said = judged(&[
         document.clone(),

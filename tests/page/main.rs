@@ -8,6 +8,9 @@
     reason = "a test fails by panicking; what a check says is printed"
 )]
 
+#[path = "../common/npm.rs"]
+mod npm;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
@@ -19,22 +22,9 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page")
 }
 
-/// Installs what the lock file names, once.
-fn install() {
-    let lock = std::fs::read(folder().join("package-lock.json")).unwrap();
-    let mark = folder().join("node_modules/.of-this-lock");
-    if std::fs::read(&mark).is_ok_and(|of| of == lock) {
-        return;
-    }
-    let done = Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(folder()).output();
-    let done = done.unwrap_or_else(|e| panic!("npm ci: {e}; `make setup` installs Node.js"));
-    assert!(done.status.success(), "npm ci: {}", String::from_utf8_lossy(&done.stderr));
-    std::fs::write(mark, lock).unwrap();
-}
-
 fn check(name: &str) {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    install();
+    npm::install(&folder());
     let pictures = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/page");
     std::fs::create_dir_all(&pictures).unwrap();
     let done = Command::new("node")

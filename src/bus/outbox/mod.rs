@@ -244,14 +244,6 @@ impl Outbox {
         batch.len() - before
     }
 
-    /// The message was written to the socket, its acknowledgement is still out.
-    pub fn handed(&self, ticket: Ticket) {
-        if let Some(item) = self.lock().in_flight.get_mut(&ticket) {
-            self.time_publish(item);
-            item.trail.written(&item.message);
-        }
-    }
-
     /// Handed to the socket; this kind of delivery knows no acknowledgement.
     pub fn sent(&self, ticket: Ticket) {
         self.settle(ticket, Fate::Sent);
@@ -261,7 +253,8 @@ impl Outbox {
         self.settle(ticket, Fate::Acked);
     }
 
-    /// [`Outbox::handed`], [`Outbox::sent`] and [`Outbox::acked`] of many at once; the lists are emptied.
+    /// [`Outbox::sent`] and [`Outbox::acked`] of many at once, and of `handed`, that the socket has them and their
+    /// acknowledgements are still out; the lists are emptied.
     pub fn settle_batch(&self, handed: &mut Vec<Ticket>, sent: &mut Vec<Ticket>, acked: &mut Vec<Ticket>) {
         if handed.is_empty() && sent.is_empty() && acked.is_empty() {
             return;

@@ -276,7 +276,7 @@ async fn the_summarys_latency_is_filled_once_a_detections_message() {
     assert!(metrics.totals.latency.quantile(0.5).is_none());
     outbox.offer(message(MessageKind::Detections, 1, 1));
     let parcel = outbox.next().await;
-    outbox.handed(parcel.ticket);
+    outbox.settle_batch(&mut vec![parcel.ticket], &mut Vec::new(), &mut Vec::new());
     outbox.acked(parcel.ticket);
     assert!(metrics.totals.latency.quantile(0.5).is_some());
 }
