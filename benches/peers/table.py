@@ -56,13 +56,14 @@ def main_table(found, peers):
 
 
 def rates(lines):
-    yield "| messages a second, 500 bytes | Sightwire | bare loop | share | processor µs a message, ours and bare |"
-    yield "|---|---|---|---|---|"
+    yield "| messages a second, 500 bytes | Sightwire | bare loop | share | of a bare loop with the same headers | processor µs a message, ours and bare |"
+    yield "|---|---|---|---|---|---|"
     for line in lines:
         if line.get("row") == "messages":
+            alike = f"{line['share_with_headers']:.2f}" if line.get("share_with_headers") else "–"
             ends = [" … ".join(f"{end / 1e3:.0f}" for end in line[f"{who}_spread"]) for who in ("ours", "bare")]
             yield (f"| {line['case']} | {line['ours'] / 1e3:.0f} k ({ends[0]}) | {line['bare'] / 1e3:.0f} k ({ends[1]}) "
-                   f"| {line['share']:.2f} | {line['ours_cpu_us']:.1f}, {line['bare_cpu_us']:.1f} |")
+                   f"| {line['share']:.2f} | {alike} | {line['ours_cpu_us']:.1f}, {line['bare_cpu_us']:.1f} |")
     clients = {}
     for line in lines:
         if line.get("peer") == "P4" and "msgs_s" in line:

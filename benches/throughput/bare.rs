@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use async_nats::HeaderMap;
 use async_nats::jetstream::context::ContextBuilder;
 use async_nats::jetstream::stream::Config;
 use bytes::Bytes;
@@ -19,9 +20,30 @@ pub async fn run(servers: &Servers, way: Way, payload: &Bytes, count: u64) -> Du
     match way {
         Way::MqttQos0 => mqtt(servers.mosquitto.port, QoS::AtMostOnce, payload, count).await,
         Way::MqttQos1 => mqtt(servers.mosquitto.port, QoS::AtLeastOnce, payload, count).await,
-        Way::NatsCore => core(servers.nats.port, payload, count).await,
-        Way::JetStream => jetstream(servers.nats.port, payload, count).await,
+        Way::NatsCore => core(servers.nats.port, payload, count, |_| None).await,
+        Way::JetStream => jetstream(servers.nats.port, payload, count, |_| None).await,
     }
+}
+
+/// With the headers that the node's messages have; `None` where they cost next to nothing.
+pub async fn run_with_headers(servers: &Servers, way: Way, payload: &Bytes, count: u64) -> Option<Duration> {
+    let content_type = || {
+        let mut headers = HeaderMap::new();
+        headers.insert("Content-Type", "application/json");
+        headers
+    };
+    Some(match way {
+        Way::MqttQos0 | Way::MqttQos1 => return None,
+        Way::NatsCore => core(servers.nats.port, payload, count, |_| Some(content_type())).await,
+        Way::JetStream => {
+            let with_id = |number| {
+                let mut headers = content_type();
+                headers.insert("Nats-Msg-Id", Way::id(number));
+                Some(headers)
+            };
+            jetstream(servers.nats.port, payload, count, with_id).await
+        }
+    })
 }
 
 async fn mqtt(port: u16, qos: QoS, payload: &Bytes, count: u64) -> Duration {
@@ -53,18 +75,21 @@ async fn mqtt(port: u16, qos: QoS, payload: &Bytes, count: u64) -> Duration {
     begun.elapsed()
 }
 
-async fn core(port: u16, payload: &Bytes, count: u64) -> Duration {
+async fn core(port: u16, payload: &Bytes, count: u64, headers: impl Fn(u64) -> Option<HeaderMap>) -> Duration {
     let client = async_nats::connect(format!("127.0.0.1:{port}")).await.unwrap();
     let subject = async_nats::Subject::from_static("sightwire.cameras.front-door.detections");
     let begun = Instant::now();
-    for _ in 0..count {
-        client.publish(subject.clone(), payload.clone()).await.unwrap();
+    for number in 0..count {
+        match headers(number) {
+            Some(headers) => client.publish_with_headers(subject.clone(), headers, payload.clone()).await.unwrap(),
+            None => client.publish(subject.clone(), payload.clone()).await.unwrap(),
+        }
     }
     client.flush().await.unwrap();
     begun.elapsed()
 }
 
-async fn jetstream(port: u16, payload: &Bytes, count: u64) -> Duration {
+async fn jetstream(port: u16, payload: &Bytes, count: u64, headers: impl Fn(u64) -> Option<HeaderMap>) -> Duration {
     let client = async_nats::connect(format!("127.0.0.1:{port}")).await.unwrap();
     let jetstream = ContextBuilder::new().max_ack_inflight(WINDOW + 1).build(client);
     let (name, subject) = ("BARE".to_owned(), "bare.events");
@@ -73,12 +98,15 @@ async fn jetstream(port: u16, payload: &Bytes, count: u64) -> Duration {
     jetstream.create_stream(config).await.unwrap();
     let begun = Instant::now();
     let mut flying = VecDeque::new();
-    for _ in 0..count {
+    for number in 0..count {
         if flying.len() == WINDOW {
             let ack: async_nats::jetstream::context::PublishAckFuture = flying.pop_front().unwrap();
             ack.await.unwrap();
         }
-        flying.push_back(jetstream.publish(subject, payload.clone()).await.unwrap());
+        flying.push_back(match headers(number) {
+            Some(headers) => jetstream.publish_with_headers(subject, headers, payload.clone()).await.unwrap(),
+            None => jetstream.publish(subject, payload.clone()).await.unwrap(),
+        });
     }
     for ack in flying {
         ack.await.unwrap();

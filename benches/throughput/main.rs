@@ -44,11 +44,15 @@ impl Way {
         }
     }
 
+    fn id(number: u64) -> String {
+        format!("front-door-0199a1b2c3d4-event-{number}")
+    }
+
     /// As the node would make it.
     fn message(self, payload: &Bytes, number: u64) -> Message {
         let kind = if self == Self::JetStream { MessageKind::Event } else { MessageKind::Detections };
         let qos = if matches!(self, Self::MqttQos1 | Self::JetStream) { Qos::AtLeastOnce } else { Qos::AtMostOnce };
-        let id = Some(format!("front-door/0199a1b2c3d4/detections/{number}"));
+        let id = (self == Self::JetStream).then(|| Self::id(number));
         Message { qos, id, properties: Vec::new(), ..common::message(kind, payload.clone()) }
     }
 }
@@ -159,10 +163,13 @@ async fn compare(servers: &Servers, way: Way, payload: &Bytes) {
     let count = (rate * seconds) as u64;
     // Messages a second, and microseconds of processor time for one: the second bends less on a busy machine.
     let figures = |[wall, cpu]: [f64; 2]| [count as f64 / wall, cpu / count as f64 * 1e6];
-    let (mut mine, mut theirs) = (Vec::new(), Vec::new());
+    let (mut mine, mut theirs, mut alike) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..rounds {
         theirs.push(figures(timed(bare::run(servers, way, payload, count)).await));
         mine.push(figures(timed(ours(servers, way, payload, count)).await));
+        if let Some(took) = bare::run_with_headers(servers, way, payload, count).await {
+            alike.push(count as f64 / took.as_secs_f64());
+        }
         let (ours, bare) = (mine[round][0].round(), theirs[round][0].round());
         println!(
             "{}",
@@ -176,7 +183,7 @@ async fn compare(servers: &Servers, way: Way, payload: &Bytes) {
     let line = serde_json::json!({
         "row": "messages", "case": way.name(), "rounds": rounds, "count": count, "share": ours / bare,
         "ours": ours.round(), "ours_spread": ends(&mine), "bare": bare.round(), "bare_spread": ends(&theirs),
-        "ours_cpu_us": median(&my_cpu), "bare_cpu_us": median(&their_cpu),
+        "share_with_headers": (!alike.is_empty()).then(|| ours / median(&alike)), "ours_cpu_us": median(&my_cpu), "bare_cpu_us": median(&their_cpu),
     });
     println!("{line}");
 }

@@ -8,7 +8,8 @@ use super::device::{self, Device, PassedOver, Refusal};
 use super::family::{self, Family};
 use super::nms::{Candidate, NmsConfig, rank, suppress};
 use super::output::no_numbers;
-use super::preprocess::{Pixels, Placement, Preprocessor};
+use super::prepared::Prepared;
+use super::preprocess::{Pixels, Placement};
 use super::session::{ModelBytes, OnnxSession};
 use super::spec::InputSpec;
 use super::{InferenceError, ModelConfig, Runtime, bundled, labels};
@@ -29,6 +30,11 @@ pub trait Detector: Send {
 
     /// Fills `found` (cleared first) with what is in the frame, best score first.
     fn detect(&mut self, frame: &Frame, found: &mut Vec<Detection>) -> Result<DetectTiming, InferenceError>;
+
+    /// For preparing the next frame beside a run; `None` where that is of no use.
+    fn ahead(&mut self) -> Option<&mut dyn DetectAhead> {
+        None
+    }
 
     /// So many frames are best given at once; 1: one after the other.
     fn max_batch(&self) -> usize {
@@ -54,6 +60,22 @@ pub trait Detector: Send {
             })
             .collect()
     }
+}
+
+/// A detector whose next frame may be prepared while it runs.
+pub trait DetectAhead {
+    /// An input to be filled, while the detector has its own.
+    fn spare(&self) -> Box<Prepared>;
+
+    /// [`Detector::detect`] of the frame that `filled` was filled with; afterwards it is another one, to be filled again.
+    ///
+    /// # Errors
+    /// As [`Detector::detect`], and when it was filled with none.
+    fn detect_filled(
+        &mut self,
+        filled: &mut Box<Prepared>,
+        found: &mut Vec<Detection>,
+    ) -> Result<DetectTiming, InferenceError>;
 }
 
 /// A frame of several, and from which score on objects are wanted in it.
@@ -82,12 +104,10 @@ pub struct OnnxDetector {
     passed_over: Vec<PassedOver>,
     family_name: &'static str,
     family: Box<dyn Family>,
-    input: InputSpec,
+    input: Box<Prepared>,
     labels: Arc<[Label]>,
     confidence: f32,
     nms: NmsConfig,
-    preprocessor: Preprocessor,
-    pixels: Pixels,
     candidates: Vec<Candidate>,
     /// Pictures that go into one run at most.
     max_batch: usize,
@@ -130,14 +150,14 @@ impl OnnxDetector {
         let labels = labels::resolve(&model, config.labels.as_ref(), names, classes)?;
         let max_batch = batch::settle(&model, config, &mut session, &facts);
         let picture = &session.picture;
+        let input = InputSpec {
+            width: picture.width,
+            height: picture.height,
+            layout: picture.layout,
+            preparation: family.preparation().settled(&config.input, picture.element),
+        };
         Ok(Self {
-            input: InputSpec {
-                width: picture.width,
-                height: picture.height,
-                layout: picture.layout,
-                preparation: family.preparation().settled(&config.input, picture.element),
-            },
-            pixels: Pixels::new(picture.element),
+            input: Box::new(Prepared::new(&model, &input, session.length(), Pixels::new(picture.element))),
             stacked: Pixels::new(picture.element),
             max_batch,
             model,
@@ -153,7 +173,6 @@ impl OnnxDetector {
                 max_candidates: config.max_candidates.max(1),
                 max_detections: config.max_detections.max(1),
             },
-            preprocessor: Preprocessor::default(),
             candidates: Vec::new(),
         })
     }
@@ -162,8 +181,8 @@ impl OnnxDetector {
     pub fn info(&self) -> ModelInfo {
         ModelInfo {
             family: self.family_name,
-            width: self.input.width,
-            height: self.input.height,
+            width: self.session.picture.width,
+            height: self.session.picture.height,
             labels: self.labels.clone(),
             device: self.session.device,
             passed_over: self.passed_over.clone(),
@@ -183,14 +202,21 @@ impl OnnxDetector {
         found: &mut Vec<Detection>,
         mark: impl Fn() -> M,
     ) -> Result<[M; 4], InferenceError> {
-        found.clear();
         let begin = mark();
-        self.check(frame)?;
-        let placement = self.preprocessor.run(frame, &self.input, self.session.length(), &mut self.pixels);
+        self.input.fill(frame)?;
         let prepared = mark();
+        let ran = self.run(found, &mark)?;
+        Ok([begin, prepared, ran, mark()])
+    }
+
+    /// Runs the model on its input, and reads what it says; a `mark` is taken in between.
+    fn run<M>(&mut self, found: &mut Vec<Detection>, mark: impl Fn() -> M) -> Result<M, InferenceError> {
+        found.clear();
+        let none = || InferenceError::NoPicture { model: self.model.clone(), width: 0, height: 0, bytes: 0 };
+        let placement = self.input.placement.ok_or_else(none)?;
         self.candidates.clear();
         let (family, candidates, confidence) = (&mut self.family, &mut self.candidates, self.confidence);
-        let (ran, read, nothing) = self.session.run(&self.pixels, |outputs| {
+        let (ran, read, nothing) = self.session.run(&self.input.pixels, |outputs| {
             let ran = mark();
             let read = family.decode(outputs, confidence, candidates);
             // An empty street or a broken model: only then is it worth to look through everything.
@@ -198,15 +224,7 @@ impl OnnxDetector {
         })?;
         let reader = Reader { model: &self.model, family_name: self.family_name, nms: &self.nms, labels: &self.labels };
         reader.settle((read, nothing), self.family.overlaps(), &mut self.candidates, &placement, found)?;
-        Ok([begin, prepared, ran, mark()])
-    }
-
-    fn check(&self, frame: &Frame) -> Result<(), InferenceError> {
-        let (width, height, bytes) = (frame.width, frame.height, frame.bgr.len());
-        if bytes == 0 || bytes as u64 != 3 * u64::from(width) * u64::from(height) {
-            return Err(InferenceError::NoPicture { model: self.model.clone(), width, height, bytes });
-        }
-        Ok(())
+        Ok(ran)
     }
 
     /// One run of as many pictures as there are.
@@ -220,10 +238,9 @@ impl OnnxDetector {
         self.stacked.clear();
         let mut placements = Vec::with_capacity(asked.len());
         for Asked { frame, .. } in asked {
-            self.check(frame)?;
-            let length = self.session.length();
-            placements.push(self.preprocessor.run(frame, &self.input, length, &mut self.pixels));
-            self.stacked.append(&self.pixels);
+            self.input.fill(frame)?;
+            placements.extend(self.input.placement);
+            self.stacked.append(&self.input.pixels);
         }
         let prepared = Instant::now();
         let mut ran = None;
@@ -251,7 +268,7 @@ impl OnnxDetector {
     /// # Errors
     /// When the model cannot run.
     pub fn run_bare<M>(&mut self, mark: impl Fn() -> M) -> Result<[M; 2], InferenceError> {
-        self.session.run_bare(&self.pixels, mark)
+        self.session.run_bare(&self.input.pixels, mark)
     }
 }
 
@@ -263,6 +280,11 @@ impl Detector for OnnxDetector {
     fn detect(&mut self, frame: &Frame, found: &mut Vec<Detection>) -> Result<DetectTiming, InferenceError> {
         let [begin, prepared, ran, read] = self.detect_marking(frame, found, Instant::now)?;
         Ok(DetectTiming { preprocess: prepared - begin, inference: ran - prepared, postprocess: read - ran })
+    }
+
+    fn ahead(&mut self) -> Option<&mut dyn DetectAhead> {
+        // Several in one run are prepared for that run.
+        (self.max_batch == 1).then_some(self)
     }
 
     fn max_batch(&self) -> usize {
@@ -281,6 +303,23 @@ impl Detector for OnnxDetector {
             self.run_together(&asked[done..done + count], &mut found[done..done + count], &mut timings)?;
         }
         Ok(timings)
+    }
+}
+
+impl DetectAhead for OnnxDetector {
+    fn spare(&self) -> Box<Prepared> {
+        Box::new(self.input.another())
+    }
+
+    fn detect_filled(
+        &mut self,
+        filled: &mut Box<Prepared>,
+        found: &mut Vec<Detection>,
+    ) -> Result<DetectTiming, InferenceError> {
+        std::mem::swap(&mut self.input, filled);
+        let begin = Instant::now();
+        let ran = self.run(found, Instant::now)?;
+        Ok(DetectTiming { preprocess: self.input.took(), inference: ran - begin, postprocess: ran.elapsed() })
     }
 }
 

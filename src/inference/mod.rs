@@ -13,6 +13,7 @@ mod graph;
 mod labels;
 mod nms;
 mod output;
+mod prepared;
 mod preprocess;
 mod runtime;
 mod session;
@@ -24,8 +25,9 @@ pub use bundled::KNOWN as BUNDLED;
 pub use config::{
     Channels, FamilyChoice, InputConfig, Interpolation, LabelsConfig, ModelConfig, Padding, PerChannel, Resize,
 };
-pub use detector::{Asked, DetectTiming, Detector, ModelInfo, OnnxDetector};
+pub use detector::{Asked, DetectAhead, DetectTiming, Detector, ModelInfo, OnnxDetector};
 pub use device::{Device, Devices, PassedOver};
 pub use error::InferenceError;
 pub use labels::COCO;
+pub use prepared::Prepared;
 pub use runtime::Runtime;

@@ -3,6 +3,7 @@
 //! A capture thread puts frames into the camera's lane ([`Turns`]); the model's workers take them in fair turns and hand what
 //! they find to the camera's [`Processor`], which says it. [`Camera`] decides: it follows the desired state and retries.
 
+mod ahead;
 mod camera;
 mod config;
 mod failure;

@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::ahead::{Helper, Ready};
 use super::failure::Failure;
 use super::processor::{Processor, lock};
 use super::tuning::Dial;
 use super::turns::{LaneId, Turn, Turns};
 use crate::domain::{Detection, Frame, Name};
-use crate::inference::{Asked, DetectTiming, Detector};
+use crate::inference::{Asked, DetectTiming, Detector, Prepared};
 use crate::telemetry::{CameraMetrics, FrameOutcome, ModelMetrics};
 
 /// A camera as its model's workers know it.
@@ -72,32 +73,39 @@ const PASSING: u32 = 20;
 
 /// Works until the turns are shut; run it on a thread of its own.
 pub fn work(turns: &Turns, seats: &Seats, detector: &mut dyn Detector, metrics: &ModelMetrics) {
-    let most = detector.max_batch().max(1);
-    let mut worker = Worker { turns, detector, found: Vec::new(), said: None };
-    let (mut hand, mut asked) = (Vec::with_capacity(most), Vec::with_capacity(most));
-    while turns.take_some(most, &mut hand) {
-        let began = Instant::now();
-        for turn in hand.drain(..) {
-            let lane = turn.lane;
-            let seats = seats.read().unwrap_or_else(PoisonError::into_inner);
-            let seat = seats.iter().find(|seat| seat.lane == lane).cloned();
-            drop(seats);
-            let Some(seat) = seat else {
-                // Its camera was removed while the frame waited.
-                turn.metrics.frame(FrameOutcome::DroppedPaused);
-                turns.done(lane, Some(turn.frame));
-                continue;
-            };
-            asked.extend(worker.look(turn, seat));
+    std::thread::scope(|scope| {
+        let spare = detector.ahead().map(|detector| detector.spare());
+        let helper = spare.and_then(|spare| Helper::start(scope, turns, spare));
+        let most = detector.max_batch().max(1);
+        let mut worker = Worker { turns, detector, helper, filled: None, found: Vec::new(), said: None };
+        let (mut hand, mut asked) = (Vec::with_capacity(most), Vec::with_capacity(most));
+        while worker.take(most, &mut hand) {
+            let began = Instant::now();
+            for turn in hand.drain(..) {
+                let lane = turn.lane;
+                let seats = seats.read().unwrap_or_else(PoisonError::into_inner);
+                let seat = seats.iter().find(|seat| seat.lane == lane).cloned();
+                drop(seats);
+                let Some(seat) = seat else {
+                    // Its camera was removed while the frame waited.
+                    turn.metrics.frame(FrameOutcome::DroppedPaused);
+                    turns.done(lane, Some(turn.frame));
+                    continue;
+                };
+                asked.extend(worker.look(turn, seat));
+            }
+            worker.infer(&mut asked);
+            metrics.busy(began.elapsed());
         }
-        worker.infer(&mut asked);
-        metrics.busy(began.elapsed());
-    }
+    });
 }
 
 struct Worker<'a> {
     turns: &'a Turns,
     detector: &'a mut dyn Detector,
+    helper: Option<Helper<'a>>,
+    /// The input of the frame in hand, where it was prepared ahead, and whether it is filled.
+    filled: Option<(Box<Prepared>, bool)>,
     /// Kept: no allocation a frame.
     found: Vec<Vec<Detection>>,
     said: Option<Instant>,
@@ -111,8 +119,8 @@ struct Held {
 }
 
 enum Looked {
-    /// Nothing has changed, and that is said; a buffer back, unless somebody took the frame.
-    Same(Option<Frame>),
+    /// Nothing has changed, and that is said; or the camera was stopped. A buffer back, unless somebody took the frame.
+    Over(Option<Frame>),
     New(Turn, Duration),
 }
 
@@ -120,21 +128,38 @@ enum Looked {
 type Done = Result<Option<Frame>, String>;
 
 impl Worker<'_> {
+    /// What was prepared ahead, else what comes next; false once the turns are shut.
+    fn take(&mut self, most: usize, hand: &mut Vec<Turn>) -> bool {
+        let Some(helper) = &self.helper else { return self.turns.take_some(most, hand) };
+        if let Some((input, _)) = self.filled.take() {
+            helper.give(input);
+        }
+        let Some(Ready { turn, input, is_filled }) = helper.collect() else { return self.turns.take_some(most, hand) };
+        hand.push(turn);
+        self.filled = Some((input, is_filled));
+        true
+    }
+
     /// A picture in which nothing has changed is done with; any other is given back.
     fn look(&mut self, turn: Turn, seat: Seat) -> Option<Held> {
         let (turns, lane) = (self.turns, turn.lane);
+        let prepared = self.filled.as_ref().map_or(Duration::ZERO, |(input, _)| input.took());
         // One camera's odd frame must not take the others' worker down.
         let looked = catch_unwind(AssertUnwindSafe(|| {
-            let wait = turn.frame.ready_at.elapsed();
+            let wait = turn.frame.ready_at.elapsed().saturating_sub(prepared);
+            if !turns.is_current(lane, turn.epoch) {
+                seat.metrics.frame(FrameOutcome::DroppedPaused);
+                return Looked::Over(Some(turn.frame));
+            }
             let mut processor = lock(&seat.processor);
             if processor.is_still(&turn.frame) && turns.is_current(lane, turn.epoch) {
-                return Looked::Same(processor.repeat(turn.frame, wait));
+                return Looked::Over(processor.repeat(turn.frame, wait));
             }
             Looked::New(turn, wait)
         }));
         let done = match looked {
             Ok(Looked::New(turn, wait)) => return Some(Held { turn, seat, wait }),
-            Ok(Looked::Same(buffer)) => Ok(Ok(buffer)),
+            Ok(Looked::Over(buffer)) => Ok(Ok(buffer)),
             Err(payload) => Err(payload),
         };
         self.conclude(lane, &seat, done);
@@ -143,6 +168,9 @@ impl Worker<'_> {
 
     /// Several in one run, where the detector can and there are several; else, or where that fails, one by one.
     fn infer(&mut self, asked: &mut Vec<Held>) {
+        if let (Some(helper), Some(held)) = (&self.helper, asked.first()) {
+            helper.engage(held.turn.lane);
+        }
         self.found.resize_with(asked.len().max(self.found.len()), Vec::new);
         let together = if asked.len() > 1 { self.together(asked) } else { None };
         for (at, held) in asked.drain(..).enumerate() {
@@ -176,7 +204,11 @@ impl Worker<'_> {
 
     fn alone(&mut self, held: &Held, found: &mut Vec<Detection>) -> Result<DetectTiming, String> {
         self.detector.set_confidence(held.seat.confidence());
-        self.detector.detect(&held.turn.frame, found).map_err(|e| e.to_string())
+        let ran = match (&mut self.filled, self.detector.ahead()) {
+            (Some((input, true)), Some(detector)) => detector.detect_filled(input, found),
+            _ => self.detector.detect(&held.turn.frame, found),
+        };
+        ran.map_err(|e| e.to_string())
     }
 
     fn say(&self, held: Held, cost: DetectTiming, found: &mut Vec<Detection>) -> Option<Frame> {

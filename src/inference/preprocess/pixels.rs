@@ -34,6 +34,16 @@ impl Pixels {
 }
 
 impl Pixels {
+    /// None of them yet, of the same type.
+    #[must_use]
+    pub fn empty(&self) -> Self {
+        match self {
+            Self::F32(_) => Self::F32(Vec::new()),
+            Self::F16(_) => Self::F16(Vec::new()),
+            Self::U8(_) => Self::U8(Vec::new()),
+        }
+    }
+
     /// Empty, its room kept.
     pub fn clear(&mut self) {
         match self {

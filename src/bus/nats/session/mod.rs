@@ -2,8 +2,9 @@
 
 mod hearing;
 mod sending;
+mod storing;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::Context;
@@ -11,12 +12,13 @@ use async_nats::jetstream::context::ContextBuilder;
 use async_nats::{Client, Event, ServerError};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use futures_util::stream::{FuturesOrdered, FuturesUnordered};
+use futures_util::stream::FuturesOrdered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
 
 use self::hearing::Ears;
-use self::sending::{FORBIDDEN, Flushed, NotStored, Stored};
+use self::sending::{FORBIDDEN, Flushed, NotStored};
+use self::storing::{Stored, Storing};
 use super::connect::Connection;
 use super::permissions::{Permissions, Violation};
 use super::setup::Setup;
@@ -45,10 +47,7 @@ struct Session<'a> {
     jetstream: Option<Context>,
     /// The stream keeps the audit, too.
     keeps_audit: bool,
-    stored: FuturesUnordered<BoxFuture<'static, Stored>>,
-    /// What is on its way into the stream.
-    storing: HashMap<Ticket, Storing>,
-    storing_bytes: usize,
+    storing: Storing,
     /// Batches on their way into the socket.
     flushing: FuturesOrdered<BoxFuture<'static, Flushed>>,
     unflushed: usize,
@@ -59,11 +58,6 @@ struct Session<'a> {
     permissions: Permissions,
     complaints: HashSet<String>,
     slow: u64,
-}
-
-struct Storing {
-    subject: String,
-    bytes: usize,
 }
 
 impl Server for Setup {
@@ -113,9 +107,7 @@ async fn talk(setup: &Setup, wire: &mut Wire, connection: &mut Connection) -> St
         client,
         jetstream,
         keeps_audit: keeps_audit.unwrap_or_default(),
-        stored: FuturesUnordered::new(),
-        storing: HashMap::new(),
-        storing_bytes: 0,
+        storing: Storing::default(),
         flushing: FuturesOrdered::new(),
         unflushed: 0,
         unflushed_bytes: 0,
@@ -266,7 +258,7 @@ impl Session<'_> {
             () = wire.outbox.next_batch(vacancy, parcels), if vacancy.is_any() && vacancy.messages >= WINDOW / 4 => {
                 self.send(wire, events, parcels).await?;
             }
-            Some(stored) = self.stored.next(), if !self.stored.is_empty() => self.settle_all(wire, stored)?,
+            stored = self.storing.next(), if self.storing.count() > 0 => self.settle_all(wire, stored)?,
             Some(flushed) = self.flushing.next(), if !self.flushing.is_empty() => {
                 let (mut sent, bytes) = flushed?;
                 self.unflushed -= sent.len();
@@ -300,7 +292,7 @@ impl Session<'_> {
     }
 
     fn vacancy(&self) -> Vacancy {
-        let (count, bytes) = (self.stored.len() + self.unflushed, self.storing_bytes + self.unflushed_bytes);
+        let (count, bytes) = (self.storing.count() + self.unflushed, self.storing.bytes() + self.unflushed_bytes);
         Vacancy {
             of_any: WINDOW_OF_ANY.saturating_sub(count),
             messages: WINDOW.saturating_sub(count),
@@ -309,24 +301,22 @@ impl Session<'_> {
     }
 
     /// What the stream said, and what else it has said already; the outbox is told of all of it at once.
-    fn settle_all(&mut self, wire: &mut Wire, first: Stored) -> Result<(), String> {
-        let mut next = Some(first);
+    fn settle_all(&mut self, wire: &mut Wire, first: Option<Stored>) -> Result<(), String> {
+        let mut next = first;
         let mut settled = Ok(());
-        while let Some((ticket, result)) = next {
-            settled = self.settle(wire, ticket, result);
+        while let Some(stored) = next {
+            settled = self.settle(wire, stored);
             if settled.is_err() {
                 break;
             }
-            next = self.stored.next().now_or_never().flatten();
+            next = self.storing.next().now_or_never().flatten();
         }
         wire.outbox.settle_batch(&mut Vec::new(), &mut Vec::new(), &mut self.acked);
         settled
     }
 
-    /// What the stream said of a message; nothing of one that was given up meanwhile.
-    fn settle(&mut self, wire: &mut Wire, ticket: Ticket, result: Result<(), NotStored>) -> Result<(), String> {
-        let Some(Storing { subject, bytes }) = self.storing.remove(&ticket) else { return Ok(()) };
-        self.storing_bytes -= bytes;
+    fn settle(&mut self, wire: &mut Wire, stored: Stored) -> Result<(), String> {
+        let Stored { ticket, subject, result } = stored;
         match result {
             Ok(()) => {
                 self.acked.push(ticket);
@@ -373,10 +363,7 @@ impl Session<'_> {
             Some(Violation::Publish(subject)) if !subject.starts_with(['$', '_']) => {
                 wire.report.forbidden(&subject);
                 // Of these no acknowledgement will come.
-                for (ticket, storing) in self.storing.extract_if(|_, storing| storing.subject == subject) {
-                    self.storing_bytes -= storing.bytes;
-                    wire.outbox.refused(ticket, FORBIDDEN);
-                }
+                self.storing.give_up(&subject, |ticket| wire.outbox.refused(ticket, FORBIDDEN));
                 self.permissions.forbid(subject, Instant::now());
             }
             _ => {

@@ -1,5 +1,6 @@
 //! From the outbox to the server: into the stream, or by core NATS with one flush a batch.
 
+use std::future::IntoFuture as _;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -7,14 +8,13 @@ use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::context::PublishErrorKind as StreamErrorKind;
 use async_nats::{HeaderMap, PublishErrorKind};
 
-use super::{FLUSH_DEADLINE, Session, Storing};
+use super::{FLUSH_DEADLINE, Session};
 use crate::bus::link::Wire;
 use crate::bus::nats::permissions::Leave;
 use crate::bus::{Channel, Kept, Message, Parcel, Ticket};
 
 pub(super) const FORBIDDEN: &str = "by the server: no permission; allow this node to publish there";
 
-pub(super) type Stored = (Ticket, Result<(), NotStored>);
 /// What is in the socket now: tickets and bytes.
 pub(super) type Flushed = Result<(Vec<Ticket>, usize), String>;
 
@@ -76,13 +76,7 @@ impl Session<'_> {
                 .publish_with_headers(subject.clone(), headers, message.payload.clone())
                 .await
                 .map_err(|error| not_stored(&error))?;
-            let bytes = message.payload.len();
-            self.storing_bytes += bytes;
-            self.storing.insert(ticket, Storing { subject, bytes });
-            self.stored.push(Box::pin(async move {
-                let stored = ack.await.map(drop).map_err(|error| not_stored(&error));
-                (ticket, stored)
-            }));
+            self.storing.add(ticket, subject, message.payload.len(), ack.into_future());
             return Ok(Sending::Stream);
         }
         let publish = self.client.publish_with_headers(subject, headers, message.payload.clone());
@@ -128,7 +122,7 @@ enum Sending {
     Stream,
 }
 
-fn not_stored(error: &async_nats::jetstream::context::PublishError) -> NotStored {
+pub(super) fn not_stored(error: &async_nats::jetstream::context::PublishError) -> NotStored {
     let why = std::error::Error::source(error).map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
     match error.kind() {
         StreamErrorKind::StreamNotFound => NotStored::Later("the stream is gone".into()),

@@ -1,0 +1,61 @@
+//! A model's input with what fills it from a frame, apart from the session: the next frame can be prepared while the model
+//! runs on the one before.
+
+use std::time::{Duration, Instant};
+
+use super::InferenceError;
+use super::preprocess::{Pixels, Placement, Preprocessor};
+use super::spec::InputSpec;
+use crate::domain::Frame;
+
+/// Filled again and again: its tables and its padding are made once for a frame size.
+pub struct Prepared {
+    model: String,
+    spec: InputSpec,
+    /// Values that a run takes.
+    length: usize,
+    preprocessor: Preprocessor,
+    pub(super) pixels: Pixels,
+    /// Of the frame that it was filled with.
+    pub(super) placement: Option<Placement>,
+    took: Duration,
+}
+
+impl Prepared {
+    pub(super) fn new(model: &str, spec: &InputSpec, length: usize, pixels: Pixels) -> Self {
+        Self {
+            model: model.into(),
+            spec: spec.clone(),
+            length,
+            preprocessor: Preprocessor::default(),
+            pixels,
+            placement: None,
+            took: Duration::ZERO,
+        }
+    }
+
+    /// Another one of the same kind, empty.
+    pub(super) fn another(&self) -> Self {
+        Self::new(&self.model, &self.spec, self.length, self.pixels.empty())
+    }
+
+    /// # Errors
+    /// When the frame holds no picture.
+    pub fn fill(&mut self, frame: &Frame) -> Result<(), InferenceError> {
+        let begin = Instant::now();
+        self.placement = None;
+        let (width, height, bytes) = (frame.width, frame.height, frame.bgr.len());
+        if bytes == 0 || bytes as u64 != 3 * u64::from(width) * u64::from(height) {
+            return Err(InferenceError::NoPicture { model: self.model.clone(), width, height, bytes });
+        }
+        self.placement = Some(self.preprocessor.run(frame, &self.spec, self.length, &mut self.pixels));
+        self.took = begin.elapsed();
+        Ok(())
+    }
+
+    /// How long that took.
+    #[must_use]
+    pub fn took(&self) -> Duration {
+        self.took
+    }
+}

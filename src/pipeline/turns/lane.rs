@@ -1,0 +1,75 @@
+//! One camera's frames, and the buffers that all cameras of a model fill again.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar};
+
+use crate::domain::Frame;
+use crate::pipeline::QueueConfig;
+use crate::telemetry::{CameraMetrics, FrameOutcome};
+
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) queue: QueueConfig,
+    pub(super) metrics: Arc<CameraMetrics>,
+    pub(super) waiting: VecDeque<Frame>,
+    /// Where its source waits for room, and its camera for the end: a turn wakes nobody else's.
+    pub(super) moved: Arc<Condvar>,
+    pub(super) epoch: u64,
+    pub(super) open: bool,
+    pub(super) paused: bool,
+    /// Frames that a worker has, one of them prepared ahead at most.
+    pub(super) in_hands: u8,
+}
+
+impl Lane {
+    pub(super) fn new(queue: QueueConfig, metrics: Arc<CameraMetrics>) -> Self {
+        Self {
+            queue,
+            metrics,
+            waiting: VecDeque::with_capacity(queue.depth),
+            moved: Arc::default(),
+            epoch: 0,
+            open: false,
+            paused: false,
+            in_hands: 0,
+        }
+    }
+
+    pub(super) fn drop_waiting(&mut self) {
+        for _ in self.waiting.drain(..) {
+            self.metrics.frame(FrameOutcome::DroppedPaused);
+        }
+    }
+}
+
+/// Buffers to fill again: no allocation a frame. Shared, because a camera needs a second one only while its frame is looked at:
+/// of 1080 lines each has 6 MB.
+#[derive(Debug, Default)]
+pub(super) struct Spares(Vec<Vec<u8>>);
+
+impl Spares {
+    /// A frame to be filled with about so many bytes. A much larger buffer stays for the camera that needs it.
+    pub(super) fn take(&mut self, bytes: usize) -> Frame {
+        let fits = |spare: &Vec<u8>| (bytes..=bytes.saturating_mul(2)).contains(&spare.capacity());
+        let bgr = self.0.iter().rposition(fits).map_or_else(Vec::new, |at| self.0.swap_remove(at));
+        Frame { bgr, ..Frame::empty() }
+    }
+
+    /// One a camera, and one more.
+    pub(super) fn keep(&mut self, frame: Frame, cameras: usize) {
+        // The oldest goes: it may be of a size that no camera has any more.
+        if self.0.len() > cameras {
+            self.0.remove(0);
+        }
+        self.0.push(frame.bgr);
+    }
+
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn bound(&mut self, cameras: usize) {
+        self.0.truncate(if cameras == 0 { 0 } else { cameras + 1 });
+    }
+}
