@@ -20,7 +20,7 @@ impl StillName {
         if file.contains('.') && !file.contains('/') {
             return Self(file.to_owned());
         }
-        Self(Name::like(file).map_or_else(|| "still".to_owned(), String::from))
+        Self(Name::like(file).map_or_else(|| "still".to_owned(), |name| name.to_string()))
     }
 
     #[must_use]

@@ -157,7 +157,7 @@ impl OnnxDetector {
             preparation: family.preparation().settled(&config.input, picture.element),
         };
         Ok(Self {
-            input: Box::new(Prepared::new(&model, &input, session.length(), Pixels::new(picture.element))),
+            input: Box::new(Prepared::new(&model, input, session.length(), Pixels::new(picture.element))),
             stacked: Pixels::new(picture.element),
             max_batch,
             model,

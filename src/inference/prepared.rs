@@ -22,10 +22,10 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    pub(super) fn new(model: &str, spec: &InputSpec, length: usize, pixels: Pixels) -> Self {
+    pub(super) fn new(model: &str, spec: InputSpec, length: usize, pixels: Pixels) -> Self {
         Self {
             model: model.into(),
-            spec: spec.clone(),
+            spec,
             length,
             preprocessor: Preprocessor::default(),
             pixels,
@@ -36,7 +36,7 @@ impl Prepared {
 
     /// Another one of the same kind, empty.
     pub(super) fn another(&self) -> Self {
-        Self::new(&self.model, &self.spec, self.length, self.pixels.empty())
+        Self::new(&self.model, self.spec, self.length, self.pixels.empty())
     }
 
     /// # Errors

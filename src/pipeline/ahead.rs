@@ -25,7 +25,7 @@ pub(super) struct Ready {
     pub(super) is_filled: bool,
 }
 
-impl<'a> Helper<'a> {
+impl Helper<'_> {
     /// `None`: there is no thread for it, and the worker does everything itself.
     pub(super) fn start<'scope>(
         scope: &'scope Scope<'scope, '_>,
@@ -36,7 +36,8 @@ impl<'a> Helper<'a> {
         let (give, ready) = sync_channel(1);
         let (free, frees) = sync_channel(1);
         let _room = free.try_send(spare);
-        let name = std::thread::current().name().map_or_else(String::new, |worker| worker.replace("worker", "ahead of"));
+        let name =
+            std::thread::current().name().map_or_else(String::new, |worker| worker.replace("worker", "ahead of"));
         let started = Builder::new().name(name).spawn_scoped(scope, move || work(turns, desk, &frees, &give));
         if let Err(error) = started {
             tracing::warn!("no thread to prepare frames ahead: {error}");

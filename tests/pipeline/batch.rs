@@ -13,7 +13,7 @@ use sightwire::telemetry::{CameraMetrics, FrameOutcome, ModelMetrics};
 use crate::onnx::Model;
 use crate::{Said, processor};
 
-fn load(config: &ModelConfig) -> OnnxDetector {
+pub fn load(config: &ModelConfig) -> OnnxDetector {
     OnnxDetector::load(&Runtime::load().unwrap(), config).unwrap()
 }
 
@@ -43,7 +43,7 @@ fn open_up(model: &mut [u8], from: &[u8], to: &[u8], times: usize) {
 }
 
 /// The fifth picture of a drawn scene.
-fn scene(spec: &str) -> Frame {
+pub fn scene(spec: &str) -> Frame {
     let spec: SourceSpec = format!("synthetic:shapes?{spec}").parse().unwrap();
     let mut source = open(&spec, &OpenOptions { pace: Pace::Asap, ..OpenOptions::default() }).unwrap();
     let mut frame = Frame::empty();
@@ -108,17 +108,20 @@ fn a_model_that_does_not_keep_its_pictures_apart_runs_one_at_a_time() {
 }
 
 /// Cameras with frames that wait, before anybody looks at them.
-struct Yard {
+pub struct Yard {
     turns: Arc<Turns>,
     seats: Seats,
     metrics: Vec<Arc<CameraMetrics>>,
-    said: Arc<Said>,
+    /// Frames of each.
+    counts: Vec<u64>,
+    pub said: Arc<Said>,
 }
 
 impl Yard {
-    fn new(frames: Vec<Vec<Frame>>) -> Self {
-        let mut yard =
-            Self { turns: Arc::default(), seats: Seats::default(), metrics: Vec::new(), said: Arc::default() };
+    pub fn new(frames: Vec<Vec<Frame>>) -> Self {
+        let (turns, seats, said) = (Arc::default(), Seats::default(), Arc::default());
+        let counts = frames.iter().map(|frames| frames.len() as u64).collect();
+        let mut yard = Self { turns, seats, metrics: Vec::new(), counts, said };
         for (n, frames) in frames.into_iter().enumerate() {
             let name = format!("c{n}");
             let config = CameraConfig::new("synthetic:shapes".parse().unwrap(), "model".parse().unwrap());
@@ -137,16 +140,16 @@ impl Yard {
         yard
     }
 
-    fn outcomes(&self, outcome: FrameOutcome) -> Vec<u64> {
+    pub fn outcomes(&self, outcome: FrameOutcome) -> Vec<u64> {
         self.metrics.iter().map(|metrics| metrics.totals.outcome(outcome)).collect()
     }
 
     /// Until nothing waits any more.
-    fn work(&self, detector: &mut dyn Detector) {
+    pub fn work(&self, detector: &mut dyn Detector) {
         std::thread::scope(|scope| {
             let worker = scope.spawn(|| work(&self.turns, &self.seats, detector, &ModelMetrics::new("fake")));
             let begun = Instant::now();
-            while self.metrics.iter().any(|metrics| Self::waits(metrics)) && begun.elapsed() < Duration::from_mins(1) {
+            while self.waits() && begun.elapsed() < Duration::from_mins(1) {
                 std::thread::sleep(Duration::from_millis(5));
             }
             self.turns.shut();
@@ -154,8 +157,10 @@ impl Yard {
         });
     }
 
-    fn waits(metrics: &CameraMetrics) -> bool {
-        FrameOutcome::ALL.map(|outcome| metrics.totals.outcome(outcome)).iter().sum::<u64>() < 2
+    fn waits(&self) -> bool {
+        let done =
+            |metrics: &CameraMetrics| FrameOutcome::ALL.map(|outcome| metrics.totals.outcome(outcome)).iter().sum();
+        self.metrics.iter().map(|metrics| done(metrics)).zip(&self.counts).any(|(done, count): (u64, _)| done < *count)
     }
 }
 

@@ -1,7 +1,8 @@
-//! Between source and bus: frames that are not inferred, and frames that are inferred together.
+//! Between source and bus: frames that are not inferred, that are prepared ahead, and that are inferred together.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::cast_precision_loss, reason = "figures for people")]
 
+mod ahead;
 mod batch;
 mod motion;
 #[path = "../bad_input/onnx.rs"]
@@ -21,7 +22,7 @@ use tokio::sync::{mpsc, watch};
 
 /// Keeps what is said.
 #[derive(Default)]
-struct Said(Mutex<Vec<(MessageKind, serde_json::Value)>>);
+pub struct Said(Mutex<Vec<(MessageKind, serde_json::Value)>>);
 
 impl Publisher for Said {
     fn offer(&self, message: Message) {
