@@ -115,6 +115,33 @@ class Run:
         full_hd = self.clip("1080p", "1920:1080")
         first, more = (self.ours.resident(model, full_hd, count, seconds + 2 * count) for count in (1, 5))
         self.figure("memory more", "ours", (more - first) / 4)
+        least = [self.decoding_alone(full_hd, count) for count in (1, 5)]
+        self.note(row="floor memory", one=least[0], more=(least[1] - least[0]) / 4)
+
+    @staticmethod
+    def decoding_alone(clip, count):
+        """Peak MB of FFmpeg's own program that decodes so many at once, a thread each, and does nothing with them."""
+        command = ["ffmpeg", "-loglevel", "error"]
+        for _ in range(count):
+            command += ["-threads", "1", "-i", clip]
+        for n in range(count):
+            command += ["-map", f"{n}:v"]
+        process = subprocess.Popen([*command, "-t", "5", "-f", "null", "-"])
+        _, status, usage = os.wait4(process.pid, 0)
+        if status != 0:
+            raise SystemExit("ffmpeg could not decode the clip")
+        return usage.ru_maxrss / 1024
+
+    def lateness(self):
+        """How late a program wakes that sleeps until the next picture is due: in everybody's latency."""
+        late = []
+        due = time.monotonic()
+        for _ in range(100):
+            due += 1 / 15
+            time.sleep(max(0.0, due - time.monotonic()))
+            late.append((time.monotonic() - due) * 1e3)
+        late.sort()
+        self.note(row="floor latency", p50=pct(late, 0.5), p99=pct(late, 0.99))
 
     def cameras(self, model, clip):
         one = self.ours.as_fast_as_it_goes(model, clip)["fps"]
@@ -147,6 +174,7 @@ class Run:
             self.share("share rfb", rfb, faces)
             self.processor("cpu 480x360", yolox, small)
             self.processor("cpu 1080p", yolox, full_hd)
+            self.lateness()
             self.latency(yolox, faces)
             self.memory(yolox)
             self.cameras(yolox, small)

@@ -88,6 +88,23 @@ def stages(lines):
         yield ""
 
 
+def floors(lines):
+    """What is there before anybody's program."""
+    of = {row: [line for line in lines if line.get("row") == f"floor {row}"] for row in ("latency", "memory")}
+
+    def middle(row, key):
+        return statistics.median(line[key] for line in of[row])
+
+    if of["latency"]:
+        yield (f"On this machine a program that sleeps until a picture is due wakes {middle('latency', 'p50'):.2f} ms late (p99 "
+               f"{middle('latency', 'p99'):.2f}): that is in everybody's latency, once for each thread and program on a message's way.")
+        yield ""
+    if of["memory"]:
+        yield (f"FFmpeg's own program, which decodes the 1080p clip with one thread and drops the pictures, takes "
+               f"{middle('memory', 'one'):.0f} MB, and {middle('memory', 'more'):.0f} MB for each further one.")
+        yield ""
+
+
 def machine():
     def first(command, nth=0):
         try:
@@ -113,7 +130,7 @@ def section(lines, peers, command, when):
         p50, p99 = (shown(values, 2) for values in own)
         parts += ["The latency rows take the bare model's median from everybody's age of a message. Less each frame's own inference "
                   f"time, which only Sightwire's messages tell: p50 {p50} ms, p99 {p99} ms.", ""]
-    parts += [*rates(lines), "", *stages(lines)]
+    parts += [*floors(lines), *rates(lines), "", *stages(lines)]
     return "\n".join(parts).rstrip()
 
 

@@ -27,22 +27,16 @@ pub async fn run(servers: &Servers, way: Way, payload: &Bytes, count: u64) -> Du
 
 /// With the headers that the node's messages have; `None` where they cost next to nothing.
 pub async fn run_with_headers(servers: &Servers, way: Way, payload: &Bytes, count: u64) -> Option<Duration> {
-    let content_type = || {
+    let headers = |number| {
         let mut headers = HeaderMap::new();
         headers.insert("Content-Type", "application/json");
-        headers
+        headers.insert("Nats-Msg-Id", Way::id(number));
+        Some(headers)
     };
     Some(match way {
         Way::MqttQos0 | Way::MqttQos1 => return None,
-        Way::NatsCore => core(servers.nats.port, payload, count, |_| Some(content_type())).await,
-        Way::JetStream => {
-            let with_id = |number| {
-                let mut headers = content_type();
-                headers.insert("Nats-Msg-Id", Way::id(number));
-                Some(headers)
-            };
-            jetstream(servers.nats.port, payload, count, with_id).await
-        }
+        Way::NatsCore => core(servers.nats.port, payload, count, headers).await,
+        Way::JetStream => jetstream(servers.nats.port, payload, count, headers).await,
     })
 }
 

@@ -45,14 +45,14 @@ impl Way {
     }
 
     fn id(number: u64) -> String {
-        format!("front-door-0199a1b2c3d4-event-{number}")
+        format!("front-door-0199a1b2c3d4-detections-{number}")
     }
 
     /// As the node would make it.
     fn message(self, payload: &Bytes, number: u64) -> Message {
         let kind = if self == Self::JetStream { MessageKind::Event } else { MessageKind::Detections };
         let qos = if matches!(self, Self::MqttQos1 | Self::JetStream) { Qos::AtLeastOnce } else { Qos::AtMostOnce };
-        let id = (self == Self::JetStream).then(|| Self::id(number));
+        let id = Some(Self::id(number));
         Message { qos, id, properties: Vec::new(), ..common::message(kind, payload.clone()) }
     }
 }

@@ -1,6 +1,7 @@
 //! What is made of a frame once its objects are found: tracks, payloads, counts, keyframes. One a camera.
 
 use std::collections::{BTreeSet, HashSet};
+use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -381,8 +382,7 @@ impl Processor {
             retain: false,
             properties: traced::properties(trace.as_ref()),
             correlation: None,
-            // No stream keeps them.
-            id: None,
+            id: Some(self.message_id("detections", message.seq)),
             camera: Some(message.camera.clone()),
             captured_at: Some(frame.captured_instant),
             late: Some(codec::late(publish.encoding)),
@@ -452,7 +452,7 @@ impl Processor {
             retain: false,
             properties: traced::properties(trace.as_ref()),
             correlation: None,
-            id: Some(self.event_id(event.seq)),
+            id: Some(self.message_id("event", event.seq)),
             camera: Some(event.camera.clone()),
             captured_at: captured,
             late: Some(codec::late(self.publish.encoding)),
@@ -554,9 +554,12 @@ impl Processor {
     }
 
     /// Unique for ever: a message that is sent again is stored once.
-    fn event_id(&self, seq: u64) -> String {
+    fn message_id(&self, kind: &str, seq: u64) -> String {
         let Origin { camera, boot_id, .. } = self.builder.origin();
-        format!("{camera}-{boot_id}-event-{seq}")
+        let mut id = String::with_capacity(camera.as_str().len() + boot_id.as_str().len() + kind.len() + 23);
+        // Into a String nothing fails.
+        let _written = write!(id, "{camera}-{boot_id}-{kind}-{seq}");
+        id
     }
 }
 

@@ -116,11 +116,16 @@ fn a_picture_of_now_tells_its_frame_and_a_stopped_camera_says_so_in_the_picture(
     let node = Node::start("", "  door: { source: \"synthetic:shapes?clock=true&objects=3\", model: shapes }\n");
     let mut viewer = Viewer::of(&node, "door");
     viewer.frame();
-    let still = node.get("/cameras/door/frame.jpg", &[]).expect(200);
+    let (still, clock) = (0..50)
+        .find_map(|_| {
+            let still = node.get("/cameras/door/frame.jpg", &[]).expect(200);
+            let (picture, width, height) = decode(&still.body);
+            // Now and then boxes lie over both of the clock's strips; not for ever.
+            read_clock(&picture, width, height).map(|clock| (still, clock.as_secs_f64()))
+        })
+        .unwrap();
     assert_eq!(still.header("content-type"), "image/jpeg");
     assert!(still.header("x-frame-id").parse::<u64>().unwrap() > 0);
-    let (picture, width, height) = decode(&still.body);
-    let clock = read_clock(&picture, width, height).unwrap().as_secs_f64();
     let told: f64 = still.header("x-timestamp").parse().unwrap();
     assert!((told - clock).abs() < 0.0011, "{told} and {clock} in the picture");
 
