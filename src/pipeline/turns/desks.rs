@@ -58,8 +58,10 @@ impl Turns {
 
     /// The worker is busy with a frame of this lane from now on.
     pub fn engage(&self, desk: DeskId, held: LaneId) {
-        self.at(desk, |desk| desk.held = Some(held));
-        let state = self.lock();
+        let mut state = self.lock();
+        if let Some(desk) = state.desks.0.get_mut(desk.0) {
+            desk.held = Some(held);
+        }
         let wanted = state.idle == 0 && state.lanes.keys().any(|id| state.is_wanted_ahead(*id));
         drop(state);
         if wanted {
@@ -85,12 +87,13 @@ impl Turns {
                 return None;
             }
             if state.idle == 0
-                && let Some((turn, moved)) = state.pick(|id, lane| place.wants(id, lane))
+                && let Some(turn) = state.pick(|id, lane| place.wants(id, lane))
             {
                 if let Some(desk) = state.desks.0.get_mut(desk.0) {
                     desk.ahead = true;
                 }
-                moved.notify_all();
+                drop(state);
+                turn.room.notify_all();
                 return Some(turn);
             }
             state = self.ahead_waits.wait(state).unwrap_or_else(PoisonError::into_inner);

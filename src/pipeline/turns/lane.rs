@@ -12,8 +12,10 @@ pub(super) struct Lane {
     pub(super) queue: QueueConfig,
     pub(super) metrics: Arc<CameraMetrics>,
     pub(super) waiting: VecDeque<Frame>,
-    /// Where its source waits for room, and its camera for the end: a turn wakes nobody else's.
-    pub(super) moved: Arc<Condvar>,
+    /// Where its source waits for room: a turn wakes nobody else's.
+    pub(super) room: Arc<Condvar>,
+    /// Where its camera waits until nothing is left.
+    pub(super) quiet: Arc<Condvar>,
     pub(super) epoch: u64,
     pub(super) open: bool,
     pub(super) paused: bool,
@@ -27,12 +29,24 @@ impl Lane {
             queue,
             metrics,
             waiting: VecDeque::with_capacity(queue.depth),
-            moved: Arc::default(),
+            room: Arc::default(),
+            quiet: Arc::default(),
             epoch: 0,
             open: false,
             paused: false,
             in_hands: 0,
         }
+    }
+
+    /// Nothing waits, and nothing is in hands.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.waiting.is_empty() && self.in_hands == 0
+    }
+
+    /// Things are no longer what somebody waits for.
+    pub(super) fn notify_all(&self) {
+        self.room.notify_all();
+        self.quiet.notify_all();
     }
 
     pub(super) fn drop_waiting(&mut self) {

@@ -36,6 +36,8 @@ pub struct Turn {
     pub frame: Frame,
     /// The camera's.
     pub metrics: Arc<CameraMetrics>,
+    /// Told that there is room in its lane.
+    room: Arc<Condvar>,
 }
 
 /// The lanes of one model.
@@ -90,7 +92,7 @@ impl Turns {
         let mut state = self.lock();
         if let Some(mut lane) = state.lanes.remove(&lane) {
             lane.drop_waiting();
-            lane.moved.notify_all();
+            lane.notify_all();
         }
         let cameras = state.lanes.len();
         state.spares.bound(cameras);
@@ -110,7 +112,7 @@ impl Turns {
         self.with(lane, |lane| {
             lane.open = false;
             lane.drop_waiting();
-            lane.moved.notify_all();
+            lane.notify_all();
         });
     }
 
@@ -121,7 +123,7 @@ impl Turns {
             if paused {
                 lane.drop_waiting();
             }
-            lane.moved.notify_all();
+            lane.notify_all();
         });
     }
 
@@ -160,16 +162,17 @@ impl Turns {
                     }
                 }
                 WhenFull::Block => {
-                    let moved = lane.moved.clone();
-                    guard = moved.wait(guard).unwrap_or_else(PoisonError::into_inner);
+                    let room = lane.room.clone();
+                    guard = room.wait(guard).unwrap_or_else(PoisonError::into_inner);
                 }
             }
         }
     }
 
-    /// A frame of this lane may be taken: wakes one who can.
+    /// If there is a frame of this lane to be taken: wakes one who can.
     fn tell(&self, state: MutexGuard<'_, State>, id: LaneId) {
-        let (idle, ahead) = (state.idle > 0, state.is_wanted_ahead(id));
+        let waits = state.lanes.get(&id).is_some_and(|lane| !lane.waiting.is_empty());
+        let (idle, ahead) = (waits && state.idle > 0, state.is_wanted_ahead(id));
         drop(state);
         if idle {
             self.frame_waits.notify_one();
@@ -198,12 +201,14 @@ impl Turns {
                 return false;
             }
             while hand.len() < most
-                && let Some((turn, moved)) = state.next_turn()
+                && let Some(turn) = state.next_turn()
             {
                 hand.push(turn);
-                moved.notify_all();
             }
             if !hand.is_empty() {
+                drop(state);
+                // Not under the lock: who wakes would wait for it at once.
+                hand.iter().for_each(|turn| turn.room.notify_all());
                 return true;
             }
             state.idle += 1;
@@ -217,7 +222,9 @@ impl Turns {
         let mut state = self.lock();
         if let Some(lane) = state.lanes.get_mut(&id) {
             lane.in_hands = lane.in_hands.saturating_sub(1);
-            lane.moved.notify_all();
+            if lane.is_quiet() {
+                lane.quiet.notify_all();
+            }
         }
         if let Some(buffer) = buffer {
             let cameras = state.lanes.len();
@@ -244,11 +251,11 @@ impl Turns {
         loop {
             let Some(lane) = state.lanes.get(&id) else { return };
             let over = state.shut || !lane.open || lane.epoch != epoch.0;
-            if over || (lane.waiting.is_empty() && lane.in_hands == 0) {
+            if over || lane.is_quiet() {
                 return;
             }
-            let moved = lane.moved.clone();
-            state = moved.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let quiet = lane.quiet.clone();
+            state = quiet.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -256,7 +263,7 @@ impl Turns {
     pub fn shut(&self) {
         let mut state = self.lock();
         state.shut = true;
-        state.lanes.values().for_each(|lane| lane.moved.notify_all());
+        state.lanes.values().for_each(Lane::notify_all);
         drop(state);
         self.frame_waits.notify_all();
         self.ahead_waits.notify_all();
@@ -270,12 +277,12 @@ impl Turns {
 
 impl State {
     /// Of a camera that is in nobody's hands.
-    fn next_turn(&mut self) -> Option<(Turn, Arc<Condvar>)> {
+    fn next_turn(&mut self) -> Option<Turn> {
         self.pick(|_, lane| lane.in_hands == 0)
     }
 
     /// The next of those whose lane `may` be taken from.
-    fn pick(&mut self, may: impl Fn(LaneId, &Lane) -> bool) -> Option<(Turn, Arc<Condvar>)> {
+    fn pick(&mut self, may: impl Fn(LaneId, &Lane) -> bool) -> Option<Turn> {
         let ready = |(id, lane): &(&LaneId, &Lane)| !lane.waiting.is_empty() && may(**id, lane);
         let after = self.lanes.range((Excluded(self.last), Unbounded)).find(ready);
         let (&id, _) = after.or_else(|| self.lanes.range(..=self.last).find(ready))?;
@@ -283,7 +290,7 @@ impl State {
         let frame = lane.waiting.pop_front()?;
         lane.in_hands += 1;
         self.last = id;
-        let turn = Turn { lane: id, epoch: Epoch(lane.epoch), frame, metrics: lane.metrics.clone() };
-        Some((turn, lane.moved.clone()))
+        let (metrics, room) = (lane.metrics.clone(), lane.room.clone());
+        Some(Turn { lane: id, epoch: Epoch(lane.epoch), frame, metrics, room })
     }
 }
