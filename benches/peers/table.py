@@ -75,10 +75,9 @@ def rates(lines):
 
 
 def stages(lines):
-    """Where the time of a frame goes, by `sightwire bench`."""
-    for line in lines:
-        if line.get("row") != "stages":
-            continue
+    """Where the time of a frame goes, by `sightwire bench`: of each clip and model the last repetition."""
+    last = {(line["clip"], line["model"]): line for line in lines if line.get("row") == "stages"}
+    for line in last.values():
         yield f"`sightwire bench`, {line['clip']}, {line['model']}: milliseconds a frame, p50 (p99)."
         yield ""
         yield "| " + " | ".join(stage["name"] for stage in line["stages"]) + " | bare model |"

@@ -208,7 +208,9 @@ impl Turns {
             if !hand.is_empty() {
                 drop(state);
                 // Not under the lock: who wakes would wait for it at once.
-                hand.iter().for_each(|turn| turn.room.notify_all());
+                for turn in hand.iter() {
+                    turn.room.notify_all();
+                }
                 return true;
             }
             state.idle += 1;
