@@ -15,6 +15,7 @@ use super::dialect::{Closing, Dialect, Saying};
 use super::setup::Setup;
 
 const FAREWELL: Duration = Duration::from_secs(1);
+const LAST_WORDS: Duration = Duration::from_millis(50);
 /// Filters a SUBSCRIBE packet; some brokers take no more.
 pub(super) const FILTERS_A_PACKET: usize = 8;
 
@@ -92,8 +93,10 @@ impl<D: Dialect> Driven<D> {
         lock(&self.heard).pop_front()
     }
 
-    /// DISCONNECT, and a moment for it to leave.
+    /// DISCONNECT, and a moment for it to leave. What is on its way to us (the echo of a probe, say) is read before: a socket
+    /// that is closed over unread bytes is reset, and a broker that sees the reset first takes the node for dead.
     pub(super) async fn leave(mut self) {
+        let _over = tokio::time::timeout(LAST_WORDS, async { while self.next().await.is_ok() {} }).await;
         self.client.disconnect();
         let _late = tokio::time::timeout(FAREWELL, async { while self.next().await.is_ok() {} }).await;
     }
