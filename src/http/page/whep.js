@@ -4,11 +4,14 @@ import { firstPicture } from "./player.js";
 import { store } from "./store.js";
 
 const GATHER = 1000;
+/** How long a good-bye may take, milliseconds. */
+const GOOD_BYE = 2000;
 
 export async function playWhep(camera, video, later, lost) {
   if (!window.RTCPeerConnection) throw new Error("this browser has none");
   const peer = new RTCPeerConnection();
-  later(() => peer.close());
+  let session = null;
+  later(() => session ?? peer.close());
   peer.addTransceiver("video", { direction: "recvonly" });
   peer.addEventListener("track", ({ track, receiver, streams }) => {
     // Latency before smoothness: the node sends at an even pace.
@@ -28,10 +31,14 @@ export async function playWhep(camera, video, later, lost) {
     body: peer.localDescription.sdp,
   });
   if (answer.status !== 201) throw new Error(await refusal(answer));
-  const [session, boot] = [answer.headers.get("location"), store.node?.boot_id];
-  later(() => {
-    // A session ends with its node; the next one does not know it.
-    if (session && store.node?.boot_id === boot) fetch(session, { method: "DELETE", keepalive: true }).catch(() => {});
+  session = answer.headers.get("location");
+  const boot = store.node?.boot_id;
+  later(async () => {
+    // The session before the connection: with its connection the node forgets it, and knows none to end. It ends with its node,
+    // too; the next one does not know it.
+    const goodBye = { method: "DELETE", keepalive: true, signal: AbortSignal.timeout(GOOD_BYE) };
+    if (session && store.node?.boot_id === boot) await fetch(session, goodBye).catch(() => {});
+    peer.close();
   });
   await peer.setRemoteDescription({ type: "answer", sdp: await answer.text() });
   const failed = new Promise((_, reject) =>
