@@ -31,7 +31,7 @@ pub trait Detector: Send {
     /// Fills `found` (cleared first) with what is in the frame, best score first.
     fn detect(&mut self, frame: &Frame, found: &mut Vec<Detection>) -> Result<DetectTiming, InferenceError>;
 
-    /// For preparing the next frame beside a run; `None` where that is of no use.
+    /// For frames that somebody else prepares; `None` where that is of no use.
     fn ahead(&mut self) -> Option<&mut dyn DetectAhead> {
         None
     }
@@ -62,18 +62,18 @@ pub trait Detector: Send {
     }
 }
 
-/// A detector whose next frame may be prepared while it runs.
+/// A detector whose frames may be prepared by somebody else, and while it runs.
 pub trait DetectAhead {
     /// An input to be filled, while the detector has its own.
-    fn spare(&self) -> Box<Prepared>;
+    fn spare(&self) -> Prepared;
 
-    /// [`Detector::detect`] of the frame that `filled` was filled with; afterwards it is another one, to be filled again.
+    /// [`Detector::detect`] of the frame that `filled` was filled with.
     ///
     /// # Errors
     /// As [`Detector::detect`], and when it was filled with none.
     fn detect_filled(
         &mut self,
-        filled: &mut Box<Prepared>,
+        filled: &mut Prepared,
         found: &mut Vec<Detection>,
     ) -> Result<DetectTiming, InferenceError>;
 }
@@ -104,7 +104,7 @@ pub struct OnnxDetector {
     passed_over: Vec<PassedOver>,
     family_name: &'static str,
     family: Box<dyn Family>,
-    input: Box<Prepared>,
+    input: Prepared,
     labels: Arc<[Label]>,
     confidence: f32,
     nms: NmsConfig,
@@ -157,7 +157,7 @@ impl OnnxDetector {
             preparation: family.preparation().settled(&config.input, picture.element),
         };
         Ok(Self {
-            input: Box::new(Prepared::new(&model, input, session.length(), Pixels::new(picture.element))),
+            input: Prepared::new(&model, input, session.length(), Pixels::new(picture.element)),
             stacked: Pixels::new(picture.element),
             max_batch,
             model,
@@ -307,19 +307,22 @@ impl Detector for OnnxDetector {
 }
 
 impl DetectAhead for OnnxDetector {
-    fn spare(&self) -> Box<Prepared> {
-        Box::new(self.input.another())
+    fn spare(&self) -> Prepared {
+        self.input.another()
     }
 
     fn detect_filled(
         &mut self,
-        filled: &mut Box<Prepared>,
+        filled: &mut Prepared,
         found: &mut Vec<Detection>,
     ) -> Result<DetectTiming, InferenceError> {
-        std::mem::swap(&mut self.input, filled);
         let begin = Instant::now();
-        let ran = self.run(found, Instant::now)?;
-        Ok(DetectTiming { preprocess: self.input.took(), inference: ran - begin, postprocess: ran.elapsed() })
+        std::mem::swap(&mut self.input, filled);
+        let ran = self.run(found, Instant::now);
+        // Each back in its place: what an input is filled by was made for the pictures of one camera.
+        std::mem::swap(&mut self.input, filled);
+        let ran = ran?;
+        Ok(DetectTiming { preprocess: filled.took(), inference: ran - begin, postprocess: ran.elapsed() })
     }
 }
 

@@ -1,6 +1,7 @@
-//! A model's input with what fills it from a frame, apart from the session: the next frame can be prepared while the model
-//! runs on the one before.
+//! A model's input with what fills it from a frame, apart from the session: a frame can be prepared where it comes from, and
+//! while the model runs on the one before.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::InferenceError;
@@ -9,6 +10,7 @@ use super::spec::InputSpec;
 use crate::domain::Frame;
 
 /// Filled again and again: its tables and its padding are made once for a frame size.
+#[derive(Debug)]
 pub struct Prepared {
     model: String,
     spec: InputSpec,
@@ -35,7 +37,8 @@ impl Prepared {
     }
 
     /// Another one of the same kind, empty.
-    pub(super) fn another(&self) -> Self {
+    #[must_use]
+    pub fn another(&self) -> Self {
         Self::new(&self.model, self.spec, self.length, self.pixels.empty())
     }
 
@@ -43,7 +46,7 @@ impl Prepared {
     /// When the frame holds no picture.
     pub fn fill(&mut self, frame: &Frame) -> Result<(), InferenceError> {
         let begin = Instant::now();
-        self.placement = None;
+        (self.placement, self.took) = (None, Duration::ZERO);
         let (width, height, bytes) = (frame.width, frame.height, frame.bgr.len());
         if bytes == 0 || bytes as u64 != 3 * u64::from(width) * u64::from(height) {
             return Err(InferenceError::NoPicture { model: self.model.clone(), width, height, bytes });
@@ -53,7 +56,19 @@ impl Prepared {
         Ok(())
     }
 
-    /// How long that took.
+    /// [`Prepared::fill`] where nobody can be told: what goes wrong, a panic too, goes wrong again where the frame is looked
+    /// at unprepared, and there it is known whose fault it is.
+    pub fn fill_quietly(&mut self, frame: &Frame) {
+        let _again = catch_unwind(AssertUnwindSafe(|| self.fill(frame)));
+    }
+
+    /// Whether it holds a frame, and the last attempt to fill it did not fail.
+    #[must_use]
+    pub fn is_filled(&self) -> bool {
+        self.placement.is_some()
+    }
+
+    /// How long filling it took.
     #[must_use]
     pub fn took(&self) -> Duration {
         self.took

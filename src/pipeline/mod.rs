@@ -39,5 +39,5 @@ pub use shutter::{Shot, Shutter};
 pub use states::{Announcer, StateView, Voice};
 pub use traced::TRACEPARENT;
 pub use tuning::{Dial, Tuner, Tuning};
-pub use turns::{LaneId, Turns};
+pub use turns::{Epoch, LaneId, Turns};
 pub use worker::{Seat, Seats, work};

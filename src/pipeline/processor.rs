@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -63,6 +64,8 @@ pub struct Processor {
     last_encode: Duration,
     events: Vec<TrackEvent>,
     motion: MotionGate,
+    /// Whether that is on, for who brings the frames.
+    sifts: Arc<AtomicBool>,
     /// What the last inference found, kept while pictures in which nothing has changed are skipped.
     last_found: Vec<Detection>,
     live: Live,
@@ -165,6 +168,7 @@ impl Processor {
             spent: None,
             last_encode: Duration::ZERO,
             events: Vec::new(),
+            sifts: Arc::new(AtomicBool::new(skip_static.0.is_some())),
             motion: MotionGate::new(&skip_static),
             last_found: Vec::new(),
             live,
@@ -202,6 +206,12 @@ impl Processor {
         self.floor.clone()
     }
 
+    /// Whether frames may turn out not to be worth inferring, now and later.
+    #[must_use]
+    pub fn sifts(&self) -> Arc<AtomicBool> {
+        self.sifts.clone()
+    }
+
     /// By which somebody asks for a picture.
     #[must_use]
     pub fn shutter(&self) -> Arc<Shutter> {
@@ -223,6 +233,7 @@ impl Processor {
         self.keyframe_config.clone_from(keyframes);
         // What was found by other settings is not said again.
         self.motion.configure(skip_static);
+        self.sifts.store(self.motion.is_on(), Ordering::Relaxed);
         self.wanted = labels.as_deref().map(label_set);
         let changed = self.counts.want(self.wanted.as_ref());
         self.say_counts(changed);

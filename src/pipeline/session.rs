@@ -155,7 +155,10 @@ impl Thread {
         }
         let mut frame = Frame::empty();
         let mut rate = RateLimit::new(self.context.max_fps.get());
-        let shutter = lock(&self.context.processor).shutter();
+        let (shutter, sifts) = {
+            let processor = lock(&self.context.processor);
+            (processor.shutter(), processor.sifts())
+        };
         let mut streaming = false;
         loop {
             if self.read(source.as_mut(), &mut frame, options.read_timeout)? == Read::End {
@@ -182,7 +185,9 @@ impl Thread {
                 metrics.frame(FrameOutcome::SkippedRate);
                 continue;
             }
-            let Some(spare) = turns.offer(*lane, self.epoch, frame) else {
+            // A picture in which nothing has changed is not worth preparing.
+            let offer = if sifts.load(Ordering::Relaxed) { Turns::offer } else { Turns::prepare_and_offer };
+            let Some(spare) = offer(turns, *lane, self.epoch, frame) else {
                 metrics.frame(FrameOutcome::DroppedPaused);
                 return Err(SourceError::Cancelled);
             };

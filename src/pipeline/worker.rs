@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::ahead::{Helper, Ready};
+use super::ahead::Helper;
 use super::failure::Failure;
 use super::processor::{Processor, lock};
 use super::tuning::Dial;
@@ -74,10 +74,12 @@ const PASSING: u32 = 20;
 /// Works until the turns are shut; run it on a thread of its own.
 pub fn work(turns: &Turns, seats: &Seats, detector: &mut dyn Detector, metrics: &ModelMetrics) {
     std::thread::scope(|scope| {
-        let spare = detector.ahead().map(|detector| detector.spare());
-        let helper = spare.and_then(|spare| Helper::start(scope, turns, spare));
+        let helper = detector.ahead().and_then(|detector| {
+            turns.take_prepared(detector.spare());
+            Helper::start(scope, turns)
+        });
         let most = detector.max_batch().max(1);
-        let mut worker = Worker { turns, detector, helper, filled: None, found: Vec::new(), said: None };
+        let mut worker = Worker { turns, detector, helper, found: Vec::new(), said: None };
         let (mut hand, mut asked) = (Vec::with_capacity(most), Vec::with_capacity(most));
         while worker.take(most, &mut hand) {
             let began = Instant::now();
@@ -89,7 +91,7 @@ pub fn work(turns: &Turns, seats: &Seats, detector: &mut dyn Detector, metrics: 
                 let Some(seat) = seat else {
                     // Its camera was removed while the frame waited.
                     turn.metrics.frame(FrameOutcome::DroppedPaused);
-                    turns.done(lane, Some(turn.frame));
+                    turns.done(lane, Some(turn.frame), turn.input);
                     continue;
                 };
                 asked.extend(worker.look(turn, seat));
@@ -104,8 +106,6 @@ struct Worker<'a> {
     turns: &'a Turns,
     detector: &'a mut dyn Detector,
     helper: Option<Helper<'a>>,
-    /// The input of the frame in hand, where it was prepared ahead, and whether it is filled.
-    filled: Option<(Box<Prepared>, bool)>,
     /// Kept: no allocation a frame.
     found: Vec<Vec<Detection>>,
     said: Option<Instant>,
@@ -130,20 +130,17 @@ type Done = Result<Option<Frame>, String>;
 impl Worker<'_> {
     /// What was prepared ahead, else what comes next; false once the turns are shut.
     fn take(&mut self, most: usize, hand: &mut Vec<Turn>) -> bool {
-        let Some(helper) = &self.helper else { return self.turns.take_some(most, hand) };
-        if let Some((input, _)) = self.filled.take() {
-            helper.give(input);
-        }
-        let Some(Ready { turn, input, is_filled }) = helper.collect() else { return self.turns.take_some(most, hand) };
+        let Some(turn) = self.helper.as_ref().and_then(Helper::collect) else {
+            return self.turns.take_some(most, hand);
+        };
         hand.push(turn);
-        self.filled = Some((input, is_filled));
         true
     }
 
     /// A picture in which nothing has changed is done with; any other is given back.
-    fn look(&mut self, turn: Turn, seat: Seat) -> Option<Held> {
-        let (turns, lane) = (self.turns, turn.lane);
-        let prepared = self.filled.as_ref().map_or(Duration::ZERO, |(input, _)| input.took());
+    fn look(&mut self, mut turn: Turn, seat: Seat) -> Option<Held> {
+        let (turns, lane, input) = (self.turns, turn.lane, turn.input.take());
+        let prepared = input.as_ref().map_or(Duration::ZERO, |input| input.took());
         // One camera's odd frame must not take the others' worker down.
         let looked = catch_unwind(AssertUnwindSafe(|| {
             let wait = turn.frame.ready_at.elapsed().saturating_sub(prepared);
@@ -158,31 +155,34 @@ impl Worker<'_> {
             Looked::New(turn, wait)
         }));
         let done = match looked {
-            Ok(Looked::New(turn, wait)) => return Some(Held { turn, seat, wait }),
+            Ok(Looked::New(mut turn, wait)) => {
+                turn.input = input;
+                return Some(Held { turn, seat, wait });
+            }
             Ok(Looked::Over(buffer)) => Ok(Ok(buffer)),
             Err(payload) => Err(payload),
         };
-        self.conclude(lane, &seat, done);
+        self.conclude(lane, &seat, input, done);
         None
     }
 
     /// Several in one run, where the detector can and there are several; else, or where that fails, one by one.
     fn infer(&mut self, asked: &mut Vec<Held>) {
-        if let (Some(helper), Some(held)) = (&self.helper, asked.first()) {
-            helper.engage(held.turn.lane);
+        if let Some(helper) = self.helper.as_ref().filter(|_| !asked.is_empty()) {
+            helper.engage();
         }
         self.found.resize_with(asked.len().max(self.found.len()), Vec::new);
         let together = if asked.len() > 1 { self.together(asked) } else { None };
-        for (at, held) in asked.drain(..).enumerate() {
-            let (lane, seat) = (held.turn.lane, held.seat.clone());
+        for (at, mut held) in asked.drain(..).enumerate() {
+            let (lane, seat, mut input) = (held.turn.lane, held.seat.clone(), held.turn.input.take());
             let mut found = std::mem::take(&mut self.found[at]);
             let cost = together.as_ref().and_then(|costs| costs.get(at).copied());
             let done = catch_unwind(AssertUnwindSafe(|| {
-                let cost = cost.map_or_else(|| self.alone(&held, &mut found), Ok)?;
+                let cost = cost.map_or_else(|| self.alone(&held, input.as_deref_mut(), &mut found), Ok)?;
                 Ok(self.say(held, cost, &mut found))
             }));
             self.found[at] = found;
-            self.conclude(lane, &seat, done);
+            self.conclude(lane, &seat, input, done);
         }
     }
 
@@ -202,10 +202,15 @@ impl Worker<'_> {
         }
     }
 
-    fn alone(&mut self, held: &Held, found: &mut Vec<Detection>) -> Result<DetectTiming, String> {
+    fn alone(
+        &mut self,
+        held: &Held,
+        input: Option<&mut Prepared>,
+        found: &mut Vec<Detection>,
+    ) -> Result<DetectTiming, String> {
         self.detector.set_confidence(held.seat.confidence());
-        let ran = match (&mut self.filled, self.detector.ahead()) {
-            (Some((input, true)), Some(detector)) => detector.detect_filled(input, found),
+        let ran = match (input.filter(|input| input.is_filled()), self.detector.ahead()) {
+            (Some(input), Some(detector)) => detector.detect_filled(input, found),
             _ => self.detector.detect(&held.turn.frame, found),
         };
         ran.map_err(|e| e.to_string())
@@ -222,13 +227,13 @@ impl Worker<'_> {
         processor.process(frame, found, cost, wait)
     }
 
-    fn conclude(&mut self, lane: LaneId, seat: &Seat, done: std::thread::Result<Done>) {
+    fn conclude(&mut self, lane: LaneId, seat: &Seat, input: Option<Box<Prepared>>, done: std::thread::Result<Done>) {
         let (buffer, failure) = match done {
             Ok(Ok(buffer)) => (buffer, None),
             Ok(Err(error)) => (None, Some(Failure::again("inference_failed", format!("the model failed: {error}")))),
             Err(payload) => (None, Some(Failure::panic("the worker", payload.as_ref()))),
         };
-        self.turns.done(lane, buffer);
+        self.turns.done(lane, buffer, input);
         let Some(failure) = failure else {
             seat.failures.store(0, Ordering::Relaxed);
             return;

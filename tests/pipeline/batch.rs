@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use sightwire::domain::{Detection, Frame};
 use sightwire::inference::{Asked, DetectTiming, Detector, InferenceError, ModelConfig, OnnxDetector, Runtime};
-use sightwire::pipeline::{CameraConfig, QueueConfig, Seat, Seats, Turns, WhenFull, work};
+use sightwire::pipeline::{CameraConfig, Epoch, LaneId, QueueConfig, Seat, Seats, Turns, WhenFull, work};
 use sightwire::source::{OpenOptions, Pace, Read, SourceSpec, open};
 use sightwire::telemetry::{CameraMetrics, FrameOutcome, ModelMetrics};
 
@@ -111,6 +111,7 @@ fn a_model_that_does_not_keep_its_pictures_apart_runs_one_at_a_time() {
 pub struct Yard {
     turns: Arc<Turns>,
     seats: Seats,
+    lanes: Vec<(LaneId, Epoch)>,
     metrics: Vec<Arc<CameraMetrics>>,
     /// Frames of each.
     counts: Vec<u64>,
@@ -119,10 +120,19 @@ pub struct Yard {
 
 impl Yard {
     pub fn new(frames: Vec<Vec<Frame>>) -> Self {
+        let yard = Self::empty(&frames);
+        for (&(lane, epoch), frames) in yard.lanes.iter().zip(frames) {
+            frames.into_iter().for_each(|frame| drop(yard.turns.offer(lane, epoch, frame).unwrap()));
+        }
+        yard
+    }
+
+    /// Its frames are still to be brought.
+    pub fn empty(frames: &[Vec<Frame>]) -> Self {
         let (turns, seats, said) = (Arc::default(), Seats::default(), Arc::default());
-        let counts = frames.iter().map(|frames| frames.len() as u64).collect();
-        let mut yard = Self { turns, seats, metrics: Vec::new(), counts, said };
-        for (n, frames) in frames.into_iter().enumerate() {
+        let counts = frames.iter().map(|frames| frames.len() as u64).collect::<Vec<_>>();
+        let mut yard = Self { turns, seats, lanes: Vec::new(), metrics: Vec::new(), counts, said };
+        for n in 0..frames.len() {
             let name = format!("c{n}");
             let config = CameraConfig::new("synthetic:shapes".parse().unwrap(), "model".parse().unwrap());
             let metrics = Arc::new(CameraMetrics::new(&name));
@@ -132,9 +142,7 @@ impl Yard {
             let epoch = yard.turns.open(lane);
             let (seat, _) = Seat::new(name.parse().unwrap(), lane, processor, metrics.clone());
             yard.seats.write().unwrap().push(seat);
-            for frame in frames {
-                drop(yard.turns.offer(lane, epoch, frame).unwrap());
-            }
+            yard.lanes.push((lane, epoch));
             yard.metrics.push(metrics);
         }
         yard
@@ -144,10 +152,25 @@ impl Yard {
         self.metrics.iter().map(|metrics| metrics.totals.outcome(outcome)).collect()
     }
 
+    /// As a camera's thread does it.
+    pub fn bring(&self, camera: usize, frame: Frame) {
+        let (lane, epoch) = self.lanes[camera];
+        drop(self.turns.prepare_and_offer(lane, epoch, frame).unwrap());
+    }
+
     /// Until nothing waits any more.
     pub fn work(&self, detector: &mut dyn Detector) {
+        self.work_while(detector, |_| ());
+    }
+
+    pub fn work_while(&self, detector: &mut dyn Detector, act: impl FnOnce(&Self)) {
+        // What can be prepared is known with the first worker; a camera's thread begins when its model is loaded.
+        if let Some(detector) = detector.ahead() {
+            self.turns.take_prepared(detector.spare());
+        }
         std::thread::scope(|scope| {
             let worker = scope.spawn(|| work(&self.turns, &self.seats, detector, &ModelMetrics::new("fake")));
+            act(self);
             let begun = Instant::now();
             while self.waits() && begun.elapsed() < Duration::from_mins(1) {
                 std::thread::sleep(Duration::from_millis(5));

@@ -1,14 +1,12 @@
 //! Looking ahead: while a worker is busy with one frame, its helper takes the next one to prepare it.
 //!
-//! Only what the worker would take next anyway. No frame is taken while another worker is idle. Of the camera whose frame the
-//! worker has, the next is taken only where its queue is `block`: where the oldest is dropped instead, the freshest is
-//! wanted, and there may be a fresher one by the time the worker is through.
+//! Only what the worker would take next anyway, and what did not come prepared. No frame is taken while another worker is idle,
+//! and none of the camera whose frame the worker has: there may be a fresher one by the time the worker is through.
 
 use std::sync::PoisonError;
 
-use super::lane::Lane;
-use super::{LaneId, State, Turn, Turns};
-use crate::pipeline::WhenFull;
+use super::lane::{Lane, Waiting};
+use super::{State, Turn, Turns};
 
 /// A worker's place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +17,8 @@ pub(super) struct Desks(Vec<Desk>);
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Desk {
-    /// Whose frame the worker is busy with.
-    held: Option<LaneId>,
+    /// Its worker has a frame in hand.
+    busy: bool,
     /// A frame was taken ahead.
     ahead: bool,
     left: bool,
@@ -28,18 +26,16 @@ struct Desk {
 
 impl Desk {
     /// Whether its helper may take a frame of this lane.
-    fn wants(&self, id: LaneId, lane: &Lane) -> bool {
-        let free = lane.in_hands == 0;
-        let next = self.held == Some(id) && lane.in_hands == 1 && lane.queue.when_full == WhenFull::Block;
-        !self.left && !self.ahead && self.held.is_some() && (free || next)
+    fn wants(&self, lane: &Lane) -> bool {
+        let bare = lane.waiting.front().is_some_and(|Waiting { input, .. }| input.is_none());
+        !self.left && !self.ahead && self.busy && bare && lane.in_hands == 0
     }
 }
 
 impl State {
     /// Whether somebody looks ahead for a frame of this lane, and there is one.
-    pub(super) fn is_wanted_ahead(&self, id: LaneId) -> bool {
-        let lane = self.lanes.get(&id).filter(|lane| !lane.waiting.is_empty());
-        lane.is_some_and(|lane| self.desks.0.iter().any(|desk| desk.wants(id, lane)))
+    pub(super) fn is_wanted_ahead(&self, id: super::LaneId) -> bool {
+        self.lanes.get(&id).is_some_and(|lane| self.desks.0.iter().any(|desk| desk.wants(lane)))
     }
 }
 
@@ -56,11 +52,11 @@ impl Turns {
         self.ahead_waits.notify_all();
     }
 
-    /// The worker is busy with a frame of this lane from now on.
-    pub fn engage(&self, desk: DeskId, held: LaneId) {
+    /// The worker is busy from now on.
+    pub fn engage(&self, desk: DeskId) {
         let mut state = self.lock();
         if let Some(desk) = state.desks.0.get_mut(desk.0) {
-            desk.held = Some(held);
+            desk.busy = true;
         }
         let wanted = state.idle == 0 && state.lanes.keys().any(|id| state.is_wanted_ahead(*id));
         drop(state);
@@ -72,7 +68,7 @@ impl Turns {
     /// The worker is through, and asks whether its helper has a frame for it; until it is busy again the helper takes none.
     pub fn disengage(&self, desk: DeskId) -> bool {
         self.at(desk, |desk| {
-            desk.held = None;
+            desk.busy = false;
             std::mem::take(&mut desk.ahead)
         })
         .unwrap_or_default()
@@ -87,8 +83,9 @@ impl Turns {
                 return None;
             }
             if state.idle == 0
-                && let Some(turn) = state.pick(|id, lane| place.wants(id, lane))
+                && let Some(mut turn) = state.pick(|lane| place.wants(lane))
             {
+                turn.input = state.lend(turn.lane);
                 if let Some(desk) = state.desks.0.get_mut(desk.0) {
                     desk.ahead = true;
                 }

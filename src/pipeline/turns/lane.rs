@@ -4,14 +4,23 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar};
 
 use crate::domain::Frame;
-use crate::pipeline::QueueConfig;
+use crate::inference::Prepared;
+use crate::pipeline::{QueueConfig, WhenFull};
 use crate::telemetry::{CameraMetrics, FrameOutcome};
+
+/// A frame that waits, and the model's input where it was filled from it already.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) frame: Frame,
+    pub(super) input: Option<Box<Prepared>>,
+}
 
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) queue: QueueConfig,
     pub(super) metrics: Arc<CameraMetrics>,
-    pub(super) waiting: VecDeque<Frame>,
+    pub(super) waiting: VecDeque<Waiting>,
+    pub(super) inputs: Inputs,
     /// Where its source waits for room: a turn wakes nobody else's.
     pub(super) room: Arc<Condvar>,
     /// Where its camera waits until nothing is left.
@@ -29,6 +38,7 @@ impl Lane {
             queue,
             metrics,
             waiting: VecDeque::with_capacity(queue.depth),
+            inputs: Inputs::default(),
             room: Arc::default(),
             quiet: Arc::default(),
             epoch: 0,
@@ -50,9 +60,38 @@ impl Lane {
     }
 
     pub(super) fn drop_waiting(&mut self) {
-        for _ in self.waiting.drain(..) {
+        for Waiting { input, .. } in self.waiting.drain(..) {
             self.metrics.frame(FrameOutcome::DroppedPaused);
+            self.inputs.keep(input);
         }
+    }
+
+    /// An input to be filled with a frame that is to be inferred. Where the queue blocks, one is filled while another is in the
+    /// model; else a frame that has to wait is not worth it, for a fresher one may take its place.
+    pub(super) fn lend(&mut self, template: &Prepared) -> Option<Box<Prepared>> {
+        let most = if self.queue.when_full == WhenFull::Block { 2 } else { 1 };
+        self.inputs.lend(template, most)
+    }
+}
+
+/// Inputs of a model that one camera's frames fill: what scales its pictures is made once for their size.
+#[derive(Debug, Default)]
+pub(super) struct Inputs {
+    free: Vec<Box<Prepared>>,
+    made: usize,
+}
+
+impl Inputs {
+    fn lend(&mut self, template: &Prepared, most: usize) -> Option<Box<Prepared>> {
+        if self.free.is_empty() && self.made < most {
+            self.made += 1;
+            return Some(Box::new(template.another()));
+        }
+        self.free.pop()
+    }
+
+    pub(super) fn keep(&mut self, input: Option<Box<Prepared>>) {
+        self.free.extend(input);
     }
 }
 

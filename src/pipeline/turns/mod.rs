@@ -6,18 +6,21 @@
 
 mod desks;
 mod lane;
+mod preparing;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 pub(super) use self::desks::DeskId;
 use self::desks::Desks;
-use self::lane::{Lane, Spares};
+use self::lane::{Lane, Spares, Waiting};
 use super::{QueueConfig, WhenFull};
 use crate::domain::Frame;
+use crate::inference::Prepared;
 use crate::telemetry::{CameraMetrics, FrameOutcome};
 
 /// Which lane. Never used again: who still holds that of a lane that was removed finds nothing.
@@ -34,6 +37,8 @@ pub struct Turn {
     pub lane: LaneId,
     pub epoch: Epoch,
     pub frame: Frame,
+    /// The model's input, where it was filled from the frame already.
+    pub input: Option<Box<Prepared>>,
     /// The camera's.
     pub metrics: Arc<CameraMetrics>,
     /// Told that there is room in its lane.
@@ -46,6 +51,8 @@ pub struct Turns {
     state: Mutex<State>,
     /// For workers that have nothing to do.
     frame_waits: Condvar,
+    /// Frames that ever waited, for a look without the lock.
+    offered: AtomicUsize,
     /// For those who look ahead for a worker that is busy.
     ahead_waits: Condvar,
 }
@@ -57,8 +64,12 @@ struct State {
     /// Whose turn was the last one.
     last: LaneId,
     spares: Spares,
+    /// What the model takes; `None`: its frames are not prepared by others.
+    template: Option<Prepared>,
     /// Workers that wait for a frame.
     idle: usize,
+    /// Of these, such that were called for a frame that is being prepared.
+    called: usize,
     desks: Desks,
     shut: bool,
 }
@@ -70,7 +81,9 @@ impl Default for State {
             added: 0,
             last: LaneId(0),
             spares: Spares::default(),
+            template: None,
             idle: 0,
+            called: 0,
             desks: Desks::default(),
             shut: false,
         }
@@ -136,28 +149,36 @@ impl Turns {
     /// Puts a frame into the lane and returns a buffer for the next one; `None` when the epoch is over (the frame is then
     /// the caller's to count). Waits for room where the queue says `block`.
     pub fn offer(&self, id: LaneId, epoch: Epoch, frame: Frame) -> Option<Frame> {
+        self.put(id, epoch, frame, None)
+    }
+
+    fn put(&self, id: LaneId, epoch: Epoch, frame: Frame, input: Option<Box<Prepared>>) -> Option<Frame> {
         let mut guard = self.lock();
         loop {
             let state = &mut *guard;
             let lane = state.lanes.get_mut(&id)?;
             if state.shut || !lane.open || lane.epoch != epoch.0 {
+                lane.inputs.keep(input);
                 return None;
             }
             if lane.paused {
                 lane.metrics.frame(FrameOutcome::DroppedPaused);
+                lane.inputs.keep(input);
                 return Some(frame);
             }
             if lane.waiting.len() < lane.queue.depth {
                 let bytes = frame.bgr.len();
-                lane.waiting.push_back(frame);
+                lane.waiting.push_back(Waiting { frame, input });
+                self.offered.fetch_add(1, Ordering::Relaxed);
                 let spare = state.spares.take(bytes);
                 self.tell(guard, id);
                 return Some(spare);
             }
             match lane.queue.when_full {
                 WhenFull::DropOldest => {
-                    if let Some(stale) = lane.waiting.pop_front() {
+                    if let Some(Waiting { frame: stale, input }) = lane.waiting.pop_front() {
                         lane.metrics.frame(FrameOutcome::DroppedStale);
+                        lane.inputs.keep(input);
                         state.spares.keep(stale, state.lanes.len());
                     }
                 }
@@ -196,6 +217,7 @@ impl Turns {
     /// The oldest waiting frames of the next cameras, `most` at most: waits for one, and not for more. False once shut.
     pub fn take_some(&self, most: usize, hand: &mut Vec<Turn>) -> bool {
         let mut state = self.lock();
+        let mut called = false;
         loop {
             if state.shut {
                 return false;
@@ -213,17 +235,31 @@ impl Turns {
                 }
                 return true;
             }
+            if std::mem::take(&mut called) {
+                let seen = self.offered.load(Ordering::Relaxed);
+                drop(state);
+                self.watch_out(seen);
+                state = self.lock();
+                continue;
+            }
             state.idle += 1;
             state = self.frame_waits.wait(state).unwrap_or_else(PoisonError::into_inner);
             state.idle -= 1;
+            called = state.called > 0;
+            state.called -= usize::from(called);
         }
     }
 
-    /// The worker is through with the lane's frame; its buffer comes back to be filled again.
-    pub fn done(&self, id: LaneId, buffer: Option<Frame>) {
+    /// The worker is through with the lane's frame; its buffer comes back to be filled again, and so does its input.
+    pub fn done(&self, id: LaneId, buffer: Option<Frame>, input: Option<Box<Prepared>>) {
         let mut state = self.lock();
+        let mut room = None;
         if let Some(lane) = state.lanes.get_mut(&id) {
             lane.in_hands = lane.in_hands.saturating_sub(1);
+            if input.is_some() {
+                lane.inputs.keep(input);
+                room = Some(lane.room.clone());
+            }
             if lane.is_quiet() {
                 lane.quiet.notify_all();
             }
@@ -233,6 +269,9 @@ impl Turns {
             state.spares.keep(buffer, cameras);
         }
         self.tell(state, id);
+        if let Some(room) = room {
+            room.notify_all();
+        }
     }
 
     /// Whether a turn's session is still the lane's current one.
@@ -280,19 +319,19 @@ impl Turns {
 impl State {
     /// Of a camera that is in nobody's hands.
     fn next_turn(&mut self) -> Option<Turn> {
-        self.pick(|_, lane| lane.in_hands == 0)
+        self.pick(|lane| lane.in_hands == 0)
     }
 
     /// The next of those whose lane `may` be taken from.
-    fn pick(&mut self, may: impl Fn(LaneId, &Lane) -> bool) -> Option<Turn> {
-        let ready = |(id, lane): &(&LaneId, &Lane)| !lane.waiting.is_empty() && may(**id, lane);
+    fn pick(&mut self, may: impl Fn(&Lane) -> bool) -> Option<Turn> {
+        let ready = |(_, lane): &(&LaneId, &Lane)| !lane.waiting.is_empty() && may(lane);
         let after = self.lanes.range((Excluded(self.last), Unbounded)).find(ready);
         let (&id, _) = after.or_else(|| self.lanes.range(..=self.last).find(ready))?;
         let lane = self.lanes.get_mut(&id)?;
-        let frame = lane.waiting.pop_front()?;
+        let Waiting { frame, input } = lane.waiting.pop_front()?;
         lane.in_hands += 1;
         self.last = id;
         let (metrics, room) = (lane.metrics.clone(), lane.room.clone());
-        Some(Turn { lane: id, epoch: Epoch(lane.epoch), frame, metrics, room })
+        Some(Turn { lane: id, epoch: Epoch(lane.epoch), frame, input, metrics, room })
     }
 }

@@ -29,7 +29,7 @@ fn turns_go_round_and_a_camera_is_in_one_hand_at_a_time() {
     let first = turns.take().unwrap();
     let second = turns.take().unwrap();
     assert_eq!((first.frame.id, second.frame.id), (1, 100));
-    turns.done(first.lane, None);
+    turns.done(first.lane, None, None);
     assert_eq!(turns.take().unwrap().frame.id, 2);
 }
 
@@ -43,12 +43,12 @@ fn several_are_taken_where_they_are_there_one_a_camera_in_their_turns() {
     let mut hand = Vec::new();
     assert!(turns.take_some(8, &mut hand));
     assert_eq!(hand.iter().map(|turn| turn.frame.id).collect::<Vec<_>>(), [0, 20], "one of each that waits");
-    hand.drain(..).for_each(|turn| turns.done(turn.lane, None));
+    hand.drain(..).for_each(|turn| turns.done(turn.lane, None, None));
     offer(1, 10);
     offer(2, 21);
     assert!(turns.take_some(2, &mut hand));
     assert_eq!(hand.iter().map(|turn| turn.frame.id).collect::<Vec<_>>(), [1, 10], "whoever had none comes next");
-    hand.drain(..).for_each(|turn| turns.done(turn.lane, None));
+    hand.drain(..).for_each(|turn| turns.done(turn.lane, None, None));
     assert!(turns.take_some(2, &mut hand));
     assert_eq!(hand.iter().map(|turn| turn.frame.id).collect::<Vec<_>>(), [21, 2]);
     turns.shut();
@@ -67,7 +67,7 @@ fn a_blocking_queue_makes_the_source_wait_and_loses_nothing() {
     for n in 1..=50 {
         let turn = turns.take().unwrap();
         assert_eq!(turn.frame.id, n);
-        turns.done(turn.lane, Some(turn.frame));
+        turns.done(turn.lane, Some(turn.frame), None);
     }
     source.join().unwrap();
     assert_eq!(metrics.totals.dropped(), 0);
@@ -123,7 +123,7 @@ fn a_lane_that_is_removed_frees_who_waits_for_it_and_leaves_the_others_their_tur
     camera.join().unwrap();
     assert_eq!(metrics.totals.outcome(FrameOutcome::DroppedPaused), 1, "what waited in it");
     assert!(!turns.is_current(gone, in_hand.epoch));
-    turns.done(in_hand.lane, Some(in_hand.frame));
+    turns.done(in_hand.lane, Some(in_hand.frame), None);
     let (new, new_epoch, _) = lane(&turns, 1, WhenFull::Block);
     assert_ne!(new, gone);
     turns.offer(new, new_epoch, frame(5)).unwrap();
@@ -133,7 +133,7 @@ fn a_lane_that_is_removed_frees_who_waits_for_it_and_leaves_the_others_their_tur
 /// A worker that has taken what waits, and is busy with the first.
 fn busy(turns: &Turns) -> (DeskId, Turn) {
     let (desk, turn) = (turns.take_a_desk(), turns.take().unwrap());
-    turns.engage(desk, turn.lane);
+    turns.engage(desk);
     (desk, turn)
 }
 
@@ -154,16 +154,16 @@ fn ahead(turns: &Arc<Turns>, desk: DeskId) -> Option<u64> {
 }
 
 #[test]
-fn ahead_goes_the_next_of_a_queue_that_blocks_and_the_worker_gets_it_in_order() {
+fn ahead_goes_another_cameras_and_the_worker_gets_it_in_order() {
     let turns = Arc::new(Turns::default());
-    let (id, epoch, _) = lane(&turns, 4, WhenFull::Block);
-    (1..=3).for_each(|n| drop(turns.offer(id, epoch, frame(n))));
+    let lanes = [(); 3].map(|()| lane(&turns, 4, WhenFull::Block));
+    (1..).zip(&lanes).for_each(|(n, (id, epoch, _))| drop(turns.offer(*id, *epoch, frame(n))));
     let (desk, first) = busy(&turns);
     assert_eq!((first.frame.id, turns.take_ahead(desk).unwrap().frame.id), (1, 2));
-    turns.done(id, None);
+    turns.done(first.lane, None, None);
     assert!(turns.disengage(desk), "it has one");
     assert!(!turns.disengage(desk), "and is told once");
-    turns.engage(desk, id);
+    turns.engage(desk);
     assert_eq!(turns.take_ahead(desk).unwrap().frame.id, 3, "with the second in hand");
     assert_eq!(ahead(&turns, desk), None, "one at a time");
 }
@@ -173,19 +173,19 @@ fn ahead_goes_no_frame_that_a_fresher_one_may_replace_nor_one_that_another_worke
     let turns = Arc::new(Turns::default());
     let (fast, epoch, _) = lane(&turns, 2, WhenFull::DropOldest);
     (1..=2).for_each(|n| drop(turns.offer(fast, epoch, frame(n))));
-    let (desk, first) = busy(&turns);
+    let (desk, _first) = busy(&turns);
     assert_eq!(ahead(&turns, desk), None, "the camera's in hand");
     let (other, other_epoch, _) = lane(&turns, 2, WhenFull::DropOldest);
     turns.offer(other, other_epoch, frame(10));
     let mine = turns.take_a_desk();
-    turns.engage(mine, first.lane);
+    turns.engage(mine);
     assert_eq!(ahead(&turns, mine), Some(10), "another camera's");
-    turns.done(other, None);
+    turns.done(other, None, None);
     turns.offer(other, other_epoch, frame(11));
     let theirs = turns.take().unwrap();
     turns.offer(other, other_epoch, frame(12));
     assert!(!turns.lock().is_wanted_ahead(other), "the camera is in another worker's hands");
-    turns.done(theirs.lane, None);
+    turns.done(theirs.lane, None, None);
     let idle = std::thread::spawn({
         let turns = turns.clone();
         move || [turns.take(), turns.take()].map(|turn| turn.map(|turn| turn.frame.id))
@@ -194,7 +194,7 @@ fn ahead_goes_no_frame_that_a_fresher_one_may_replace_nor_one_that_another_worke
         std::thread::yield_now();
     }
     let third = turns.take_a_desk();
-    turns.engage(third, first.lane);
+    turns.engage(third);
     assert_eq!(ahead(&turns, third), None, "there is a worker that waits");
     turns.shut();
     assert_eq!(idle.join().unwrap(), [Some(12), None]);
@@ -204,8 +204,9 @@ fn ahead_goes_no_frame_that_a_fresher_one_may_replace_nor_one_that_another_worke
 #[test]
 fn a_helper_that_waits_is_woken_by_a_frame_and_by_the_end() {
     let turns = Arc::new(Turns::default());
+    let (first, first_epoch, _) = lane(&turns, 4, WhenFull::Block);
     let (id, epoch, _) = lane(&turns, 4, WhenFull::Block);
-    turns.offer(id, epoch, frame(1));
+    turns.offer(first, first_epoch, frame(1));
     let (desk, _turn) = busy(&turns);
     let helper = std::thread::spawn({
         let turns = turns.clone();
@@ -225,15 +226,15 @@ fn buffers_are_shared_among_cameras_of_about_the_same_size_and_carry_nothing_els
     let (large, large_epoch, _) = lane(&turns, 2, WhenFull::Block);
     let filled = |bytes: usize| Frame { bgr: Vec::with_capacity(bytes), text: vec!["a line".into()], ..frame(7) };
     let of = |bytes: usize| Frame { bgr: vec![0; bytes], ..frame(1) };
-    turns.done(small, Some(filled(100)));
-    turns.done(large, Some(filled(1000)));
+    turns.done(small, Some(filled(100)), None);
+    turns.done(large, Some(filled(1000)), None);
     let spare = turns.offer(large, large_epoch, of(1000)).unwrap();
     assert_eq!((spare.bgr.capacity(), spare.id, spare.text.len()), (1000, 0, 0));
     assert_eq!(turns.offer(large, large_epoch, of(1000)).unwrap().bgr.capacity(), 0, "too small a one is none");
-    turns.done(large, Some(filled(1000)));
+    turns.done(large, Some(filled(1000)), None);
     assert_eq!(turns.offer(small, small_epoch, of(90)).unwrap().bgr.capacity(), 100);
     assert_eq!(turns.offer(small, small_epoch, of(90)).unwrap().bgr.capacity(), 0, "and so is one too large");
-    (0..9).for_each(|_| turns.done(large, Some(filled(1000))));
+    (0..9).for_each(|_| turns.done(large, Some(filled(1000)), None));
     assert_eq!(turns.lock().spares.count(), 3, "one a camera, and one more");
     turns.remove(small);
     turns.remove(large);
