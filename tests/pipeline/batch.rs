@@ -122,7 +122,9 @@ impl Yard {
     pub fn new(frames: Vec<Vec<Frame>>) -> Self {
         let yard = Self::empty(&frames);
         for (&(lane, epoch), frames) in yard.lanes.iter().zip(frames) {
-            frames.into_iter().for_each(|frame| drop(yard.turns.offer(lane, epoch, frame).unwrap()));
+            for frame in frames {
+                drop(yard.turns.offer(lane, epoch, frame).unwrap());
+            }
         }
         yard
     }

@@ -26,7 +26,7 @@ struct Desk {
 
 impl Desk {
     /// Whether its helper may take a frame of this lane.
-    fn wants(&self, lane: &Lane) -> bool {
+    fn wants(self, lane: &Lane) -> bool {
         let bare = lane.waiting.front().is_some_and(|Waiting { input, .. }| input.is_none());
         !self.left && !self.ahead && self.busy && bare && lane.in_hands == 0
     }

@@ -77,7 +77,7 @@ impl Lane {
 /// Inputs of a model that one camera's frames fill: what scales its pictures is made once for their size.
 #[derive(Debug, Default)]
 pub(super) struct Inputs {
-    free: Vec<Box<Prepared>>,
+    free: VecDeque<Box<Prepared>>,
     made: usize,
 }
 
@@ -87,7 +87,7 @@ impl Inputs {
             self.made += 1;
             return Some(Box::new(template.another()));
         }
-        self.free.pop()
+        self.free.pop_front()
     }
 
     pub(super) fn keep(&mut self, input: Option<Box<Prepared>>) {

@@ -12,7 +12,6 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 pub(super) use self::desks::DeskId;
@@ -51,8 +50,6 @@ pub struct Turns {
     state: Mutex<State>,
     /// For workers that have nothing to do.
     frame_waits: Condvar,
-    /// Frames that ever waited, for a look without the lock.
-    offered: AtomicUsize,
     /// For those who look ahead for a worker that is busy.
     ahead_waits: Condvar,
 }
@@ -68,8 +65,6 @@ struct State {
     template: Option<Prepared>,
     /// Workers that wait for a frame.
     idle: usize,
-    /// Of these, such that were called for a frame that is being prepared.
-    called: usize,
     desks: Desks,
     shut: bool,
 }
@@ -83,7 +78,6 @@ impl Default for State {
             spares: Spares::default(),
             template: None,
             idle: 0,
-            called: 0,
             desks: Desks::default(),
             shut: false,
         }
@@ -169,7 +163,6 @@ impl Turns {
             if lane.waiting.len() < lane.queue.depth {
                 let bytes = frame.bgr.len();
                 lane.waiting.push_back(Waiting { frame, input });
-                self.offered.fetch_add(1, Ordering::Relaxed);
                 let spare = state.spares.take(bytes);
                 self.tell(guard, id);
                 return Some(spare);
@@ -217,7 +210,6 @@ impl Turns {
     /// The oldest waiting frames of the next cameras, `most` at most: waits for one, and not for more. False once shut.
     pub fn take_some(&self, most: usize, hand: &mut Vec<Turn>) -> bool {
         let mut state = self.lock();
-        let mut called = false;
         loop {
             if state.shut {
                 return false;
@@ -235,18 +227,9 @@ impl Turns {
                 }
                 return true;
             }
-            if std::mem::take(&mut called) {
-                let seen = self.offered.load(Ordering::Relaxed);
-                drop(state);
-                self.watch_out(seen);
-                state = self.lock();
-                continue;
-            }
             state.idle += 1;
             state = self.frame_waits.wait(state).unwrap_or_else(PoisonError::into_inner);
             state.idle -= 1;
-            called = state.called > 0;
-            state.called -= usize::from(called);
         }
     }
 
