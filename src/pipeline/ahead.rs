@@ -29,9 +29,14 @@ impl Helper<'_> {
         Some(Helper { turns, desk, ready })
     }
 
-    /// The worker is through: the frame that was taken meanwhile, once it is prepared.
+    /// The frame that was taken while the worker was busy, once it is prepared.
     pub(super) fn collect(&self) -> Option<Turn> {
-        if self.turns.disengage(self.desk) { self.ready.recv().ok() } else { None }
+        if self.turns.has_ahead(self.desk) { self.ready.recv().ok() } else { None }
+    }
+
+    /// The worker is about to be through: what comes now it prepares itself, sooner than another thread wakes.
+    pub(super) fn disengage(&self) {
+        self.turns.disengage(self.desk);
     }
 
     /// The worker is busy from now on.

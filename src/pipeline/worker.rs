@@ -233,6 +233,9 @@ impl Worker<'_> {
             Ok(Err(error)) => (None, Some(Failure::again("inference_failed", format!("the model failed: {error}")))),
             Err(payload) => (None, Some(Failure::panic("the worker", payload.as_ref()))),
         };
+        if let Some(helper) = &self.helper {
+            helper.disengage();
+        }
         self.turns.done(lane, buffer, input);
         let Some(failure) = failure else {
             seat.failures.store(0, Ordering::Relaxed);

@@ -94,8 +94,10 @@ fn said(yard: &Yard) -> [Vec<serde_json::Value>; 2] {
 
 #[test]
 fn what_others_prepare_is_said_as_what_the_worker_prepares_and_in_the_same_order() {
+    // The same ones each time: tracks depend on when frames were captured.
+    let frames = frames();
     let mut plain = Counting::new(false);
-    let yard = Yard::new(frames());
+    let yard = Yard::new(frames.clone());
     yard.work(&mut plain);
     let expected = said(&yard);
     assert_eq!(plain.runs, (16, 0));
@@ -104,7 +106,7 @@ fn what_others_prepare_is_said_as_what_the_worker_prepares_and_in_the_same_order
 
     // All of them wait when the worker comes: its helper prepares the other camera's frame each time.
     let mut helped = Counting::new(true);
-    let yard = Yard::new(frames());
+    let yard = Yard::new(frames.clone());
     yard.work(&mut helped);
     assert_eq!(said(&yard), expected);
     assert_eq!(helped.runs.0 + helped.runs.1, 16);
@@ -112,16 +114,40 @@ fn what_others_prepare_is_said_as_what_the_worker_prepares_and_in_the_same_order
 
     // Brought while the worker works, to queues that block: whoever brings them prepares all but the one that is no picture.
     let mut brought = Counting::new(true);
-    let yard = Yard::empty(&frames());
+    let yard = Yard::empty(&frames);
     yard.work_while(&mut brought, |yard| {
         std::thread::scope(|scope| {
-            for (camera, frames) in frames().into_iter().enumerate() {
+            for (camera, frames) in frames.into_iter().enumerate() {
                 scope.spawn(move || frames.into_iter().for_each(|frame| yard.bring(camera, frame)));
             }
         });
     });
     assert_eq!(said(&yard), expected);
     assert_eq!(brought.runs, (1, 15));
+}
+
+#[test]
+fn a_frame_that_comes_prepared_keeps_its_turn_among_those_that_do_not() {
+    let frames: Vec<Vec<Frame>> =
+        (0..4).map(|n| vec![scene(&format!("seed={n}")); if n == 0 { 2 } else { 6 }]).collect();
+    let yard = Yard::empty(&frames);
+    let (go, hold) = channel();
+    let mut detector = Counting { hold: Some(hold), ..Counting::new(true) };
+    yard.work_while(&mut detector, |yard| {
+        for (camera, frames) in frames.into_iter().enumerate().rev() {
+            let bring = if camera == 0 { Yard::bring } else { Yard::offer };
+            for frame in frames {
+                bring(yard, camera, frame);
+            }
+        }
+        (0..20).for_each(|_| go.send(()).unwrap());
+    });
+    let said = yard.said.0.lock().unwrap();
+    let order: Vec<&str> =
+        said.iter().filter_map(|(_, said)| said["detections"].is_array().then(|| said["camera"].as_str())?).collect();
+    let places: Vec<usize> = (0..order.len()).filter(|&at| order[at] == "c0").collect();
+    // One of each, from whoever the worker had first; so by the eighth message there are two of everybody.
+    assert!(order.len() == 20 && places[1] < 9, "{order:?}");
 }
 
 /// A camera of a model that is held up, until its owner lets it go frame by frame.

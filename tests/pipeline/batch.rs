@@ -121,9 +121,9 @@ pub struct Yard {
 impl Yard {
     pub fn new(frames: Vec<Vec<Frame>>) -> Self {
         let yard = Self::empty(&frames);
-        for (&(lane, epoch), frames) in yard.lanes.iter().zip(frames) {
+        for (camera, frames) in frames.into_iter().enumerate() {
             for frame in frames {
-                drop(yard.turns.offer(lane, epoch, frame).unwrap());
+                yard.offer(camera, frame);
             }
         }
         yard
@@ -152,6 +152,12 @@ impl Yard {
 
     pub fn outcomes(&self, outcome: FrameOutcome) -> Vec<u64> {
         self.metrics.iter().map(|metrics| metrics.totals.outcome(outcome)).collect()
+    }
+
+    /// As it is.
+    pub fn offer(&self, camera: usize, frame: Frame) {
+        let (lane, epoch) = self.lanes[camera];
+        drop(self.turns.offer(lane, epoch, frame).unwrap());
     }
 
     /// As a camera's thread does it.

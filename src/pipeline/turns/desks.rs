@@ -1,11 +1,11 @@
 //! Looking ahead: while a worker is busy with one frame, its helper takes the next one to prepare it.
 //!
-//! Only what the worker would take next anyway, and what did not come prepared. No frame is taken while another worker is idle,
-//! and none of the camera whose frame the worker has: there may be a fresher one by the time the worker is through.
+//! Only what the worker would take next anyway, unless it came prepared. No frame is taken while another worker is idle, and
+//! none of the camera whose frame the worker has: there may be a fresher one by the time the worker is through.
 
 use std::sync::PoisonError;
 
-use super::lane::{Lane, Waiting};
+use super::lane::Waiting;
 use super::{State, Turn, Turns};
 
 /// A worker's place.
@@ -25,17 +25,21 @@ struct Desk {
 }
 
 impl Desk {
-    /// Whether its helper may take a frame of this lane.
-    fn wants(self, lane: &Lane) -> bool {
-        let bare = lane.waiting.front().is_some_and(|Waiting { input, .. }| input.is_none());
-        !self.left && !self.ahead && self.busy && bare && lane.in_hands == 0
+    fn looks_ahead(self) -> bool {
+        self.busy && !self.ahead && !self.left
     }
 }
 
 impl State {
-    /// Whether somebody looks ahead for a frame of this lane, and there is one.
-    pub(super) fn is_wanted_ahead(&self, id: super::LaneId) -> bool {
-        self.lanes.get(&id).is_some_and(|lane| self.desks.0.iter().any(|desk| desk.wants(lane)))
+    /// Whether somebody looks ahead, and it is the turn of a frame that is not prepared. One that is keeps its turn: the worker
+    /// takes it itself.
+    pub(super) fn is_wanted_ahead(&self) -> bool {
+        self.is_next_bare() && self.desks.0.iter().any(|desk| desk.looks_ahead())
+    }
+
+    fn is_next_bare(&self) -> bool {
+        let next = self.next().and_then(|id| self.lanes.get(&id)?.waiting.front());
+        next.is_some_and(|Waiting { input, .. }| input.is_none())
     }
 }
 
@@ -58,20 +62,21 @@ impl Turns {
         if let Some(desk) = state.desks.0.get_mut(desk.0) {
             desk.busy = true;
         }
-        let wanted = state.idle == 0 && state.lanes.keys().any(|id| state.is_wanted_ahead(*id));
+        let wanted = state.idle == 0 && state.is_wanted_ahead();
         drop(state);
         if wanted {
             self.ahead_waits.notify_all();
         }
     }
 
-    /// The worker is through, and asks whether its helper has a frame for it; until it is busy again the helper takes none.
-    pub fn disengage(&self, desk: DeskId) -> bool {
-        self.at(desk, |desk| {
-            desk.busy = false;
-            std::mem::take(&mut desk.ahead)
-        })
-        .unwrap_or_default()
+    /// The worker is through, or nearly so; until it is busy again its helper takes no frame.
+    pub fn disengage(&self, desk: DeskId) {
+        self.at(desk, |desk| desk.busy = false);
+    }
+
+    /// Whether its helper has taken a frame for it; asked once a frame.
+    pub fn has_ahead(&self, desk: DeskId) -> bool {
+        self.at(desk, |desk| std::mem::take(&mut desk.ahead)).unwrap_or_default()
     }
 
     /// The frame that the worker would take next, once it is busy and there is one; `None` when it has left or all is shut.
@@ -83,7 +88,9 @@ impl Turns {
                 return None;
             }
             if state.idle == 0
-                && let Some(mut turn) = state.pick(|lane| place.wants(lane))
+                && place.looks_ahead()
+                && state.is_next_bare()
+                && let Some(mut turn) = state.next_turn()
             {
                 turn.input = state.lend(turn.lane);
                 if let Some(desk) = state.desks.0.get_mut(desk.0) {

@@ -186,7 +186,7 @@ impl Turns {
     /// If there is a frame of this lane to be taken: wakes one who can.
     fn tell(&self, state: MutexGuard<'_, State>, id: LaneId) {
         let waits = state.lanes.get(&id).is_some_and(|lane| !lane.waiting.is_empty());
-        let (idle, ahead) = (waits && state.idle > 0, state.is_wanted_ahead(id));
+        let (idle, ahead) = (waits && state.idle > 0, waits && state.is_wanted_ahead());
         drop(state);
         if idle {
             self.frame_waits.notify_one();
@@ -300,16 +300,15 @@ impl Turns {
 }
 
 impl State {
-    /// Of a camera that is in nobody's hands.
-    fn next_turn(&mut self) -> Option<Turn> {
-        self.pick(|lane| lane.in_hands == 0)
+    /// Whose turn it is: the next of those that have a frame, and none in anybody's hands.
+    fn next(&self) -> Option<LaneId> {
+        let ready = |(_, lane): &(&LaneId, &Lane)| !lane.waiting.is_empty() && lane.in_hands == 0;
+        let after = self.lanes.range((Excluded(self.last), Unbounded)).find(ready);
+        after.or_else(|| self.lanes.range(..=self.last).find(ready)).map(|(&id, _)| id)
     }
 
-    /// The next of those whose lane `may` be taken from.
-    fn pick(&mut self, may: impl Fn(&Lane) -> bool) -> Option<Turn> {
-        let ready = |(_, lane): &(&LaneId, &Lane)| !lane.waiting.is_empty() && may(lane);
-        let after = self.lanes.range((Excluded(self.last), Unbounded)).find(ready);
-        let (&id, _) = after.or_else(|| self.lanes.range(..=self.last).find(ready))?;
+    fn next_turn(&mut self) -> Option<Turn> {
+        let id = self.next()?;
         let lane = self.lanes.get_mut(&id)?;
         let Waiting { frame, input } = lane.waiting.pop_front()?;
         lane.in_hands += 1;

@@ -160,9 +160,10 @@ fn ahead_goes_another_cameras_and_the_worker_gets_it_in_order() {
     (1..).zip(&lanes).for_each(|(n, (id, epoch, _))| drop(turns.offer(*id, *epoch, frame(n))));
     let (desk, first) = busy(&turns);
     assert_eq!((first.frame.id, turns.take_ahead(desk).unwrap().frame.id), (1, 2));
+    turns.disengage(desk);
     turns.done(first.lane, None, None);
-    assert!(turns.disengage(desk), "it has one");
-    assert!(!turns.disengage(desk), "and is told once");
+    assert!(turns.has_ahead(desk), "it has one");
+    assert!(!turns.has_ahead(desk), "and is told once");
     turns.engage(desk);
     assert_eq!(turns.take_ahead(desk).unwrap().frame.id, 3, "with the second in hand");
     assert_eq!(ahead(&turns, desk), None, "one at a time");
@@ -184,7 +185,7 @@ fn ahead_goes_no_frame_that_a_fresher_one_may_replace_nor_one_that_another_worke
     turns.offer(other, other_epoch, frame(11));
     let theirs = turns.take().unwrap();
     turns.offer(other, other_epoch, frame(12));
-    assert!(!turns.lock().is_wanted_ahead(other), "the camera is in another worker's hands");
+    assert!(!turns.lock().is_wanted_ahead(), "the camera is in another worker's hands");
     turns.done(theirs.lane, None, None);
     let idle = std::thread::spawn({
         let turns = turns.clone();
