@@ -1,7 +1,7 @@
 //! A worker's helper: prepares the next frame while the model runs on the one before, so that the model waits for nothing.
 //!
 //! It is asked only while the worker is busy ([`DeskId`]). A frame that comes while a worker has nothing to do, and one that
-//! is sure to be inferred, is prepared by the thread that brings it ([`Turns::input`]).
+//! is sure to be inferred, is prepared by the thread that brings it ([`Turns::prepare_and_offer`]).
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Builder, Scope};

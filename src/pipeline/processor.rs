@@ -146,6 +146,7 @@ impl Processor {
         let labels = || wanted.iter().flatten().chain(&counted).cloned();
         let frigate =
             frigate.map(|topics| Frigate::new(topics, origin.clone(), tracker.is_some(), labels(), publisher.clone()));
+        let motion = MotionGate::new(&skip_static);
         let mut processor = Self {
             policy: PublishPolicy::new(publish),
             counts: Counts::new(labels()),
@@ -168,8 +169,8 @@ impl Processor {
             spent: None,
             last_encode: Duration::ZERO,
             events: Vec::new(),
-            sifts: Arc::new(AtomicBool::new(skip_static.0.is_some())),
-            motion: MotionGate::new(&skip_static),
+            sifts: Arc::new(AtomicBool::new(motion.is_on())),
+            motion,
             last_found: Vec::new(),
             live,
             feed,

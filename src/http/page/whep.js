@@ -11,7 +11,9 @@ export async function playWhep(camera, video, later, lost) {
   if (!window.RTCPeerConnection) throw new Error("this browser has none");
   const peer = new RTCPeerConnection();
   let session = null;
-  later(() => session ?? peer.close());
+  later(() => {
+    if (!session) peer.close();
+  });
   peer.addTransceiver("video", { direction: "recvonly" });
   peer.addEventListener("track", ({ track, receiver, streams }) => {
     // Latency before smoothness: the node sends at an even pace.

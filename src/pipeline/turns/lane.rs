@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar};
 
+use super::Epoch;
 use crate::domain::Frame;
 use crate::inference::Prepared;
 use crate::pipeline::{QueueConfig, WhenFull};
@@ -51,6 +52,11 @@ impl Lane {
     /// Nothing waits, and nothing is in hands.
     pub(super) fn is_quiet(&self) -> bool {
         self.waiting.is_empty() && self.in_hands == 0
+    }
+
+    /// Whether it is open for that session's frames.
+    pub(super) fn is_of(&self, epoch: Epoch) -> bool {
+        self.open && self.epoch == epoch.0
     }
 
     /// Things are no longer what somebody waits for.

@@ -151,7 +151,7 @@ impl Turns {
         loop {
             let state = &mut *guard;
             let lane = state.lanes.get_mut(&id)?;
-            if state.shut || !lane.open || lane.epoch != epoch.0 {
+            if state.shut || !lane.is_of(epoch) {
                 lane.inputs.keep(input);
                 return None;
             }
@@ -260,13 +260,13 @@ impl Turns {
     /// Whether a turn's session is still the lane's current one.
     pub fn is_current(&self, lane: LaneId, epoch: Epoch) -> bool {
         let state = self.lock();
-        state.lanes.get(&lane).is_some_and(|lane| lane.open && !lane.paused && lane.epoch == epoch.0)
+        state.lanes.get(&lane).is_some_and(|lane| lane.is_of(epoch) && !lane.paused)
     }
 
     /// Whether the lane is that session's and takes nothing, for the camera is paused.
     pub fn is_paused(&self, lane: LaneId, epoch: Epoch) -> bool {
         let state = self.lock();
-        state.lanes.get(&lane).is_some_and(|lane| lane.open && lane.paused && lane.epoch == epoch.0)
+        state.lanes.get(&lane).is_some_and(|lane| lane.is_of(epoch) && lane.paused)
     }
 
     /// Waits until every frame of the session is processed, or the session is over.
@@ -274,8 +274,7 @@ impl Turns {
         let mut state = self.lock();
         loop {
             let Some(lane) = state.lanes.get(&id) else { return };
-            let over = state.shut || !lane.open || lane.epoch != epoch.0;
-            if over || lane.is_quiet() {
+            if state.shut || !lane.is_of(epoch) || lane.is_quiet() {
                 return;
             }
             let quiet = lane.quiet.clone();

@@ -30,7 +30,7 @@ impl Turns {
         loop {
             let State { lanes, template, idle, shut, .. } = &mut *state;
             let (template, lane) = (template.as_ref()?, lanes.get_mut(&id)?);
-            if *shut || !lane.open || lane.paused || lane.epoch != epoch.0 {
+            if *shut || !lane.is_of(epoch) || lane.paused {
                 return None;
             }
             let blocks = lane.queue.when_full == WhenFull::Block;
