@@ -107,6 +107,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 /// Crate, and the only places where it may be named.
 const CUPBOARDS: &[(&str, &[&str])] = &[
     ("opencv", &["source/", "codec/jpeg.rs", "codec/png.rs", "codec/scale.rs"]),
+    ("ffmpeg_next", &["source/video/ffmpeg.rs"]),
     ("ab_glyph", &["codec/overlay/"]),
     ("icu_normalizer", &["codec/overlay/"]),
     ("openh264", &["codec/h264.rs"]),

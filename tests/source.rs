@@ -111,6 +111,42 @@ fn a_file_played_as_fast_as_possible_gives_every_frame_on_its_own_timeline() {
 }
 
 #[test]
+fn a_video_that_is_to_be_shown_turned_is_turned() {
+    let plain = clip("whole.mp4");
+    let run = |command: &mut Command| {
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    };
+    for (degrees, size) in [("0", (320, 240)), ("90", (240, 320)), ("180", (320, 240)), ("270", (240, 320))] {
+        let turned = folder().join(format!("turned-{degrees}.mp4"));
+        let rotate = format!("rotate={degrees}");
+        run(Command::new("ffmpeg")
+            .args(["-v", "error", "-y", "-i"])
+            .arg(&plain)
+            .args(["-c", "copy", "-metadata:s:v", &rotate])
+            .arg(&turned));
+        let mut frame = Frame::empty();
+        file(&turned, &asap()).unwrap().read(&mut frame).unwrap();
+        assert_eq!((frame.width, frame.height), size, "{degrees}");
+        // FFmpeg's own player turns it too.
+        let shown = run(Command::new("ffmpeg").args(["-v", "error", "-i"]).arg(&turned).args([
+            "-frames:v",
+            "1",
+            "-pix_fmt",
+            "bgr24",
+            "-f",
+            "rawvideo",
+            "-",
+        ]));
+        assert_eq!(shown.len(), frame.bgr.len());
+        // Turned after the colours are converted, or before: chroma differs at edges.
+        let apart = shown.iter().zip(&frame.bgr).filter(|(a, b)| a.abs_diff(**b) > 24).count();
+        assert!(apart * 50 < shown.len(), "{degrees}: {apart} of {} bytes differ", shown.len());
+    }
+}
+
+#[test]
 fn a_file_played_in_real_time_keeps_to_its_timestamps() {
     let began = Instant::now();
     let (frames, end) = drain(file(&clip("whole.mp4"), &OpenOptions::default()).unwrap().as_mut());
@@ -307,22 +343,30 @@ fn read_until(source: &mut dyn FrameSource, what: &str, wanted: impl Fn(&Frame) 
 }
 
 #[test]
-fn a_resolution_that_changes_in_mid_stream_opens_the_stream_anew() {
+fn a_resolution_that_changes_in_mid_stream_is_followed() {
     let mut camera = Camera::start(&["--control", "--pattern", "ball", "--gop", "15"]);
+    let mut source = source(&camera.url(""), &live(20, 10)).unwrap();
+    read_until(source.as_mut(), "640x360", |frame| (frame.width, frame.height) == (640, 360));
     for (size, width, height) in [("320x240", 320, 240), ("1280x720", 1280, 720), ("640x360", 640, 360)] {
-        let mut before = source(&camera.url(""), &live(20, 10)).unwrap();
-        // The sentinel has to have seen what was.
-        let (began, mut frame) = (Instant::now(), Frame::empty());
-        while began.elapsed() < Duration::from_secs(1) {
-            before.read(&mut frame).unwrap();
-        }
         camera.tell(&format!("size {size}"));
-        let error = drain(before.as_mut()).1.unwrap_err();
-        assert!(matches!(error, SourceError::Changed { .. }), "{error}");
-        assert_eq!(error.disposition(), Disposition::Retry);
-        let mut after = source(&camera.url(""), &live(20, 10)).unwrap();
-        read_until(after.as_mut(), size, |frame| (frame.width, frame.height) == (width, height));
+        read_until(source.as_mut(), size, |frame| (frame.width, frame.height) == (width, height));
     }
+}
+
+#[test]
+fn a_picture_waits_for_the_beginning_of_the_next_and_for_no_more() {
+    let camera = Camera::start(&["--pattern", "ball"]);
+    let proxy = Proxy::before(camera.port);
+    let mut source = source(&proxy.url(), &live(20, 3)).unwrap();
+    for _ in 0..20 {
+        assert_eq!(source.read(&mut Frame::empty()).unwrap(), Read::Frame);
+    }
+    proxy.spoil.silent.store(true, Ordering::Relaxed);
+    let (rest, end) = drain(source.as_mut());
+    assert!(matches!(end, Err(SourceError::ReadTimeout { .. })), "{end:?}");
+    let (sent, read) = (proxy.spoil.pictures.load(Ordering::Relaxed) as usize, 20 + rest.len());
+    // That a picture is whole, FFmpeg knows by the next one.
+    assert!(sent == read || sent == read + 1, "{read} of {sent} pictures");
 }
 
 #[test]
@@ -343,20 +387,18 @@ fn timestamps_that_jump_neither_end_a_stream_nor_bend_its_times() {
 }
 
 #[test]
-fn a_server_that_greets_and_then_hangs_holds_the_others_up_once() {
+fn a_server_that_greets_and_then_hangs_holds_nobody_else_up() {
     let camera = Camera::start(&["--pattern", "ball"]);
     let proxy = Proxy::before(camera.port);
     proxy.spoil.mute.store(true, Ordering::Relaxed);
-    let error = error_of(source(&proxy.url(), &live(3, 3)));
-    assert!(matches!(error, SourceError::OpenTimeout { .. }), "{error}");
-    // From now on it is asked before its turn: another one opens beside it while it hangs.
     let url = proxy.url();
-    let hanging = std::thread::spawn(move || error_of(source(&url, &live(20, 3))));
+    let hanging = std::thread::spawn(move || error_of(source(&url, &live(5, 3))));
     std::thread::sleep(Duration::from_millis(300));
-    source(&camera.url(""), &live(20, 3)).unwrap();
+    let mut other = source(&camera.url(""), &live(20, 3)).unwrap();
+    assert_eq!(other.read(&mut Frame::empty()).unwrap(), Read::Frame);
     assert!(!hanging.is_finished(), "the other one was through while this one hung");
-    proxy.cut();
     let error = hanging.join().unwrap();
+    assert!(matches!(error, SourceError::OpenTimeout { .. }), "{error}");
     assert_eq!(error.disposition(), Disposition::Retry);
     proxy.spoil.mute.store(false, Ordering::Relaxed);
     let began = Instant::now();
@@ -369,6 +411,32 @@ fn a_server_that_greets_and_then_hangs_holds_the_others_up_once() {
         std::thread::sleep(Duration::from_millis(250));
     };
     assert_eq!(opened.read(&mut Frame::empty()).unwrap(), Read::Frame);
+}
+
+#[test]
+fn cancelling_ends_an_opening_and_a_read_at_once() {
+    let camera = Camera::start(&["--pattern", "ball"]);
+    let options = live(600, 600);
+    let mut opened = source(&camera.url(""), &options).unwrap();
+    assert_eq!(opened.read(&mut Frame::empty()).unwrap(), Read::Frame);
+    camera.signal("STOP");
+    let proxy = Proxy::before(camera.port);
+    proxy.spoil.mute.store(true, Ordering::Relaxed);
+    let (url, same) = (proxy.url(), options.clone());
+    let waiting = [
+        std::thread::spawn(move || drain(opened.as_mut()).1.unwrap_err()),
+        std::thread::spawn(move || error_of(source(&url, &same))),
+    ];
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(waiting.iter().all(|waiting| !waiting.is_finished()));
+    options.cancel.cancel();
+    let began = Instant::now();
+    for waiting in waiting {
+        let error = waiting.join().unwrap();
+        assert!(matches!(error, SourceError::Cancelled), "{error}");
+    }
+    camera.signal("CONT");
+    assert!(began.elapsed() < Duration::from_mins(1), "not the time-out");
 }
 
 #[test]

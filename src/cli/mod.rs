@@ -9,6 +9,7 @@ mod detect;
 mod explain;
 mod health;
 mod keygen;
+mod memory;
 mod model_args;
 mod run;
 mod samples;
@@ -217,8 +218,8 @@ struct ConfigArg {
 pub fn main() -> ExitCode {
     let args = Args::parse();
     if matches!(args.command, Command::Run(_) | Command::Check(_) | Command::Demo(_) | Command::Bench(_)) {
-        // Before any thread: it starts the program anew, once, so that FFmpeg repeats no address with its password.
-        let _as_loud_as_it_is = crate::source::instruct_libraries();
+        // Before any thread: it starts the program anew, once.
+        let _as_it_is = memory::settle();
     }
     // The embedded broker tells its own story at info; ours is enough.
     init_log(args.log_format, "info,mqtt5=error,rumqttc=error,async_nats=off");

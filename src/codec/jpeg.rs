@@ -4,6 +4,7 @@ use opencv::core::{Mat, MatTraitConst, MatTraitManual, Size, Vector};
 use opencv::imgcodecs::{IMREAD_COLOR, IMWRITE_JPEG_QUALITY, imdecode, imencode};
 use opencv::imgproc::{self, INTER_AREA};
 
+use super::scale::on_this_thread_alone;
 use super::{CodecError, Overlay};
 use crate::domain::{Detection, Frame};
 
@@ -48,6 +49,7 @@ impl JpegEncoder {
             let (width, height, bytes) = (frame.width, frame.height, frame.bgr.len());
             return Err(CodecError::Jpeg(format!("{bytes} bytes are no BGR picture of {width}x{height} for it")));
         }
+        on_this_thread_alone()?;
         let flat = Mat::from_slice(&frame.bgr)?;
         let picture = flat.reshape(3, pixels(frame.height))?;
         let (width, height) = fit(frame.width, frame.height, max_width);
@@ -85,6 +87,7 @@ const STEPS: [(f64, i32); 8] =
 /// # Errors
 /// When it is no picture, or not even the smallest step fits.
 pub fn shrink_jpeg(jpeg: &[u8], limit: usize) -> Result<(Vec<u8>, u32, u32), CodecError> {
+    on_this_thread_alone()?;
     let picture = imdecode(&Mat::from_slice(jpeg)?, IMREAD_COLOR)?;
     if picture.empty() {
         return Err(CodecError::Jpeg("it cannot be read to make it smaller".into()));

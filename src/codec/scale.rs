@@ -32,8 +32,9 @@ pub fn shown_size(width: u32, height: u32, max_width: u32) -> (u32, u32) {
     (even(size.0), even(size.1))
 }
 
-/// OpenCV would take every core there is for a picture of a viewer's, from those who detect.
-fn on_this_thread_alone() -> Result<(), CodecError> {
+/// OpenCV would take every core there is for a picture of a viewer's, from those who detect, and keep its threads awake for a
+/// while in case another one comes.
+pub(super) fn on_this_thread_alone() -> Result<(), CodecError> {
     static ONCE: Once = Once::new();
     let mut done = Ok(());
     ONCE.call_once(|| done = set_num_threads(1));

@@ -21,13 +21,11 @@ pub enum SourceError {
     #[error("{source_name}: the server refused: {why}; check user name and password")]
     Unauthorized { source_name: String, why: String },
     #[error("{source_name}: no answer within {:.0} s", timeout.as_secs_f64())]
-    OpenTimeout { source_name: String, timeout: Duration, least_delay: Duration },
+    OpenTimeout { source_name: String, timeout: Duration },
     #[error("{source_name}: no frame for {timeout:?}")]
     ReadTimeout { source_name: String, timeout: Duration },
     #[error("{source_name}: the stream ended")]
     Disconnected { source_name: String },
-    #[error("{source_name}: the camera now sends its video in another size or form; it is opened anew")]
-    Changed { source_name: String },
     #[error("{source_name}: holds no picture that can be decoded: {why}")]
     Undecodable { source_name: String, why: String },
     #[error("{source_name}: broken after frame {after}: {why}")]
@@ -49,7 +47,6 @@ impl SourceError {
             Self::OpenTimeout { .. } => "source_open_timeout",
             Self::ReadTimeout { .. } => "source_read_timeout",
             Self::Disconnected { .. } => "source_disconnected",
-            Self::Changed { .. } => "source_changed",
             Self::Undecodable { .. } => "source_undecodable",
             Self::Truncated { .. } => "source_truncated",
             Self::Stuck { .. } => "capture_stuck",
@@ -57,13 +54,11 @@ impl SourceError {
         }
     }
 
-    /// Not to be tried again sooner: cameras lock out who knocks with a wrong password a few times, and who opens slowly
-    /// keeps the others waiting.
+    /// Not to be tried again sooner: cameras lock out who knocks with a wrong password a few times.
     #[must_use]
     pub fn least_delay(&self) -> Duration {
         match self {
             Self::Unauthorized { .. } => Duration::from_secs(30),
-            Self::OpenTimeout { least_delay, .. } => *least_delay,
             _ => Duration::ZERO,
         }
     }
@@ -78,7 +73,6 @@ impl SourceError {
             | Self::OpenTimeout { .. }
             | Self::ReadTimeout { .. }
             | Self::Disconnected { .. }
-            | Self::Changed { .. }
             | Self::Stuck { .. } => Disposition::Retry,
             Self::Undecodable { .. } | Self::Truncated { .. } | Self::Cancelled => Disposition::Fatal,
         }

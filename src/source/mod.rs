@@ -8,6 +8,7 @@ mod config;
 mod diagnose;
 mod error;
 mod images;
+mod mat;
 mod picture;
 mod push;
 mod spec;
@@ -23,7 +24,6 @@ pub use images::list as list_pictures;
 pub use picture::{read_picture, read_picture_from};
 pub use push::{Push, PushError};
 pub use spec::{InvalidSpec, SourceKind, SourceSpec};
-pub use video::instruct_libraries;
 
 use crate::domain::Frame;
 

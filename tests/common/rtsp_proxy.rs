@@ -15,6 +15,8 @@ pub struct Spoil {
     pub mute: AtomicBool,
     /// Nothing comes any more, on any connection; none is closed.
     pub silent: AtomicBool,
+    /// Pictures whose last packet was handed on.
+    pub pictures: AtomicU32,
     connections: Mutex<Vec<TcpStream>>,
 }
 
@@ -77,6 +79,10 @@ fn answer(from: TcpStream, mut to: TcpStream, spoil: &Spoil, muted: &AtomicBool)
         if !kept && to.write_all(&words).is_err() {
             break;
         }
+        // The marker bit is on a picture's last packet (RFC 6184, section 5.1).
+        if !kept && is_rtp(&words) && words[5] & 0x80 != 0 {
+            spoil.pictures.fetch_add(1, Ordering::Relaxed);
+        }
     }
     let _gone = to.shutdown(Shutdown::Both);
 }
@@ -102,10 +108,15 @@ fn message(from: &mut impl BufRead, jump: u32) -> Option<Vec<u8>> {
     let begin = all.len();
     all.resize(begin + more, 0);
     from.read_exact(&mut all[begin..]).ok()?;
-    // Even channels carry RTP; bytes 4 to 8 are its timestamp (RFC 3550, section 5.1).
-    if all[0] == b'$' && all[1].is_multiple_of(2) && all.len() >= 12 {
+    // Bytes 4 to 8 of RTP are its timestamp (RFC 3550, section 5.1).
+    if is_rtp(&all) {
         let at: [u8; 4] = all[8..12].try_into().unwrap();
         all[8..12].copy_from_slice(&u32::from_be_bytes(at).wrapping_add(jump).to_be_bytes());
     }
     Some(all)
+}
+
+/// Even channels carry RTP.
+fn is_rtp(words: &[u8]) -> bool {
+    words[0] == b'$' && words[1].is_multiple_of(2) && words.len() >= 12
 }

@@ -1,5 +1,5 @@
-//! Questions of our own to a camera's server: whether it speaks at all, before OpenCV is asked ([`knock`]); why a stream
-//! could not be opened, for OpenCV only says that ([`diagnose`]); and what its video is like ([`description`]).
+//! Questions of our own to a camera's server: whether it speaks at all, before FFmpeg is asked ([`knock`]); and why a stream
+//! could not be opened, of which FFmpeg says little ([`diagnose`]).
 
 mod auth;
 mod haste;
@@ -21,14 +21,12 @@ const GLANCE: Duration = Duration::from_millis(200);
 /// A reply's head is a few hundred bytes, a stream's description a few thousand.
 const REPLY: usize = 32 * 1024;
 
-/// Before OpenCV is asked: it opens one stream at a time in the whole process, so one camera that accepts and says
-/// nothing would hold every other's opening up for its time-out, again and again. Who does not answer here never gets there.
-/// `thorough`: ask for the stream itself, as somebody who greets and then hangs has to be asked. Not otherwise: some servers
-/// start their encoder at the question.
+/// Before FFmpeg is asked: a host name is looked up and a dead server found out within the time-out, and while it is looked
+/// whether anybody still waits.
 ///
 /// # Errors
-/// When nothing listens, or nothing is said within the time-out for opening (all addresses and questions together).
-pub(super) fn knock(url: &str, shown: &str, options: &OpenOptions, thorough: bool) -> Result<(), SourceError> {
+/// When nothing listens, or nothing is said within the time-out for opening (all addresses together).
+pub(super) fn knock(url: &str, shown: &str, options: &OpenOptions) -> Result<(), SourceError> {
     let Ok(url) = Url::parse(url) else { return Ok(()) };
     // What any server answers at once, without credentials and without starting a stream.
     let request = match url.scheme() {
@@ -37,18 +35,14 @@ pub(super) fn knock(url: &str, shown: &str, options: &OpenOptions, thorough: boo
         _ => return Ok(()),
     };
     let haste = Haste::new(options.open_timeout, &options.cancel);
-    let answer = ask(&url, haste, |stream, address| {
-        if thorough {
-            return converse(stream, address, &url, haste);
-        }
+    let answer = ask(&url, haste, |stream, _| {
         question(stream, &request, haste).map_or_else(|answer| answer, |_| Answer::Connected)
     });
     match answer {
         _ if options.cancel.is_cancelled() => Err(SourceError::Cancelled),
         Answer::Failed(why) => Err(SourceError::Open { source_name: shown.to_owned(), why: redact_text(&why) }),
         Answer::Silent => {
-            let (source_name, timeout) = (shown.to_owned(), options.open_timeout);
-            Err(SourceError::OpenTimeout { source_name, timeout, least_delay: Duration::ZERO })
+            Err(SourceError::OpenTimeout { source_name: shown.to_owned(), timeout: options.open_timeout })
         }
         Answer::Connected | Answer::Strange | Answer::Status(..) => Ok(()),
     }
@@ -63,9 +57,7 @@ pub(super) fn diagnose(url: &str, shown: String, options: &OpenOptions) -> Sourc
     match ask(&url, haste, |stream, address| converse(stream, address, &url, haste)) {
         _ if options.cancel.is_cancelled() => SourceError::Cancelled,
         Answer::Failed(why) => open(why),
-        Answer::Silent => {
-            SourceError::OpenTimeout { source_name: shown, timeout: patience, least_delay: Duration::ZERO }
-        }
+        Answer::Silent => SourceError::OpenTimeout { source_name: shown, timeout: patience },
         Answer::Connected => open("the server can be reached, but gives no stream that can be played".into()),
         Answer::Status(401, _) => {
             let given = !url.username().is_empty() || url.password().is_some();
@@ -174,22 +166,6 @@ fn exchange(stream: TcpStream, address: SocketAddr, url: &Url, haste: Haste<'_>)
     let Ok((stream, _)) = connect(&[address], haste) else { return Ok(first) };
     let second = question(stream, &request(&format!("Authorization: {authorization}\r\n")), haste);
     Ok(second.ok().filter(|reply| status(reply).is_some()).unwrap_or(first))
-}
-
-/// What the server says of its video (RFC 4566): codec, parameter sets, sizes. `None` when it says nothing now.
-pub(super) fn description(url: &str, options: &OpenOptions) -> Option<String> {
-    let url = Url::parse(url).ok().filter(|url| url.scheme() == "rtsp")?;
-    let haste = Haste::new(PATIENCE, &options.cancel);
-    let mut reply = None;
-    ask(&url, haste, |stream, address| {
-        reply = exchange(stream, address, &url, haste).ok();
-        Answer::Connected
-    });
-    let reply = reply.filter(|reply| matches!(status(reply), Some(Answer::Status(200, _))))?;
-    // Session numbers and dates may differ each time: only what tells how to decode.
-    let telling = ["m=video", "a=rtpmap:", "a=fmtp:", "a=framesize:", "a=x-dimensions:"];
-    let lines = reply.lines().filter(|line| telling.iter().any(|start| line.starts_with(start)));
-    Some(lines.collect::<Vec<_>>().join("\n")).filter(|lines| !lines.is_empty())
 }
 
 /// Sends the request and returns the reply, with its body where it tells how long that is.

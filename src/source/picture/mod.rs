@@ -11,7 +11,7 @@ use opencv::core::{Mat, MatTraitConst};
 use opencv::imgcodecs::{IMREAD_COLOR, imdecode};
 
 use super::SourceError;
-use super::video::{fill, quiet};
+use super::mat::{fill, quiet};
 use crate::domain::{Frame, Timestamp, TimestampSource};
 
 const MAX_BYTES: u64 = 256 << 20;

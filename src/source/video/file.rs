@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::super::{FrameSource, OpenOptions, Pace, Read, SourceError};
-use super::capture::Capture;
 use super::container;
+use super::ffmpeg::Ffmpeg;
 use crate::domain::{Frame, Timestamp, TimestampSource};
 
 /// A picture's length where a file does not say.
@@ -15,7 +15,7 @@ const FRAME: Duration = Duration::from_millis(40);
 /// The timeline begins at the moment of opening; the next round of a loop begins where the last one ended. `decode` is
 /// the time of reading, decoding and converting, all of it.
 pub struct FileSource {
-    capture: Capture,
+    capture: Ffmpeg,
     path: PathBuf,
     shown: String,
     options: OpenOptions,
@@ -108,7 +108,10 @@ impl FrameSource for FileSource {
             return Err(SourceError::Cancelled);
         }
         let mut began = Instant::now();
-        while !(self.capture.grab() && self.capture.retrieve(frame)) {
+        while !(self.capture.grab().is_some() && self.capture.retrieve(frame)) {
+            if self.options.cancel.is_cancelled() {
+                return Err(SourceError::Cancelled);
+            }
             if self.options.looping {
                 self.next_round()?;
                 began = Instant::now();
@@ -150,7 +153,7 @@ fn inspect(path: &Path, shown: &str) -> Result<(), SourceError> {
         return Err(SourceError::Open { source_name, why });
     }
     if !facts.is_file() {
-        // Opening a pipe that nobody writes to would hang in native code, and every other opening behind it.
+        // Opening a pipe that nobody writes to would hang in native code.
         let why = "it is neither a file nor a folder (a pipe, a socket or a device)".to_owned();
         return Err(SourceError::Open { source_name, why });
     }
@@ -181,14 +184,14 @@ fn is_text(head: &[u8]) -> bool {
     !text.chars().any(|c| c.is_control() && !c.is_whitespace())
 }
 
-fn capture(path: &Path, shown: &str, options: &OpenOptions) -> Result<Capture, SourceError> {
+fn capture(path: &Path, shown: &str, options: &OpenOptions) -> Result<Ffmpeg, SourceError> {
     // FFmpeg takes `name:` for a protocol; a path that begins with a folder cannot be mistaken.
     let address = if path.is_absolute() { path.to_owned() } else { Path::new(".").join(path) };
     let Some(address) = address.to_str() else {
         let why = "its name is not valid UTF-8; rename it".to_owned();
         return Err(SourceError::Open { source_name: shown.to_owned(), why });
     };
-    Capture::ffmpeg(address, options).ok_or_else(|| {
+    Ffmpeg::open(address, options).ok_or_else(|| {
         let source_name = shown.to_owned();
         match container::missing(path) {
             Some(why) => SourceError::Truncated { source_name, after: 0, why },

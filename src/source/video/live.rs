@@ -3,31 +3,47 @@
 use std::time::{Duration, Instant};
 
 use super::super::diagnose::{diagnose, knock};
-use super::super::{FrameSource, OpenOptions, Read, SourceError};
-use super::capture::Capture;
-use super::sentinel::Sentinel;
-use super::turn::OPENING;
+use super::super::{FrameSource, OpenOptions, Pace, Read, SourceError};
+use super::ffmpeg::Ffmpeg;
+use super::webcam::Webcam;
 use crate::domain::{Frame, Timestamp, TimestampSource, redact};
 
-/// An open camera. `decode` of its frames is the time of `retrieve` alone (colour conversion and copying): FFmpeg decodes
-/// inside `grab`, where the waiting for the camera cannot be told apart.
+/// An open camera. `decode` of a stream's frames is the time from their last byte until they are converted; of a webcam's,
+/// that of converting alone, for OpenCV decodes inside `grab`, where the waiting for the camera cannot be told apart.
 pub struct LiveSource {
     capture: Capture,
     shown: String,
     options: OpenOptions,
-    /// A grab ran into the time-out: what comes after is only the decoder's rest.
-    stalled: bool,
+    /// It failed, and stays so.
+    broken: bool,
     /// Cameras that never sent one picture are told apart from those that went away.
     frames: u64,
-    sentinel: Option<Sentinel>,
 }
 
-/// An opening that had to wait for its turn still gets so much time.
+enum Capture {
+    Stream(Box<Ffmpeg>),
+    Webcam(Webcam),
+}
+
+impl Capture {
+    /// Moves on to the next picture: when it was there, or `None` at the end and on any failure.
+    fn grab(&mut self) -> Option<Instant> {
+        match self {
+            Self::Stream(stream) => stream.grab(),
+            Self::Webcam(webcam) => webcam.grab().then(Instant::now),
+        }
+    }
+
+    fn retrieve(&mut self, frame: &mut Frame) -> bool {
+        match self {
+            Self::Stream(stream) => stream.retrieve(frame),
+            Self::Webcam(webcam) => webcam.retrieve(frame),
+        }
+    }
+}
+
+/// What is left for opening a stream whose server took its time to answer.
 const LEAST: Duration = Duration::from_secs(1);
-/// Who used its turn up in vain gets a short one next time and waits longer for it, for everybody else waits meanwhile. Every
-/// third time it gets all the time again: a camera may be slow without being dead.
-const SHORT: Duration = Duration::from_secs(3);
-const PENANCE: Duration = Duration::from_secs(15);
 
 /// A time-out's clock and ours do not read the same moment.
 fn reached(elapsed: Duration, limit: Duration) -> bool {
@@ -37,26 +53,18 @@ fn reached(elapsed: Duration, limit: Duration) -> bool {
 impl LiveSource {
     pub fn stream(url: &str, options: &OpenOptions) -> Result<Self, SourceError> {
         let shown = redact(url);
-        let deadline = Instant::now() + options.open_timeout;
-        let in_vain = OPENING.in_vain(&shown);
-        knock(url, &shown, options, in_vain > 0)?;
-        let turn = OPENING.take(deadline, &shown, options)?;
         let began = Instant::now();
-        let left = deadline.saturating_duration_since(began).max(LEAST);
-        let left = if in_vain.is_multiple_of(3) { left } else { left.min(SHORT) };
-        if let Some(capture) = Capture::ffmpeg(url, &OpenOptions { open_timeout: left, ..options.clone() }) {
-            OPENING.opened(&shown);
-            let sentinel = url.starts_with("rtsp:").then(|| Sentinel::post(url, options)).flatten();
-            return Ok(Self { sentinel, ..Self::new(capture, shown, options) });
+        knock(url, &shown, options)?;
+        let left = options.open_timeout.saturating_sub(began.elapsed()).max(LEAST);
+        let asked = Instant::now();
+        let at_its_own_pace = OpenOptions { open_timeout: left, pace: Pace::Realtime, ..options.clone() };
+        if let Some(stream) = Ffmpeg::open(url, &at_its_own_pace) {
+            return Ok(Self::new(Capture::Stream(Box::new(stream)), shown, options));
         }
-        let spent = began.elapsed();
-        drop(turn);
         Err(if options.cancel.is_cancelled() {
             SourceError::Cancelled
-        } else if reached(spent, left) {
-            OPENING.timed_out(&shown);
-            let least_delay = if in_vain > 0 { PENANCE } else { Duration::ZERO };
-            SourceError::OpenTimeout { source_name: shown, timeout: left, least_delay }
+        } else if reached(asked.elapsed(), left) {
+            SourceError::OpenTimeout { source_name: shown, timeout: options.open_timeout }
         } else {
             diagnose(url, shown, options)
         })
@@ -64,8 +72,8 @@ impl LiveSource {
 
     pub fn webcam(index: u32, options: &OpenOptions) -> Result<Self, SourceError> {
         let shown = format!("webcam:{index}");
-        if let Some(capture) = Capture::webcam(index) {
-            return Ok(Self::new(capture, shown, options));
+        if let Some(webcam) = Webcam::open(index) {
+            return Ok(Self::new(Capture::Webcam(webcam), shown, options));
         }
         let device = format!("/dev/video{index}");
         let why = match std::fs::File::open(&device) {
@@ -82,14 +90,14 @@ impl LiveSource {
     }
 
     fn new(capture: Capture, shown: String, options: &OpenOptions) -> Self {
-        Self { capture, shown, options: options.clone(), stalled: false, frames: 0, sentinel: None }
+        Self { capture, shown, options: options.clone(), broken: false, frames: 0 }
     }
 
     fn failure(&self, elapsed: Duration) -> SourceError {
         let source_name = self.shown.clone();
         if self.options.cancel.is_cancelled() {
             SourceError::Cancelled
-        } else if self.stalled || reached(elapsed, self.options.read_timeout) {
+        } else if reached(elapsed, self.options.read_timeout) {
             SourceError::ReadTimeout { source_name, timeout: self.options.read_timeout }
         } else if self.frames == 0 {
             let why = "it ended before its first picture".to_owned();
@@ -105,30 +113,18 @@ impl FrameSource for LiveSource {
         if self.options.cancel.is_cancelled() {
             return Err(SourceError::Cancelled);
         }
-        if self.sentinel.as_ref().is_some_and(Sentinel::saw_a_change) {
-            return Err(SourceError::Changed { source_name: self.shown.clone() });
-        }
         let began = Instant::now();
-        let grabbed = !self.stalled && self.capture.grab();
-        let (captured_at, captured_instant) = (Timestamp::now(), Instant::now());
-        let waited = captured_instant - began;
-        if !grabbed {
-            return Err(self.failure(waited));
-        }
-        if waited >= self.options.read_timeout {
-            // What FFmpeg gives after its time-out is an old picture out of the decoder: not one of this moment.
-            self.stalled = true;
-            return Err(self.failure(waited));
-        }
-        if !self.capture.retrieve(frame) {
+        let arrived = if self.broken { None } else { self.capture.grab() };
+        let Some(arrived) = arrived.filter(|_| self.capture.retrieve(frame)) else {
+            self.broken = true;
             return Err(self.failure(began.elapsed()));
-        }
+        };
         self.frames += 1;
-        frame.captured_at = captured_at;
-        frame.captured_instant = captured_instant;
+        frame.captured_at = Timestamp::now().minus(arrived.elapsed());
+        frame.captured_instant = arrived;
         frame.timestamp_source = TimestampSource::Host;
         frame.ready_at = Instant::now();
-        frame.decode = frame.ready_at - captured_instant;
+        frame.decode = frame.ready_at - arrived;
         Ok(Read::Frame)
     }
 }

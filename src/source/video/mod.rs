@@ -1,14 +1,11 @@
-//! Videos and cameras through OpenCV: FFmpeg for files and streams, V4L2 for webcams.
+//! Videos and cameras: files and streams through FFmpeg's libraries, webcams through OpenCV and V4L2.
 
-mod capture;
 mod container;
+mod ffmpeg;
 mod file;
-mod instruct;
 mod live;
-mod sentinel;
-mod turn;
+mod rotate;
+mod webcam;
 
-pub(super) use capture::{fill, quiet};
 pub use file::FileSource;
-pub use instruct::instruct_libraries;
 pub use live::LiveSource;
