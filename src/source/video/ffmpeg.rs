@@ -111,7 +111,7 @@ impl Ffmpeg {
         })
     }
 
-    /// Moves on to the next picture: when the last of it arrived, or `None` at the end and on any failure.
+    /// Moves on to the next picture: when it had come whole, or `None` at the end and on any failure.
     pub(super) fn grab(&mut self) -> Option<Instant> {
         self.watch.wait_at_most(self.read_timeout);
         loop {

@@ -8,7 +8,7 @@ use super::ffmpeg::Ffmpeg;
 use super::webcam::Webcam;
 use crate::domain::{Frame, Timestamp, TimestampSource, redact};
 
-/// An open camera. `decode` of a stream's frames is the time from their last byte until they are converted; of a webcam's,
+/// An open camera. `decode` of a stream's frames is the time from when they had come whole until they are converted; of a webcam's,
 /// that of converting alone, for OpenCV decodes inside `grab`, where the waiting for the camera cannot be told apart.
 pub struct LiveSource {
     capture: Capture,
