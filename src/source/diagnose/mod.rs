@@ -143,14 +143,8 @@ fn http(method: &str, url: &Url, authorization: &str) -> String {
     format!("{method} {path} HTTP/1.0\r\nHost: {host}\r\n{authorization}User-Agent: sightwire\r\n\r\n")
 }
 
-/// Asks, and once more with credentials when the server wants some.
+/// Asks for the stream, and once more with credentials when the server wants some.
 fn converse(stream: TcpStream, address: SocketAddr, url: &Url, haste: Haste<'_>) -> Answer {
-    exchange(stream, address, url, haste)
-        .map_or_else(|answer| answer, |reply| status(&reply).unwrap_or(Answer::Strange))
-}
-
-/// The reply to the question for the stream, body and all.
-fn exchange(stream: TcpStream, address: SocketAddr, url: &Url, haste: Haste<'_>) -> Result<String, Answer> {
     let bare = bare(url);
     let path = &bare[url::Position::BeforePath..url::Position::AfterQuery];
     let (method, uri) = if url.scheme() == "rtsp" { ("DESCRIBE", bare.as_str()) } else { ("GET", path) };
@@ -158,14 +152,18 @@ fn exchange(stream: TcpStream, address: SocketAddr, url: &Url, haste: Haste<'_>)
         "GET" => http(method, &bare, authorization),
         _ => rtsp(method, &bare, authorization),
     };
-    let first = question(stream, &request(""), haste)?;
-    if !matches!(status(&first), Some(Answer::Status(401, _))) {
-        return Ok(first);
+    let first = match question(stream, &request(""), haste) {
+        Ok(first) => first,
+        Err(answer) => return answer,
+    };
+    let answer = status(&first).unwrap_or(Answer::Strange);
+    if !matches!(answer, Answer::Status(401, _)) {
+        return answer;
     }
-    let Some(authorization) = auth::answer(&first, url, method, uri) else { return Ok(first) };
-    let Ok((stream, _)) = connect(&[address], haste) else { return Ok(first) };
+    let Some(authorization) = auth::answer(&first, url, method, uri) else { return answer };
+    let Ok((stream, _)) = connect(&[address], haste) else { return answer };
     let second = question(stream, &request(&format!("Authorization: {authorization}\r\n")), haste);
-    Ok(second.ok().filter(|reply| status(reply).is_some()).unwrap_or(first))
+    second.ok().and_then(|reply| status(&reply)).unwrap_or(answer)
 }
 
 /// Sends the request and returns the reply, with its body where it tells how long that is.

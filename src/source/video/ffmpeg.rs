@@ -5,7 +5,7 @@
 //! thread keeps pictures of its own. A core decodes several cameras; more cameras use more cores.
 
 use std::cell::RefCell;
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use ffmpeg_next::codec::packet::side_data;
@@ -59,17 +59,21 @@ impl Watch {
     }
 
     fn wait_at_most(&self, span: Duration) {
-        self.until.lock().unwrap_or_else(PoisonError::into_inner).0 = Instant::now() + span;
+        self.lock().0 = Instant::now() + span;
     }
 
     /// A connection is parted from whether cancelled or not.
     fn part(&self) {
-        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = (Instant::now() + PARTING, Cancel::default());
+        *self.lock() = (Instant::now() + PARTING, Cancel::default());
     }
 
     fn is_over(&self) -> bool {
-        let (until, cancel) = &*self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        let (until, cancel) = &*self.lock();
         Instant::now() >= *until || cancel.is_cancelled()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (Instant, Cancel)> {
+        self.until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -184,7 +188,7 @@ impl Ffmpeg {
     /// Seconds from the beginning of the stream, by the grabbed picture's timestamp.
     #[expect(clippy::cast_precision_loss, reason = "a recording of years in microseconds fits")]
     pub(super) fn position(&self) -> Option<f64> {
-        let at = self.picture.timestamp().or(self.picture.pts())?;
+        let at = self.picture.timestamp()?;
         Some(at.saturating_sub(self.start) as f64 * self.time_base)
     }
 
