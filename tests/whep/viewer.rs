@@ -97,7 +97,7 @@ impl Offer {
             loses_one_in: 0,
             leads_to: None,
             received: 0,
-            lost: false,
+            lost: true,
         }
     }
 }
