@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use sightwire::bus::{Outbox, OutboxLimits};
 use sightwire::codec::Encoder;
-use sightwire::domain::{BBox, BootId, Detection, Frame, Name, Timestamp};
+use sightwire::domain::{BBox, BootId, Colours, Detection, Frame, Matrix, Name, Timestamp, Yuv};
 use sightwire::envelope::{Encoding, EnvelopeBuilder, Origin, PayloadChoice, Timing};
 use sightwire::inference::stages::{Preparing, Reading};
 use sightwire::inference::{
@@ -74,6 +74,16 @@ fn preparing(how: Interpolation) -> u64 {
     let how = InputConfig { interpolation: Some(how), ..InputConfig::default() };
     let mut preparing = Preparing::new(96, 96, &how);
     each("preparing", || preparing.run(&frame))
+}
+
+/// As a video decoder leaves them.
+fn preparing_planes() -> u64 {
+    let colours = Colours { matrix: Matrix::Bt601, full_range: false };
+    let yuv = Yuv::packed([vec![90; 160 * 120], vec![99; 80 * 60], vec![150; 80 * 60]], (160, 120), colours);
+    let frame = Frame { width: 160, height: 120, yuv, ..Frame::empty() };
+    assert!(frame.is_whole());
+    let mut preparing = Preparing::new(96, 96, &InputConfig::default());
+    each("preparing planes", || preparing.run(&frame))
 }
 
 fn reading(family: FamilyChoice, size: (u32, u32), outputs: &[(&str, &[i64])]) -> u64 {
@@ -158,6 +168,7 @@ fn a_frame_takes_so_much_memory_and_no_more() {
     for how in [Interpolation::Linear, Interpolation::Warp, Interpolation::Antialias] {
         assert_eq!(preparing(how), 0, "{how:?}");
     }
+    assert_eq!(preparing_planes(), 0);
     let decoded: [(FamilyChoice, u32, Shapes); 6] = [
         (FamilyChoice::Yolo, 64, &[("output0", &[1, 9, 84])]),
         (FamilyChoice::Yolov5, 64, &[("output", &[1, 252, 10])]),

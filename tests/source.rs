@@ -96,7 +96,7 @@ fn a_file_played_as_fast_as_possible_gives_every_frame_on_its_own_timeline() {
         let (frames, end) = drain(source.as_mut());
         end.unwrap();
         assert_eq!(frames.len(), 30, "{name}");
-        assert!(frames.iter().all(|f| (f.width, f.height, f.bgr.len()) == (320, 240, 320 * 240 * 3)));
+        assert!(frames.iter().all(|f| (f.width, f.height) == (320, 240) && f.is_whole()));
         assert!(frames.iter().all(|f| f.timestamp_source == TimestampSource::File && !f.decode.is_zero()));
         let step = Duration::from_micros(1_000_000 / 15);
         for pair in frames.windows(2) {
@@ -104,7 +104,8 @@ fn a_file_played_as_fast_as_possible_gives_every_frame_on_its_own_timeline() {
             assert!(gap.abs_diff(step) < Duration::from_millis(3), "{name}: {gap:?}");
             assert!(pair[1].captured_instant >= pair[0].captured_instant);
         }
-        let bright = frames[0].bgr.iter().filter(|&&byte| byte > 100).count();
+        let mut spare = Vec::new();
+        let bright = frames[0].as_bgr(&mut spare).iter().filter(|&&byte| byte > 100).count();
         assert!(bright > 10_000, "{name}: the picture is dark");
         assert_eq!(source.read(&mut Frame::empty()).unwrap(), Read::End, "{name}: the end stays the end");
     }
@@ -129,6 +130,8 @@ fn a_video_that_is_to_be_shown_turned_is_turned() {
         let mut frame = Frame::empty();
         file(&turned, &asap()).unwrap().read(&mut frame).unwrap();
         assert_eq!((frame.width, frame.height), size, "{degrees}");
+        assert_eq!(frame.yuv.is_some(), degrees == "0", "what is not turned is not touched");
+        frame.make_bgr();
         // FFmpeg's own player turns it too.
         let shown = run(Command::new("ffmpeg").args(["-v", "error", "-i"]).arg(&turned).args([
             "-frames:v",
@@ -143,6 +146,41 @@ fn a_video_that_is_to_be_shown_turned_is_turned() {
         // Turned after the colours are converted, or before: chroma differs at edges.
         let apart = shown.iter().zip(&frame.bgr).filter(|(a, b)| a.abs_diff(**b) > 24).count();
         assert!(apart * 50 < shown.len(), "{degrees}: {apart} of {} bytes differ", shown.len());
+    }
+}
+
+/// Blue, green and red of a picture's middle.
+fn middle(frame: &Frame) -> [u8; 3] {
+    let mut spare = Vec::new();
+    let at = 3 * (frame.height / 2 * frame.width + frame.width / 2) as usize;
+    frame.as_bgr(&mut spare)[at..at + 3].try_into().unwrap()
+}
+
+#[test]
+fn colours_are_right_whatever_a_video_means_by_its_numbers() {
+    // How FFmpeg is told to write it, and whether the decoder's planes go on as they are.
+    let ways: [(&str, &[&str], bool); 6] = [
+        ("nothing-said.mp4", &["-pix_fmt", "yuv420p"], true),
+        ("hd.mp4", &["-vf", "scale=out_color_matrix=bt709", "-pix_fmt", "yuv420p", "-colorspace", "bt709"], true),
+        ("uhd.mp4", &["-vf", "scale=out_color_matrix=bt2020", "-pix_fmt", "yuv420p", "-colorspace", "bt2020nc"], true),
+        ("full.mp4", &["-vf", "scale=out_range=pc", "-pix_fmt", "yuvj420p"], true),
+        ("all-chroma.mp4", &["-pix_fmt", "yuv444p"], false),
+        ("ten-bits.mkv", &["-pix_fmt", "yuv420p10le"], false),
+    ];
+    for (name, how, planes) in ways {
+        for (colour, wanted) in [("0xE03020", [0x20, 0x30, 0xe0]), ("0x20C040", [0x40, 0xc0, 0x20])] {
+            let path = folder().join(format!("{colour}-{name}"));
+            let paint = format!("color={colour}:size=98x50:rate=5:duration=0.4");
+            let mut ffmpeg = Command::new("ffmpeg");
+            ffmpeg.args(["-v", "error", "-y", "-f", "lavfi", "-i", &paint]).args(how);
+            let made = ffmpeg.args(["-c:v", "libx264", "-qp", "4"]).arg(&path).status().unwrap();
+            assert!(made.success(), "{name}");
+            let mut frame = Frame::empty();
+            file(&path, &asap()).unwrap().read(&mut frame).unwrap();
+            assert_eq!((frame.width, frame.height, frame.yuv.is_some()), (98, 50, planes), "{name}");
+            let got = middle(&frame);
+            assert!(got.iter().zip(wanted).all(|(a, b)| a.abs_diff(b) <= 6), "{name}: {got:02x?} for {wanted:02x?}");
+        }
     }
 }
 
@@ -338,7 +376,7 @@ fn read_until(source: &mut dyn FrameSource, what: &str, wanted: impl Fn(&Frame) 
     while !wanted(&frame) {
         assert!(began.elapsed() < Duration::from_secs(30), "never seen: {what}");
         assert_eq!(source.read(&mut frame).unwrap(), Read::Frame);
-        assert_eq!(frame.bgr.len(), frame.width as usize * frame.height as usize * 3);
+        assert!(frame.is_whole());
     }
 }
 

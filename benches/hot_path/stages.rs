@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use sightwire::bus::{Message, MessageKind, Outbox, OutboxLimits, Publisher, Qos, Topic};
 use sightwire::codec::Encoder;
-use sightwire::domain::{BBox, BootId, Detection, Frame, Name, Timestamp};
+use sightwire::domain::{BBox, BootId, Colours, Detection, Frame, Matrix, Name, Timestamp, Yuv};
 use sightwire::envelope::{Detections, Encoding, EnvelopeBuilder, Origin, PayloadChoice, Timing};
 use sightwire::inference::stages::{Preparing, Reading, Thinning};
 use sightwire::inference::{FamilyChoice, InputConfig, Interpolation, PerChannel, Resize};
@@ -22,6 +22,8 @@ type Named = (&'static str, fn() -> Stage);
 
 pub const ALL: &[Named] = &[
     ("preprocess-480x360-to-416", || prepare((480, 360), letterbox())),
+    ("preprocess-planes-480x360-to-416", || prepare_planes((480, 360))),
+    ("preprocess-planes-1920x1080-to-416", || prepare_planes((1920, 1080))),
     ("preprocess-640x480-to-416", || prepare((640, 480), letterbox())),
     ("preprocess-1920x1080-to-416", || prepare((1920, 1080), letterbox())),
     ("preprocess-1920x1080-to-640", || prepare_for((1920, 1080), (640, 640), letterbox())),
@@ -98,6 +100,22 @@ fn prepare(from: (u32, u32), how: InputConfig) -> Stage {
 
 fn prepare_for((width, height): (u32, u32), to: (u32, u32), how: InputConfig) -> Stage {
     let (mut preparing, frame) = (Preparing::new(to.0, to.1, &how), picture(width, height));
+    Box::new(move || preparing.run(black_box(&frame)))
+}
+
+/// As a video decoder leaves them.
+fn prepare_planes((width, height): (u32, u32)) -> Stage {
+    let (mut preparing, bgr) = (Preparing::new(416, 416, &letterbox()), picture(width, height).bgr);
+    let (wide, high) = (width as usize, height as usize);
+    let plane = |channel: usize, step: usize| -> Vec<u8> {
+        let rows = (0..high).step_by(step);
+        rows.flat_map(|y| (0..wide).step_by(step).map(move |x| 3 * (wide * y + x)))
+            .map(|at| bgr[at + channel])
+            .collect()
+    };
+    let colours = Colours { matrix: Matrix::Bt601, full_range: false };
+    let yuv = Yuv::packed([plane(1, 1), plane(0, 2), plane(2, 2)], (width, height), colours);
+    let frame = Frame { width, height, yuv, ..Frame::empty() };
     Box::new(move || preparing.run(black_box(&frame)))
 }
 

@@ -1,10 +1,10 @@
 //! Frames as JPEG, with the boxes drawn in if wanted.
 
-use opencv::core::{Mat, MatTraitConst, MatTraitManual, Size, Vector};
+use opencv::core::{Mat, MatTraitConst, Size, Vector};
 use opencv::imgcodecs::{IMREAD_COLOR, IMWRITE_JPEG_QUALITY, imdecode, imencode};
 use opencv::imgproc::{self, INTER_AREA};
 
-use super::scale::on_this_thread_alone;
+use super::scale::{on_this_thread_alone, paint};
 use super::{CodecError, Overlay};
 use crate::domain::{Detection, Frame};
 
@@ -17,8 +17,8 @@ impl From<opencv::Error> for CodecError {
 /// Keeps its buffers from picture to picture.
 #[derive(Default)]
 pub struct JpegEncoder {
-    /// The picture as it will be encoded, when that is not the frame itself.
-    canvas: Mat,
+    /// The picture as it will be encoded, when that is not the frame's own.
+    canvas: Vec<u8>,
     encoded: Vector<u8>,
     overlay: Overlay,
 }
@@ -44,31 +44,22 @@ impl JpegEncoder {
         overlay: Option<&[Detection]>,
         out: &mut Vec<u8>,
     ) -> Result<(u32, u32), CodecError> {
-        let expected = u64::from(frame.width) * u64::from(frame.height) * 3;
-        if expected == 0 || frame.bgr.len() as u64 != expected || frame.width.max(frame.height) > 65_535 {
+        if !frame.is_whole() || frame.width.max(frame.height) > 65_535 {
             let (width, height, bytes) = (frame.width, frame.height, frame.bgr.len());
             return Err(CodecError::Jpeg(format!("{bytes} bytes are no BGR picture of {width}x{height} for it")));
         }
-        on_this_thread_alone()?;
-        let flat = Mat::from_slice(&frame.bgr)?;
-        let picture = flat.reshape(3, pixels(frame.height))?;
         let (width, height) = fit(frame.width, frame.height, max_width);
-        let resized = width != frame.width;
-        if resized {
-            let size = Size::new(pixels(width), pixels(height));
-            imgproc::resize(&picture, &mut self.canvas, size, 0.0, 0.0, INTER_AREA)?;
-        } else if overlay.is_some() {
-            picture.copy_to(&mut self.canvas)?;
+        let as_it_is = width == frame.width && overlay.is_none() && frame.yuv.is_none();
+        if !as_it_is {
+            paint(frame, (width, height), INTER_AREA, &mut self.canvas)?;
         }
         if let Some(detections) = overlay {
-            self.overlay.draw(self.canvas.data_bytes_mut()?, width, height, detections);
+            self.overlay.draw(&mut self.canvas, width, height, detections);
         }
+        on_this_thread_alone()?;
+        let flat = Mat::from_slice(if as_it_is { &frame.bgr } else { &self.canvas })?;
         let params = Vector::from_slice(&[IMWRITE_JPEG_QUALITY, i32::from(quality.clamp(1, 100))]);
-        let done = if resized || overlay.is_some() {
-            imencode(".jpg", &self.canvas, &mut self.encoded, &params)?
-        } else {
-            imencode(".jpg", &picture, &mut self.encoded, &params)?
-        };
+        let done = imencode(".jpg", &flat.reshape(3, pixels(height))?, &mut self.encoded, &params)?;
         if !done {
             return Err(CodecError::Jpeg("the encoder gave up".into()));
         }
@@ -124,7 +115,7 @@ fn fit(width: u32, height: u32, max_width: u32) -> (u32, u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::BBox;
+    use crate::domain::{BBox, Colours, Matrix, Yuv};
     use opencv::core::{MatTraitConst, MatTraitConstManual};
     use opencv::imgcodecs::{IMREAD_COLOR, imdecode};
 
@@ -158,6 +149,18 @@ mod tests {
         assert!(frame.bgr.iter().all(|&byte| byte == 90));
         let painted = decode(&out).data_bytes().unwrap().iter().filter(|&&byte| byte.abs_diff(90) > 30).count();
         assert!(painted > 1000, "{painted}");
+    }
+
+    #[test]
+    fn a_videos_picture_is_a_jpeg_as_well() {
+        let colours = Colours { matrix: Matrix::Bt601, full_range: true };
+        let yuv = Yuv::packed([vec![90; 64 * 48], vec![128; 32 * 24], vec![128; 32 * 24]], (64, 48), colours);
+        let frame = Frame { width: 64, height: 48, yuv, ..Frame::empty() };
+        let (mut encoder, mut out) = (JpegEncoder::new(), Vec::new());
+        for (max_width, wanted, boxes) in [(0, (64, 48), None), (32, (32, 24), None), (21, (21, 16), Some(&[][..]))] {
+            assert_eq!(encoder.encode(&frame, max_width, 90, boxes, &mut out).unwrap(), wanted);
+            assert!(decode(&out).data_bytes().unwrap().iter().all(|&byte| byte.abs_diff(90) <= 1));
+        }
     }
 
     #[test]

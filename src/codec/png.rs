@@ -12,14 +12,14 @@ use crate::domain::Frame;
 /// When the frame holds no picture.
 pub fn encode_png(frame: &Frame, out: &mut Vec<u8>) -> Result<(), CodecError> {
     let failed = |why: String| CodecError::Png(why);
-    let expected = u64::from(frame.width) * u64::from(frame.height) * 3;
-    if expected == 0 || frame.bgr.len() as u64 != expected {
+    if !frame.is_whole() {
         let (width, height, bytes) = (frame.width, frame.height, frame.bgr.len());
         return Err(failed(format!("{bytes} bytes are no BGR picture of {width}x{height}")));
     }
-    let mut encoded = Vector::<u8>::new();
+    let (mut encoded, mut spare) = (Vector::<u8>::new(), Vec::new());
+    let bgr = frame.as_bgr(&mut spare);
     let encode = |encoded: &mut Vector<u8>| {
-        let flat = Mat::from_slice(&frame.bgr)?;
+        let flat = Mat::from_slice(bgr)?;
         let rows = i32::try_from(frame.height).unwrap_or(i32::MAX);
         imencode_def(".png", &flat.reshape(3, rows)?, encoded)
     };

@@ -2,11 +2,11 @@
 
 use std::sync::Once;
 
-use opencv::core::{Mat, MatTrait, MatTraitConst, MatTraitConstManual, Size, set_num_threads};
+use opencv::core::{Mat, MatTrait, MatTraitConst, MatTraitConstManual, Rect, Size, ToInputArray, set_num_threads};
 use opencv::imgproc::{self, COLOR_BGR2YUV_I420, INTER_AREA, INTER_LINEAR};
 
 use super::CodecError;
-use crate::domain::Frame;
+use crate::domain::{Frame, Yuv};
 
 /// The largest picture the H.264 encoder takes, long and short side (its level 5.2).
 const LONGEST: u32 = 3840;
@@ -41,30 +41,72 @@ pub(super) fn on_this_thread_alone() -> Result<(), CodecError> {
     Ok(done?)
 }
 
-/// Fills `into` with the frame's picture in another size; everything else of the frame is copied.
+/// Fills `into` with the frame's picture in another size, as BGR; everything else of the frame is copied.
 ///
 /// # Errors
 /// When the frame holds no picture.
 pub fn scale(frame: &Frame, width: u32, height: u32, into: &mut Frame) -> Result<(), CodecError> {
-    on_this_thread_alone()?;
-    let flat = whole(frame)?;
-    let picture = flat.reshape(3, side(frame.height))?;
     // Averaging over areas is slow, and only needed where pixels would be passed over.
     let filter = if frame.width > 2 * width { INTER_AREA } else { INTER_LINEAR };
-    into.bgr.resize(width as usize * height as usize * 3, 0);
-    {
-        let mut flat = Mat::from_slice_mut(&mut into.bgr)?;
-        let mut target = flat.reshape_mut(3, side(height))?;
-        imgproc::resize(&picture, &mut target, Size::new(side(width), side(height)), 0.0, 0.0, filter)?;
-    }
+    paint(frame, (width, height), filter, &mut into.bgr)?;
     (into.width, into.height) = (width, height);
     (into.id, into.captured_at, into.timestamp_source) = (frame.id, frame.captured_at, frame.timestamp_source);
     (into.captured_instant, into.ready_at, into.decode) = (frame.captured_instant, frame.ready_at, frame.decode);
     Ok(())
 }
 
+/// Makes packed BGR of the frame's picture, in that size.
+pub(super) fn paint(
+    frame: &Frame,
+    (width, height): (u32, u32),
+    filter: i32,
+    bgr: &mut Vec<u8>,
+) -> Result<(), CodecError> {
+    on_this_thread_alone()?;
+    match &frame.yuv {
+        Some(yuv) if yuv.size() == (width, height) => yuv.to_bgr(bgr),
+        Some(yuv) => scaled(yuv, (width, height), filter)?.to_bgr(bgr),
+        None => {
+            let flat = whole(frame)?;
+            bgr.resize(3 * width as usize * height as usize, 0);
+            resize(&flat.reshape(3, side(frame.height))?, bgr, (3, width, height), filter)?;
+        }
+    }
+    Ok(())
+}
+
+/// Into packed rows of so many channels a pixel.
+fn resize(
+    picture: &impl ToInputArray,
+    into: &mut [u8],
+    (channels, width, height): (i32, u32, u32),
+    filter: i32,
+) -> Result<(), CodecError> {
+    let mut flat = Mat::from_slice_mut(into)?;
+    let mut target = flat.reshape_mut(channels, side(height))?;
+    Ok(imgproc::resize(picture, &mut target, Size::new(side(width), side(height)), 0.0, 0.0, filter)?)
+}
+
+/// The planes of a picture, each scaled by itself.
+fn scaled(yuv: &Yuv, (width, height): (u32, u32), filter: i32) -> Result<Yuv, CodecError> {
+    let plane = |at: usize, width: u32, height: u32| -> Result<_, CodecError> {
+        let (bytes, stride, (w, h)) = yuv.plane(at);
+        let length = |value: usize| i32::try_from(value).unwrap_or(i32::MAX);
+        let rows = Mat::from_slice(&bytes[..stride * h])?;
+        let rows = rows.reshape(1, length(h))?;
+        let mut scaled = vec![0; width as usize * height as usize];
+        let unpadded = Mat::roi(&rows, Rect::new(0, 0, length(w), length(h)))?;
+        resize(&unpadded, &mut scaled, (1, width, height), filter)?;
+        Ok(scaled)
+    };
+    let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
+    let (y, u) = (plane(0, width, height)?, plane(1, half_width, half_height)?);
+    Yuv::packed([y, u, plane(2, half_width, half_height)?], (width, height), yuv.colours())
+        .ok_or_else(|| CodecError::Video(format!("no picture of {width}x{height} can be made")))
+}
+
 /// Luma, and two planes of chroma of half its sides.
-pub(super) type Planes<'a> = (&'a [u8], &'a [u8], &'a [u8]);
+pub(super) type Three<'a> = (&'a [u8], &'a [u8], &'a [u8]);
 
 /// Makes planes as ITU-R BT.601 has them, 16…235. Keeps its buffer from picture to picture.
 #[derive(Default)]
@@ -72,7 +114,7 @@ pub(super) struct I420(Mat);
 
 impl I420 {
     /// Converts the frame, both of whose sides are even; gives the planes Y, U and V without padding.
-    pub fn convert(&mut self, frame: &Frame) -> Result<Planes<'_>, CodecError> {
+    pub fn convert(&mut self, frame: &Frame) -> Result<Three<'_>, CodecError> {
         on_this_thread_alone()?;
         let flat = whole(frame)?;
         let picture = flat.reshape(3, side(frame.height))?;
@@ -86,8 +128,7 @@ impl I420 {
 }
 
 fn whole(frame: &Frame) -> Result<opencv::boxed_ref::BoxedRef<'_, Mat>, CodecError> {
-    let expected = u64::from(frame.width) * u64::from(frame.height) * 3;
-    if expected == 0 || frame.bgr.len() as u64 != expected {
+    if !frame.is_whole() {
         return Err(odd(frame));
     }
     Ok(Mat::from_slice(&frame.bgr)?)
@@ -109,6 +150,7 @@ fn side(value: u32) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{Colours, Matrix};
 
     #[test]
     fn a_shown_picture_keeps_its_proportions_and_has_even_sides() {
@@ -134,6 +176,29 @@ mod tests {
         assert_eq!((small.id, small.width, small.height), (7, 16, 16));
         assert_eq!(small.bgr, [10, 90, 200].repeat(16 * 16));
         assert!(scale(&Frame::empty(), 16, 16, &mut small).is_err());
+    }
+
+    #[test]
+    fn a_videos_planes_become_bgr_of_any_size() {
+        // Left half red, right half grey, by BT.601; its sides are odd.
+        let half = |width: usize, height: usize, left: u8, right: u8| {
+            (0..width * height).map(|at| if at % width < width.div_ceil(2) { left } else { right }).collect::<Vec<u8>>()
+        };
+        let planes = [half(63, 33, 81, 126), half(32, 17, 90, 128), half(32, 17, 240, 128)];
+        let colours = Colours { matrix: Matrix::Bt601, full_range: false };
+        let yuv = Yuv::packed(planes, (63, 33), colours);
+        let frame = Frame { id: 7, width: 63, height: 33, yuv, ..Frame::empty() };
+        let mut into = Frame::empty();
+        for (width, height) in [(63, 33), (62, 32), (16, 16), (200, 100), (31, 21)] {
+            scale(&frame, width, height, &mut into).unwrap();
+            assert_eq!((into.id, into.width, into.height, into.yuv.is_none()), (7, width, height, true));
+            assert!(into.is_whole());
+            for (x, wanted) in [(1, [0, 0, 255]), (width - 2, [128, 128, 128])] {
+                let at = 3 * (height / 2 * width + x) as usize;
+                let got = &into.bgr[at..at + 3];
+                assert!(got.iter().zip(wanted).all(|(&a, b)| a.abs_diff(b) <= 4), "{width}x{height}, {x}: {got:?}");
+            }
+        }
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl Prepared {
         let begin = Instant::now();
         (self.placement, self.took) = (None, Duration::ZERO);
         let (width, height, bytes) = (frame.width, frame.height, frame.bgr.len());
-        if bytes == 0 || bytes as u64 != 3 * u64::from(width) * u64::from(height) {
+        if !frame.is_whole() {
             return Err(InferenceError::NoPicture { model: self.model.clone(), width, height, bytes });
         }
         self.placement = Some(self.preprocessor.run(frame, &self.spec, self.length, &mut self.pixels));

@@ -86,15 +86,15 @@ impl Easel {
 
     /// Shows a frame; gives back a buffer that is free now.
     pub(super) fn show(&mut self, studio: &Studio, job: Job, demand: Demand) -> Frame {
-        let Job { mut frame, detections } = job;
+        let Job { frame, detections } = job;
         let moment = Moment { at: frame.captured_at, instant: frame.captured_instant, frame_id: frame.id };
         let (width, height) = codec::shown_size(frame.width, frame.height, self.config.max_width);
-        if (width, height) == (frame.width, frame.height) {
-            std::mem::swap(&mut self.canvas, &mut frame);
-        } else if let Err(error) = codec::scale(&frame, width, height, &mut self.canvas) {
+        let drawn = codec::scale(&frame, width, height, &mut self.canvas);
+        let buffer = Frame { yuv: None, ..frame };
+        if let Err(error) = drawn {
             fail(studio, VideoFormat::Jpeg, &error);
             fail(studio, VideoFormat::H264, &error);
-            return frame;
+            return buffer;
         }
         self.overlay.draw(&mut self.canvas.bgr, width, height, &detections);
         self.shown = Some(Instant::now());
@@ -102,7 +102,7 @@ impl Easel {
         let canvas = std::mem::replace(&mut self.canvas, Frame::empty());
         self.encode(studio, &canvas, moment, demand);
         self.canvas = canvas;
-        frame
+        buffer
     }
 
     /// No frame came: says why when it is time to, else keeps the video's clock going.

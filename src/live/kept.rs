@@ -29,10 +29,7 @@ impl Kept {
         if every.is_some_and(|every| every < SLOW) {
             return;
         }
-        let mut bgr = buffer.map_or_else(Vec::new, |job| job.frame.bgr);
-        bgr.clear();
-        bgr.extend_from_slice(&frame.bgr);
-        let frame = Frame { bgr, text: Vec::new(), ..*frame };
+        let frame = frame.copy(buffer.map_or_else(Vec::new, |job| job.frame.bgr));
         self.job = Some(Job { frame, detections: detections.to_vec() });
     }
 
@@ -46,7 +43,6 @@ impl Kept {
         let ((came, at), job) = (self.came?, self.job.as_ref()?);
         let of_this_run = status.actual == ActualState::Running && status.since.is_none_or(|since| at >= since);
         let shown = of_this_run && came.elapsed() < OLD.max(3 * self.every);
-        let frame = || Frame { bgr: job.frame.bgr.clone(), text: Vec::new(), ..job.frame };
-        shown.then(|| Job { frame: frame(), detections: job.detections.clone() })
+        shown.then(|| Job { frame: job.frame.copy(Vec::new()), detections: job.detections.clone() })
     }
 }

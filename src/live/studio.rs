@@ -159,10 +159,7 @@ impl Studio {
         }
         let spare = desk.spare.take();
         drop(desk);
-        let mut bgr = spare.map_or_else(Vec::new, |spare| spare.bgr);
-        bgr.clear();
-        bgr.extend_from_slice(&frame.bgr);
-        let copy = Frame { bgr, text: Vec::new(), ..*frame };
+        let copy = frame.copy(spare.map_or_else(Vec::new, |spare| spare.bgr));
         let mut desk = self.lock();
         if let Some(buffer) = self.put(&mut desk, Job { frame: copy, detections: detections.to_vec() }) {
             desk.spare = Some(buffer);

@@ -20,6 +20,7 @@ pub(super) fn fill(raw: &Mat, converted: &mut Mat, frame: &mut Frame) -> Option<
     if width == 0 || height == 0 {
         return None;
     }
+    frame.yuv = None;
     frame.bgr.clear();
     if bgr.is_continuous() {
         frame.bgr.extend_from_slice(bgr.data_bytes().ok()?);

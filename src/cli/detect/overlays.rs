@@ -88,6 +88,7 @@ struct Brush {
 impl Brush {
     fn paint(&mut self, mut job: Job, path: &Path) -> Result<(), String> {
         let frame = &mut job.frame;
+        frame.make_bgr();
         self.overlay.draw(&mut frame.bgr, frame.width, frame.height, &job.found);
         let encoded = if extension(path) == "png" {
             encode_png(frame, &mut self.bytes)

@@ -30,10 +30,11 @@ pub struct Linear {
 
 /// One output position between two input positions.
 #[derive(Debug, Clone, Copy)]
-struct Tap {
-    first: usize,
-    second: usize,
-    weights: [u16; 2],
+pub struct Tap {
+    pub first: usize,
+    pub second: usize,
+    /// In 2048ths.
+    pub weights: [u16; 2],
 }
 
 /// The same for a column, made to be quick: the place of the left one's bytes (the right one's follow), and what both count
@@ -155,7 +156,7 @@ fn reach(bytes: &[u8], at: usize) -> [[u8; 8]; 2] {
 
 /// Pixels' centres lie half a pixel in.
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "picture sizes are small numbers")]
-fn centred(at: usize, from: usize, to: usize) -> f32 {
+pub fn centred(at: usize, from: usize, to: usize) -> f32 {
     ((at as f64 + 0.5) * (from as f64 / to as f64) - 0.5) as f32
 }
 
@@ -173,7 +174,7 @@ fn flat(at: usize, from: usize, to: usize) -> f32 {
     clippy::cast_precision_loss,
     reason = "picture sizes are small numbers"
 )]
-fn tap(from: usize, place: f32) -> Tap {
+pub fn tap(from: usize, place: f32) -> Tap {
     let (low, part) = (place.floor(), place - place.floor());
     let pixel = |at: f32| at.clamp(0.0, from as f32 - 1.0) as usize;
     let weights = [1.0 - part, part].map(|weight| (weight * ONE).round_ties_even() as u16);

@@ -1,16 +1,20 @@
-//! From packed BGR to the model's input in one pass: scale, pad, reorder, normalise.
+//! From a picture to the model's input in one pass: scale, pad, reorder, normalise.
 //!
-//! The scaling is OpenCV's `INTER_LINEAR` (`linear.rs`), which the reference code of most model families uses;
-//! `filter.rs` has the others.
+//! The scaling of BGR is OpenCV's `INTER_LINEAR` (`linear.rs`), which the reference code of most model families uses;
+//! `filter.rs` has the others. A video's planes are scaled linearly too (`planar.rs`), each by itself, and become colours at the
+//! input's size: half as many values as BGR has, and no BGR is ever made.
 
 mod filter;
 mod fit;
 mod linear;
 mod pixels;
+mod planar;
+
+use wide::{i16x8, i32x8};
 
 use super::config::{Channels, Interpolation};
 use super::spec::{InputSpec, Layout};
-use crate::domain::Frame;
+use crate::domain::{Frame, Yuv};
 
 use filter::Filter;
 use fit::{Area, fit};
@@ -19,16 +23,23 @@ use linear::Linear;
 pub use fit::Placement;
 pub use pixels::Pixels;
 use pixels::Sample;
+use planar::{BLOCK, Planar};
 
 /// Reused tables and rows; allocates only when a frame's size changes.
 #[derive(Debug, Default)]
 pub struct Preprocessor {
     size: (u32, u32),
+    /// Whether the picture is in planes that are scaled as they are.
+    planes: bool,
     linear: Linear,
+    /// In the place of `linear`.
+    planar: Option<Planar>,
     /// In the place of `linear`.
     filter: Option<Filter>,
     /// One row that the filter made, as planes.
     row: Vec<f32>,
+    /// A picture in planes as BGR, for what is not scaled linearly.
+    bgr: Vec<u8>,
 }
 
 impl Preprocessor {
@@ -36,28 +47,32 @@ impl Preprocessor {
     /// has at least one pixel.
     pub fn run(&mut self, frame: &Frame, spec: &InputSpec, length: usize, pixels: &mut Pixels) -> Placement {
         let area = fit(frame.width, frame.height, spec);
-        let new = self.size != (frame.width, frame.height);
+        let how = spec.preparation.interpolation;
+        let planes = frame.yuv.as_ref().filter(|yuv| how == Interpolation::Linear && Planar::takes(yuv));
+        let new = self.size != (frame.width, frame.height) || self.planes != planes.is_some();
         if new {
-            self.size = (frame.width, frame.height);
+            (self.size, self.planes) = ((frame.width, frame.height), planes.is_some());
             self.filter = None;
-            match spec.preparation.interpolation {
+            match how {
+                Interpolation::Linear if self.planes => self.planar.get_or_insert_with(Planar::new).set(frame, &area),
                 // Averaging needs something to average: OpenCV is linear where a side grows.
                 Interpolation::Area if area.grows(frame) => self.linear.set(frame, &area, Interpolation::Area),
                 Interpolation::Linear => self.linear.set(frame, &area, Interpolation::Linear),
                 other => self.filter = Some(Filter::new(frame, &area, other)),
             }
         }
+        let picture = (frame, planes);
         match pixels {
-            Pixels::F32(values) => self.fill(frame, spec, &area, (new, length), values),
-            Pixels::F16(values) => self.fill(frame, spec, &area, (new, length), values),
-            Pixels::U8(values) => self.fill(frame, spec, &area, (new, length), values),
+            Pixels::F32(values) => self.fill(picture, spec, &area, (new, length), values),
+            Pixels::F16(values) => self.fill(picture, spec, &area, (new, length), values),
+            Pixels::U8(values) => self.fill(picture, spec, &area, (new, length), values),
         }
         area.placement
     }
 
     fn fill<T: Sample>(
         &mut self,
-        frame: &Frame,
+        (frame, planes): (&Frame, Option<&Yuv>),
         spec: &InputSpec,
         area: &Area,
         (new, length): (bool, usize),
@@ -68,19 +83,27 @@ impl Preprocessor {
             // The padding is written once for a frame size; only the picture changes afterwards.
             scales.blank(spec, length, values);
         }
-        let stride = frame.width as usize * 3;
         let mut target = Target { spec, area, scales: &scales, values };
+        if let Some((yuv, planar)) = planes.zip(self.planar.as_mut()) {
+            planar.begin(yuv);
+            for y in 0..area.height {
+                planar.row(yuv, y, &mut target.line(y));
+            }
+            return;
+        }
+        let stride = frame.width as usize * 3;
+        let bgr = frame.as_bgr(&mut self.bgr);
         if let Some(filter) = &mut self.filter {
             let width = area.width;
             self.row.resize(3 * width, 0.0);
             for y in 0..area.height {
-                filter.row(&frame.bgr, stride, y, scales.pad, &mut self.row);
+                filter.row(bgr, stride, y, scales.pad, &mut self.row);
                 target.write(y, |channel| self.row[channel * width..(channel + 1) * width].iter().copied());
             }
         } else {
-            self.linear.begin(&frame.bgr, stride);
+            self.linear.begin(bgr, stride);
             for y in 0..area.height {
-                let row = self.linear.row(&frame.bgr, stride, y);
+                let row = self.linear.row(bgr, stride, y);
                 target.write(y, |channel| row.plane(channel));
             }
         }
@@ -133,21 +156,72 @@ struct Target<'a, T> {
 impl<T: Sample> Target<'_, T> {
     /// Row `y` of the picture, whose values 0…255 `plane` gives by BGR channel.
     fn write<V: Iterator<Item = f32>>(&mut self, y: usize, plane: impl Fn(usize) -> V) {
+        let Line { values: all, starts, step, width, gain, bias } = self.line(y);
+        for channel in 0..3 {
+            let values = plane(channel).map(|value| T::from_value(value * gain[channel] + bias[channel]));
+            let row = &mut all[starts[channel]..];
+            if step == 1 {
+                row[..width].iter_mut().zip(values).for_each(|(out, value)| *out = value);
+            } else {
+                row.iter_mut().step_by(step).zip(values.take(width)).for_each(|(out, value)| *out = value);
+            }
+        }
+    }
+
+    /// Where row `y` of the picture goes.
+    fn line(&mut self, y: usize) -> Line<'_, T> {
         let (in_w, in_h) = (self.spec.width as usize, self.spec.height as usize);
         let first = (self.area.top + y) * in_w + self.area.left;
-        let width = self.area.width;
-        for (channel, &from) in self.scales.order.iter().enumerate() {
-            let (gain, bias) = (self.scales.gain[channel], self.scales.bias[channel]);
-            let values = plane(from).map(|value| T::from_value(value * gain + bias));
-            match self.spec.layout {
-                Layout::Nchw => {
-                    let start = channel * in_w * in_h + first;
-                    self.values[start..start + width].iter_mut().zip(values).for_each(|(out, value)| *out = value);
-                }
-                Layout::Nhwc => {
-                    let row = self.values[3 * first..3 * (first + width)].chunks_exact_mut(3);
-                    row.zip(values).for_each(|(out, value)| out[channel] = value);
-                }
+        // Both orders are their own inverse.
+        let order = self.scales.order;
+        let (starts, step) = match self.spec.layout {
+            Layout::Nchw => (order.map(|channel| channel * in_w * in_h + first), 1),
+            Layout::Nhwc => (order.map(|channel| 3 * first + channel), 3),
+        };
+        let of = |values: [f32; 3]| order.map(|channel| values[channel]);
+        let (gain, bias) = (of(self.scales.gain), of(self.scales.bias));
+        Line { values: self.values, starts, step, width: self.area.width, gain, bias }
+    }
+}
+
+/// A row of the picture in the input, and what is done to values on their way there, by BGR channel.
+struct Line<'a, T> {
+    values: &'a mut [T],
+    starts: [usize; 3],
+    /// How far apart a channel's values are.
+    step: usize,
+    width: usize,
+    gain: [f32; 3],
+    bias: [f32; 3],
+}
+
+impl<T: Sample> Line<'_, T> {
+    /// With blocks of values of 0…255 in 16ths, by BGR channel; what is beyond the row is left out.
+    fn fill(&mut self, blocks: impl Iterator<Item = [i16x8; 3]> + Clone) {
+        let (gain, bias) = (self.gain.map(|gain| gain / 16.0), self.bias);
+        let ready = |channel: usize, block: i16x8| -> [T; BLOCK] {
+            let levels = i32x8::from_i16x8(block).round_float() * gain[channel] + bias[channel];
+            levels.to_array().map(T::from_value)
+        };
+        let rows = self.starts.map(|start| start..start + self.width);
+        let mut whole = 0;
+        if self.step == 1
+            && let Ok(rows) = self.values.get_disjoint_mut(rows)
+        {
+            let [blue, green, red] = rows.map(|row| row.as_chunks_mut::<BLOCK>().0);
+            whole = blue.len();
+            for (((blue, green), red), block) in blue.iter_mut().zip(green).zip(red).zip(blocks.clone()) {
+                (*blue, *green, *red) = (ready(0, block[0]), ready(1, block[1]), ready(2, block[2]));
+            }
+        }
+        if whole * BLOCK == self.width {
+            return;
+        }
+        for (at, block) in blocks.enumerate().skip(whole) {
+            let at = at * BLOCK;
+            for (channel, start) in self.starts.into_iter().enumerate() {
+                let row = self.values[start + at * self.step..].iter_mut().step_by(self.step).take(self.width - at);
+                row.zip(ready(channel, block[channel])).for_each(|(out, value)| *out = value);
             }
         }
     }

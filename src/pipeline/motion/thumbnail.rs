@@ -7,7 +7,7 @@ pub(super) const ROWS: usize = 36;
 /// Points of a block, across and down: enough that a sensor's noise averages out.
 const ACROSS: usize = 4;
 const DOWN: usize = 4;
-/// What a block's value is to a grey level: its sixteen points are added up, each as blue + 2 green + red.
+/// What a block's value is to a grey level: its sixteen points are added up, in quarters.
 pub(super) const LEVEL: i32 = 4 * 16;
 const _: () = assert!(ACROSS * DOWN == 16);
 
@@ -16,7 +16,7 @@ const _: () = assert!(ACROSS * DOWN == 16);
 pub(super) struct Thumbnail {
     size: (u32, u32),
     blocks: Box<[i32]>,
-    /// Where in a row of this width the points lie, bytes.
+    /// Where in a row of this width the points lie.
     points: Box<[usize]>,
 }
 
@@ -30,12 +30,12 @@ impl Thumbnail {
     /// Reads the frame's points; false when there is no picture, or one too small for blocks.
     pub(super) fn take(&mut self, frame: &Frame) -> bool {
         let (width, height) = (frame.width as usize, frame.height as usize);
-        if width < COLUMNS || height < ROWS || frame.bgr.len() != 3 * width * height {
+        if width < COLUMNS || height < ROWS || !frame.is_whole() {
             return false;
         }
         if self.size.0 != frame.width {
             for (at, point) in self.points.iter_mut().enumerate() {
-                *point = 3 * spread(at, COLUMNS * ACROSS, width);
+                *point = spread(at, COLUMNS * ACROSS, width);
             }
         }
         self.size = (frame.width, frame.height);
@@ -43,12 +43,10 @@ impl Thumbnail {
             blocks.fill(0);
             for down in 0..DOWN {
                 let y = spread(row * DOWN + down, ROWS * DOWN, height);
-                let line = &frame.bgr[3 * width * y..][..3 * width];
+                let line = frame.greys(y);
                 for (block, points) in blocks.iter_mut().zip(self.points.chunks_exact(ACROSS)) {
                     for &point in points {
-                        if let Some(&[blue, green, red]) = line.get(point..point + 3) {
-                            *block += i32::from(blue) + 2 * i32::from(green) + i32::from(red);
-                        }
+                        *block += 4 * i32::from(line.at(point));
                     }
                 }
             }

@@ -44,18 +44,18 @@ impl Sample {
     #[expect(clippy::cast_precision_loss, reason = "sums of a few thousand bytes")]
     pub fn take(&mut self, frame: &Frame) -> Option<Facts> {
         let (width, height) = (frame.width as usize, frame.height as usize);
-        if width < COLUMNS || height < ROWS || frame.bgr.len() < 3 * width * height {
+        if width < COLUMNS || height < ROWS || !frame.is_whole() {
             return None;
         }
         // The neighbour is further off in a larger picture, so that detail means about the same in all.
         let step = (width / 640).max(1);
         let (mut sum, mut squares, mut steps) = (0_u32, 0_u64, 0_u32);
         for (row, points) in self.grey.chunks_exact_mut(COLUMNS).enumerate() {
-            let line = &frame.bgr[3 * width * ((2 * row + 1) * height / (2 * ROWS))..][..3 * width];
+            let line = frame.greys((2 * row + 1) * height / (2 * ROWS));
             for (column, point) in points.iter_mut().enumerate() {
                 // Each row begins elsewhere, so that no pattern in the picture keeps step with the grid.
                 let at = ((row * 37 % COLUMNS + COLUMNS * column) * (width - step)) / (COLUMNS * COLUMNS);
-                let (here, there) = (grey(&line[3 * at..]), grey(&line[3 * (at + step)..]));
+                let (here, there) = (line.at(at), line.at(at + step));
                 *point = here;
                 sum += u32::from(here);
                 squares += u64::from(here) * u64::from(here);
@@ -83,23 +83,14 @@ impl Sample {
 fn lit(frame: &Frame) -> u32 {
     let dense = (frame.width as usize / 640).clamp(1, 3);
     let mut count = 0;
-    for line in frame.bgr.chunks_exact(3 * frame.width as usize).step_by(dense) {
-        let pixels = line.chunks_exact(3).step_by(dense);
-        count += u32::try_from(pixels.filter(|pixel| grey(pixel) > LIT).count()).unwrap_or(0);
+    for line in (0..frame.height as usize).step_by(dense).map(|y| frame.greys(y)) {
+        let pixels = (0..frame.width as usize).step_by(dense);
+        count += u32::try_from(pixels.filter(|&x| line.at(x) > LIT).count()).unwrap_or(0);
         if count >= 100 {
             break;
         }
     }
     count
-}
-
-/// ITU-R BT.601, in 256ths.
-fn grey(bgr: &[u8]) -> u8 {
-    let [blue, green, red] = [bgr[0], bgr[1], bgr[2]].map(u32::from);
-    #[expect(clippy::cast_possible_truncation, reason = "the weights add up to 256")]
-    {
-        ((29 * blue + 150 * green + 77 * red) >> 8) as u8
-    }
 }
 
 #[cfg(test)]

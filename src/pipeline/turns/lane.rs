@@ -101,7 +101,7 @@ impl Inputs {
     }
 }
 
-/// Buffers to fill again: no allocation a frame. Shared, because a camera needs a second one only while its frame is looked at:
+/// Buffers of BGR to fill again: no allocation a frame. Shared, because a camera needs a second one only while its frame is looked at:
 /// of 1080 lines each has 6 MB.
 #[derive(Debug, Default)]
 pub(super) struct Spares(Vec<Vec<u8>>);
@@ -116,6 +116,9 @@ impl Spares {
 
     /// One a camera, and one more.
     pub(super) fn keep(&mut self, frame: Frame, cameras: usize) {
+        if frame.bgr.capacity() == 0 {
+            return;
+        }
         // The oldest goes: it may be of a size that no camera has any more.
         if self.0.len() > cameras {
             self.0.remove(0);

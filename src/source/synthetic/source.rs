@@ -68,6 +68,7 @@ impl FrameSource for SyntheticSource {
         frame.timestamp_source = TimestampSource::Host;
         frame.width = params.width;
         frame.height = params.height;
+        frame.yuv = None;
         self.scene.render(self.index, &mut frame.bgr);
         self.index += 1;
         if params.clock {

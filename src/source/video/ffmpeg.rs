@@ -1,4 +1,4 @@
-//! One video through FFmpeg's libraries: opening, grabbing, and a picture converted to packed BGR.
+//! One video through FFmpeg's libraries: opening, grabbing, and a picture handed on as the decoder left it, or as packed BGR.
 //!
 //! What comes at its own pace is decoded on the reader's thread alone. With more of them FFmpeg hands a picture over only when
 //! as many more have come as it has threads: a second late at 15 frames a second where a machine has sixteen cores, and each
@@ -12,12 +12,13 @@ use ffmpeg_next::codec::packet::side_data;
 use ffmpeg_next::codec::{self, decoder, threading};
 use ffmpeg_next::format::{self, Pixel, context::Input};
 use ffmpeg_next::software::scaling;
+use ffmpeg_next::util::color::{Range, Space};
 use ffmpeg_next::util::{error::EAGAIN, log};
 use ffmpeg_next::{Dictionary, Error, Packet, Stream, frame, media};
 
 use super::super::{Cancel, OpenOptions, Pace};
 use super::rotate::Rotation;
-use crate::domain::Frame;
+use crate::domain::{Colours, Frame, Matrix, Planes, Yuv};
 
 /// What FFmpeg is told of any address: RTSP over TCP and nothing else (over UDP a dead camera is only silent, and lost packets
 /// are grey pictures), and no reading of twenty frames to guess a rate that nobody asks for.
@@ -43,6 +44,8 @@ pub(super) struct Ffmpeg {
     /// As FFmpeg has it, and as BGR with padded rows.
     picture: frame::Video,
     bgr: frame::Video,
+    /// Of the picture that was grabbed last.
+    timestamp: Option<i64>,
     arrived: Instant,
     /// Nothing comes any more; what the decoder still keeps is handed out.
     over: bool,
@@ -110,6 +113,7 @@ impl Ffmpeg {
             read_timeout: options.read_timeout,
             picture: frame::Video::empty(),
             bgr: frame::Video::empty(),
+            timestamp: None,
             arrived: Instant::now(),
             over: false,
         })
@@ -120,7 +124,10 @@ impl Ffmpeg {
         self.watch.wait_at_most(self.read_timeout);
         loop {
             match self.decoder.receive_frame(&mut self.picture) {
-                Ok(()) => return Some(self.arrived),
+                Ok(()) => {
+                    self.timestamp = self.picture.timestamp();
+                    return Some(self.arrived);
+                }
                 Err(Error::Eof) => return None,
                 // It wants more, or what it had was damaged.
                 Err(_) if self.over => return None,
@@ -153,13 +160,41 @@ impl Ffmpeg {
         None
     }
 
-    /// Converts the grabbed picture into `frame`; false when it is of a layout that cannot be converted.
+    /// Puts the grabbed picture into `frame`; false when it is of a layout that cannot be converted.
     pub(super) fn retrieve(&mut self, frame: &mut Frame) -> bool {
+        frame.yuv = self.planes();
+        if let Some(yuv) = &frame.yuv {
+            (frame.width, frame.height) = yuv.size();
+            return true;
+        }
         self.convert().is_some_and(|(width, height)| {
             (frame.width, frame.height) =
                 self.rotation.fill(self.bgr.data(0), self.bgr.stride(0), (width, height), &mut frame.bgr);
             true
         })
+    }
+
+    /// What nearly every camera sends goes on without a copy; the decoder fills other planes meanwhile.
+    fn planes(&mut self) -> Option<Yuv> {
+        let format = self.picture.format();
+        if self.rotation != Rotation::None || !matches!(format, Pixel::YUV420P | Pixel::YUVJ420P) {
+            return None;
+        }
+        let matrix = match self.picture.color_space() {
+            Space::BT709 => Matrix::Bt709,
+            Space::BT2020NCL => Matrix::Bt2020,
+            // Who says nothing means this one, as FFmpeg's and OpenCV's conversions have it.
+            _ => Matrix::Bt601,
+        };
+        let full_range = format == Pixel::YUVJ420P || self.picture.color_range() == Range::JPEG;
+        let size = (self.picture.width(), self.picture.height());
+        // Rows from the bottom up have a step below nothing.
+        let upright = (0..self.picture.planes()).all(|at| i32::try_from(self.picture.stride(at)).is_ok());
+        if self.picture.planes() != 3 || !upright {
+            return None;
+        }
+        let kept = Arc::new(Kept(std::mem::replace(&mut self.picture, frame::Video::empty())));
+        Yuv::new(kept, size, Colours { matrix, full_range })
     }
 
     fn convert(&mut self) -> Option<(u32, u32)> {
@@ -188,7 +223,7 @@ impl Ffmpeg {
     /// Seconds from the beginning of the stream, by the grabbed picture's timestamp.
     #[expect(clippy::cast_precision_loss, reason = "a recording of years in microseconds fits")]
     pub(super) fn position(&self) -> Option<f64> {
-        let at = self.picture.timestamp()?;
+        let at = self.timestamp?;
         Some(at.saturating_sub(self.start) as f64 * self.time_base)
     }
 
@@ -199,6 +234,15 @@ impl Ffmpeg {
     /// Pictures the container promises; many containers only let it be estimated.
     pub(super) fn promised_frames(&self) -> Option<f64> {
         self.promised
+    }
+}
+
+/// A picture of the decoder's, which goes back to it when nobody needs it any more.
+struct Kept(frame::Video);
+
+impl Planes for Kept {
+    fn plane(&self, at: usize) -> (&[u8], usize) {
+        (self.0.data(at), self.0.stride(at))
     }
 }
 
