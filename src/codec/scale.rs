@@ -49,7 +49,7 @@ pub fn scale(frame: &Frame, width: u32, height: u32, into: &mut Frame) -> Result
     // Averaging over areas is slow, and only needed where pixels would be passed over.
     let filter = if frame.width > 2 * width { INTER_AREA } else { INTER_LINEAR };
     paint(frame, (width, height), filter, &mut into.bgr)?;
-    (into.width, into.height) = (width, height);
+    (into.yuv, into.width, into.height) = (None, width, height);
     (into.id, into.captured_at, into.timestamp_source) = (frame.id, frame.captured_at, frame.timestamp_source);
     (into.captured_instant, into.ready_at, into.decode) = (frame.captured_instant, frame.ready_at, frame.decode);
     Ok(())
@@ -188,7 +188,7 @@ mod tests {
         let colours = Colours { matrix: Matrix::Bt601, full_range: false };
         let yuv = Yuv::packed(planes, (63, 33), colours);
         let frame = Frame { id: 7, width: 63, height: 33, yuv, ..Frame::empty() };
-        let mut into = Frame::empty();
+        let mut into = frame.clone();
         for (width, height) in [(63, 33), (62, 32), (16, 16), (200, 100), (31, 21)] {
             scale(&frame, width, height, &mut into).unwrap();
             assert_eq!((into.id, into.width, into.height, into.yuv.is_none()), (7, width, height, true));
