@@ -89,9 +89,6 @@ fn remade(frame: &Frame, (width, height): (u32, u32), from: impl Fn(u32, u32) ->
 }
 
 fn apply(edit: &Edit, frame: &mut Frame) {
-    if edit.crop.is_some() || edit.grey || edit.repeat.is_some() {
-        frame.make_bgr();
-    }
     if let Some([left, top, width, height]) = edit.crop {
         frame.bgr = remade(frame, (width, height), |x, y| (left + x, top + y));
         (frame.width, frame.height) = (width, height);

@@ -31,17 +31,22 @@ impl Colours {
     /// What a blue, a green and a red of 0…255 are made of, before they are cut to that: how much of Y, U and V, and a constant.
     #[must_use]
     pub fn weights(self) -> [[f32; 4]; 3] {
-        let (red, blue) = match self.matrix {
-            Matrix::Bt601 => (0.299, 0.114),
-            Matrix::Bt709 => (0.2126, 0.0722),
-            Matrix::Bt2020 => (0.2627, 0.0593),
-        };
+        let shares = self.standard().get_kr_kb();
+        let (red, blue) = (shares.kr, shares.kb);
         let green = 1.0 - red - blue;
         let (luma, chroma, black) =
             if self.full_range { (1.0, 1.0, 0.0) } else { (255.0 / 219.0, 255.0 / 224.0, 16.0) };
         let row = |u: f32, v: f32| [luma, u, v, -luma * black - 128.0 * (u + v)];
         let (u, v) = (2.0 * chroma * (1.0 - blue), 2.0 * chroma * (1.0 - red));
         [row(u, 0.0), row(-u * blue / green, -v * red / green), row(0.0, v)]
+    }
+
+    fn standard(self) -> YuvStandardMatrix {
+        match self.matrix {
+            Matrix::Bt601 => YuvStandardMatrix::Bt601,
+            Matrix::Bt709 => YuvStandardMatrix::Bt709,
+            Matrix::Bt2020 => YuvStandardMatrix::Bt2020,
+        }
     }
 }
 
@@ -118,14 +123,9 @@ impl Yuv {
     pub fn to_bgr(&self, bgr: &mut Vec<u8>) {
         bgr.resize(3 * self.width as usize * self.height as usize, 0);
         let range = if self.colours.full_range { YuvRange::Full } else { YuvRange::Limited };
-        let matrix = match self.colours.matrix {
-            Matrix::Bt601 => YuvStandardMatrix::Bt601,
-            Matrix::Bt709 => YuvStandardMatrix::Bt709,
-            Matrix::Bt2020 => YuvStandardMatrix::Bt2020,
-        };
         if let Some(image) = self.image() {
             // The sides were looked at when it was made.
-            let _fits = yuv::yuv420_to_bgr(&image, bgr, 3 * self.width, range, matrix);
+            let _fits = yuv::yuv420_to_bgr(&image, bgr, 3 * self.width, range, self.colours.standard());
         }
     }
 

@@ -197,11 +197,11 @@ impl Columns {
 impl Mix {
     #[expect(clippy::cast_possible_truncation, reason = "weights are less than 3, and a constant is less than 300")]
     fn new(yuv: &Yuv) -> Self {
-        let [[luma, blue_of_u, _, _], [_, green_of_u, green_of_v, _], [_, _, red_of_v, _]] = yuv.colours().weights();
+        let [[luma, blue_of_u, _, more], [_, green_of_u, green_of_v, _], [_, _, red_of_v, _]] = yuv.colours().weights();
         let part = |weight: f32| i16x8::splat((weight * 8192.0).round() as i16);
-        // Where rows are blended and where weights are multiplied something is cut off: about a 16th of a level.
-        let black = if yuv.colours().full_range { 0.0 } else { 16.0 };
-        let more = i16x8::splat((16.0 * -luma * black).round() as i16 + 1);
+        // Chroma comes without its middle, so that has no part in the constant. Where rows are blended and where weights are
+        // multiplied something is cut off: about a 16th of a level.
+        let more = i16x8::splat((16.0 * (more + 128.0 * blue_of_u)).round() as i16 + 1);
         Self {
             luma: part(luma),
             blue_of_u: part(blue_of_u),

@@ -101,8 +101,8 @@ impl Inputs {
     }
 }
 
-/// Buffers of BGR to fill again: no allocation a frame. Shared, because a camera needs a second one only while its frame is looked at:
-/// of 1080 lines each has 6 MB.
+/// Buffers of BGR to fill again: no allocation a frame. Shared, because a camera needs a second one only while its frame is
+/// looked at: of 1080 lines each has 6 MB.
 #[derive(Debug, Default)]
 pub(super) struct Spares(Vec<Vec<u8>>);
 
